@@ -1,0 +1,86 @@
+"""What is checked before a change goes in: `python -m nox`, or one session with `-s NAME`.
+
+The Pythons are those of the classifiers in pyproject.toml. One that is not installed is skipped
+with a word; `coverage` fails if no Python at all has run the tests.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = False
+nox.options.sessions = ["lint", "typing", "tests", "coverage"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
+PACKAGE = ".[trio,uvloop]"
+CODE = [name for name in ("src", "tests", "benchmarks", "noxfile.py") if Path(name).exists()]
+DOCS_TESTS = [name for name in ("readme", "examples") if Path(f"tests/test_{name}.py").exists()]
+DATA = ".coverage."
+
+
+def install(session: nox.Session, *groups: str, package: bool = True) -> None:
+    """Install dependency groups and, built as a user would get it, the package."""
+    requirements = nox.project.dependency_groups(PROJECT, *groups)
+    session.install(*requirements, *([PACKAGE] if package else []))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Layout, style, async traps, spelling, and the changelog fragments."""
+    install(session, "lint", package=False)
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+    session.run("flake8", *CODE, "examples")
+    session.run("codespell")
+    session.run("towncrier", "build", "--draft", "--version", PROJECT["project"]["version"])
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Two type checkers, strict, and the types of every public name."""
+    install(session, "typing")
+    session.run("mypy", *CODE, "examples/structured.py")
+    # Named, for a pyrightconfig.json in a folder above would win.
+    session.run("pyright", "--project", "pyproject.toml")
+    session.run("pyright", "--verifytypes", "tukio", "--ignoreexternal")
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """All tests, on each Python, against the installed package. Arguments go to pytest."""
+    install(session, "tests")
+    data = f"{DATA}{session.python}"
+    for old in Path().glob(f"{data}*"):
+        old.unlink()
+    session.run("coverage", "run", "-m", "pytest", *session.posargs, env={"COVERAGE_FILE": data})
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """What the tests have reached, on all Pythons together."""
+    session.install("coverage>=7.10")
+    data = sorted(str(path) for path in Path().glob(f"{DATA}*"))
+    if not data:
+        session.error(f"no tests have run - install one of the Pythons {', '.join(PYTHONS)}")
+    session.run("coverage", "combine", *data)
+    session.run("coverage", "report")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The README and the examples do what they say."""
+    install(session, "docs")
+    session.run("pytest", *[f"tests/test_{name}.py" for name in DOCS_TESTS])
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure. Arguments go to `python -m benchmarks`."""
+    install(session, "benchmarks")
+    session.run("python", "-m", "benchmarks", *session.posargs)
