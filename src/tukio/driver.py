@@ -1,0 +1,267 @@
+"""The host loop: drives the ready steps of one run, and owns their scopes.
+
+A run is driven by **hosts**, real tasks of the backend. A host takes ready steps and starts each
+with one `send(None)` in a context of the step's own. A step that ends there costs no task. A step
+that suspends **pins** its host, which awaits the rest of it; if other steps are ready, one more
+host is spawned for them. So every suspended step has a task and a cancel scope of its own.
+
+A host has one scope at a time, which serves for everything: cancelling the step it drives, the
+step's limit and the run's limit. Once cancelled, it is left before the next step.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from types import coroutine
+from typing import TYPE_CHECKING, Any
+
+from . import outcome
+from .errors import CleanupTimedOut
+from .state import FutureState, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator
+    from contextvars import Context
+
+    from .ports import Host, Scope
+    from .run import Run
+    from .task.run import TaskRun
+
+log = logging.getLogger(__name__)
+
+BUDGET = 64
+"""How many steps a host runs without suspending before it lets others have a turn."""
+
+RUNNING = Phase.RUNNING
+
+
+async def drive(run: Run) -> None:
+    """Be a host of a run: take ready steps until there are none."""
+    host = run.port.host()
+    run.coming = False
+    run.hosts[host] = None
+    try:
+        while _has_work(run):
+            run.begin()
+            await _drive_in_scope(run, host)
+    except GeneratorExit:
+        # The event loop is gone: there is nobody left to tell.
+        raise
+    except Exception as bug:
+        log.exception("workflow %s cannot go on", run.uid)
+        run.stop(FutureState.exception, bug)
+    except BaseException:
+        _leave(run, host)
+        raise
+    _leave(run, host)
+
+
+def _has_work(run: Run) -> bool:
+    """Say whether a host is needed: for steps, or because a suspended run must keep one."""
+    if run.phase is Phase.SUSPENDED:
+        return len(run.hosts) == 1 and not run.coming
+    return run.phase is RUNNING and bool(run.plan.ready)
+
+
+def _leave(run: Run, host: Host) -> None:
+    del run.hosts[host]
+    if not run.hosts and not run.coming:
+        run.port.last_host_left(run)
+
+
+async def _drive_in_scope(run: Run, host: Host) -> None:
+    """Drive steps until none is ready or the scope is cancelled, then deal with that."""
+    host.stale = False
+    try:
+        with run.port.scope(run.deadline) as scope:
+            host.scope = scope
+            if run.phase is RUNNING:
+                await _work(run, host, scope)
+            elif run.suspension is not None and run.phase is Phase.SUSPENDED:
+                await run.suspension.wait()
+    except BaseException as exc:
+        # What it awaits, the clean-up after the step, is shielded and bounded there.
+        await _broken_off(run, host, exc)  # noqa: ASYNC102
+    else:
+        if host.step is not None:
+            await _unwound(run, host, host.step)
+        else:
+            run.out_of_time()
+
+
+async def _work(run: Run, host: Host, scope: Scope) -> None:
+    ready, budget = run.plan.ready, BUDGET
+    while ready and not host.stale and run.phase is RUNNING:
+        step = ready.popleft()
+        context = _open(run, host, scope, step)
+        try:
+            trap = context.run(step.begin)
+        except StopIteration as end:
+            outcome.finish(run, step, end.value)
+            budget -= 1
+        except Exception as exc:
+            outcome.fail(run, step, exc)
+            budget -= 1
+        else:
+            run.call_for_host()
+            await _see_through(run, host, scope, trap)
+        host.step = None
+        if step.template.timeout and not host.stale:
+            scope.deadline = run.deadline
+        if host.cancelling() and not host.stale:
+            await run.port.settle(host)
+        if not budget:
+            budget = BUDGET
+            await run.port.checkpoint()
+
+
+def _open(run: Run, host: Host, scope: Scope, step: TaskRun) -> Context:
+    assert run.context is not None
+    step.started_at = now = run.port.time()
+    step.context = context = run.context.copy()
+    step.host = host
+    host.step = step
+    limit = step.template.timeout
+    if limit and now + limit < run.deadline:
+        scope.deadline = now + limit
+    return context
+
+
+async def _see_through(run: Run, host: Host, scope: Scope, trap: Any) -> None:
+    """Await the rest of the host's step, and take what comes of it.
+
+    A step that was cut and made something of it - a result, an error - has ended like that.
+    """
+    step = host.step
+    assert step is not None
+    assert step.context is not None
+    try:
+        result = await _rest_of(step.context, step.coroutine, trap)
+    except Exception as exc:
+        if scope.cancel_called:
+            await _unwound(run, host, step, exc)
+        else:
+            outcome.fail(run, step, exc)
+    else:
+        outcome.finish(run, step, result)
+    if scope.cancel_called:
+        host.stale = True
+
+
+@coroutine
+def _rest_of(
+    context: Context, coro: Coroutine[Any, Any, Any], trap: Any
+) -> Generator[Any, Any, Any]:
+    """Await the rest of a coroutine, in a context of its own.
+
+    Args:
+        context: Where every part of the coroutine runs.
+        coro: A coroutine that has been started.
+        trap: What it yielded last, for the backend.
+    """
+    run, send, throw = context.run, coro.send, coro.throw
+    while True:
+        try:
+            try:
+                answer = yield trap
+            except GeneratorExit:
+                run(coro.close)
+                raise
+            except BaseException as exc:
+                trap = run(throw, exc)
+            else:
+                trap = run(send, answer)
+        except StopIteration as end:
+            return end.value
+
+
+# When a step is cut ------------------------------------------------------------------------------
+
+
+async def _broken_off(run: Run, host: Host, exc: BaseException) -> None:
+    """Deal with what came through the scope: the step's own, or from further out."""
+    if isinstance(exc, GeneratorExit):
+        raise exc
+    broken, step = run.port.broken(exc), host.step
+    if broken.outwards is not None or step is None:
+        # Before any await, so that no step starts meanwhile.
+        run.stop(FutureState.cancelled)
+    if step is not None:
+        if broken.cancelled or (host.scope is not None and host.scope.cancel_called):
+            step.cancel_called |= broken.cancelled
+            await _unwound(run, host, step, broken.error)
+        elif broken.error is not None:
+            outcome.fail(run, step, broken.error)
+    host.step = None
+    if broken.outwards is not None:
+        raise broken.outwards
+    if step is None and broken.error is not None:
+        raise broken.error
+    await run.port.settle(host)
+
+
+async def _unwound(run: Run, host: Host, step: TaskRun, error: BaseException | None = None) -> None:
+    """Say why a step was cut, clean up after it, and go on from there.
+
+    Args:
+        run: The run.
+        host: The host that drove the step.
+        step: The step; its coroutine has ended.
+        error: What it raised while it unwound; None if nothing but the cancellation.
+    """
+    step.host = None
+    cut = step.cut = _reason(run, step)
+    output = None if cut is FutureState.suspended else await _clean_up(run, step)
+    host.step = None
+    if error is not None:
+        outcome.fail(run, step, error)
+    elif cut is FutureState.suspended:
+        assert run.suspension is not None
+        run.suspension.put_off_step(step)
+    elif cut is FutureState.timeout:
+        outcome.time_out(run, step, output)
+    else:
+        outcome.drop(run, step)
+
+
+def _reason(run: Run, step: TaskRun) -> FutureState:
+    """Say what a step was cut for: the end of the run counts most, then the step's own."""
+    if run.out_of_time() or run.phase is Phase.STOPPING or step.cancel_called:
+        return FutureState.cancelled
+    return step.cut or FutureState.timeout
+
+
+async def _clean_up(run: Run, step: TaskRun) -> Any:
+    """Call `teardown()` out of reach of cancellation, and not for longer than the limit."""
+    if getattr(step.holder, "teardown", None) is None:
+        return None
+    output, limit = None, run.cleanup_timeout
+    try:
+        with run.port.scope(run.port.time() + limit, shield=True) as scope:
+            output = await _tear_down(step)
+    except BaseException as exc:
+        broken = run.port.broken(exc)
+        outcome.note(run, step, broken.error or exc)
+        if broken.outwards is not None:
+            raise broken.outwards from None
+    else:
+        if scope.cancelled_caught:
+            outcome.note(run, step, CleanupTimedOut(step.template.uid, limit))
+    return output
+
+
+async def _tear_down(step: TaskRun) -> Any:
+    assert step.context is not None
+    coro = _result_of(step.holder.teardown)
+    try:
+        trap = step.context.run(coro.send, None)
+    except StopIteration as end:
+        return end.value
+    return await _rest_of(step.context, coro, trap)
+
+
+async def _result_of(function: Callable[[], Any]) -> Any:
+    """Call a function that may be async."""
+    result = function()
+    return await result if inspect.isawaitable(result) else result

@@ -1,0 +1,260 @@
+"""Find everything that is wrong with a template in its dict form, all at once.
+
+Owns:   what a template document may look like, and the words for what it must not.
+Knows:  documents, not template objects: an object is checked through its `as_dict()`.
+Source: 1.x accepted many of these and failed later, or hung; the `kind` of each fault is the
+        exception that 1.x gave, where it gave one.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any, TypeGuard
+
+from .dag import DAG
+from .errors import (
+    DAGValidationError,
+    Fault,
+    TemplateGraphError,
+    UnknownTaskName,
+    WorkflowRootTaskError,
+    nearest,
+)
+from .policy import ErrorPolicy, OverrunPolicy
+
+if TYPE_CHECKING:
+    import enum
+    from collections.abc import Container, Iterator
+
+    Found = Iterator[Fault]
+
+LONGEST = sys.float_info.max
+"""Seconds of the longest time limit but infinity; JSON can carry integers beyond any float."""
+
+ONE_ROOT = "a workflow starts at the single task that no other task leads to"
+
+
+def find_faults(document: Any, *, complete: bool) -> list[Fault]:
+    """Return all faults of a template document, in its order; none if it is sound.
+
+    Args:
+        document: What should be the dict form of a template.
+        complete: Whether the template must be ready to run. If not, the number of root tasks is
+            looked at only when there are other faults to report anyway.
+    """
+    if not isinstance(document, Mapping):
+        problem = f"a template is a mapping, not {_type(document)}"
+        return [Fault("", problem, "give it the keys 'tasks' and 'graph'", TypeError)]
+    faults = [*_header(document), *_tasks(document.get("tasks", []))]
+    dag = _known_tasks(document.get("tasks", []))
+    faults += _graph(document.get("graph", {}), dag)
+    faults += _cycle(dag)
+    if complete or faults:
+        faults += _roots(dag)
+    return faults
+
+
+def find_unknown_names(document: Mapping[str, Any], known: Mapping[Any, Any]) -> list[Fault]:
+    """Return a fault for each task whose name is not among the known ones.
+
+    Args:
+        document: The dict form of a template, as its `as_dict` gives it.
+        known: The registered tasks by name.
+    """
+    names = sorted(map(str, known))
+    return [
+        Fault(
+            f"tasks[{number}].name",
+            f"no task is registered as {task['name']!r}",
+            nearest(task["name"], names),
+            UnknownTaskName,
+            (task["name"], names),
+        )
+        for number, task in enumerate(document["tasks"])
+        if not _is_in(task["name"], known)
+    ]
+
+
+def find_config_faults(document: Mapping[str, Any], known: Mapping[Any, Any]) -> list[Fault]:
+    """Return a fault for everything that a task's holder class does not like in its config.
+
+    A holder class may have a static method `find_faults(config, parents)` that yields the path
+    within the config, the problem and the advice.
+
+    Args:
+        document: The dict form of a template, as its `as_dict` gives it.
+        known: The registered tasks by name: holder class (or None) and coroutine function.
+    """
+    parents: dict[str, list[str]] = {}
+    for upstream, downstream in document["graph"].items():
+        for uid in downstream:
+            parents.setdefault(uid, []).append(upstream)
+    return [
+        Fault(f"tasks[{number}].config.{path}", problem, advice)
+        for number, task in enumerate(document["tasks"])
+        if _is_in(task["name"], known)
+        and (check := getattr(known[task["name"]][0], "find_faults", None)) is not None
+        for path, problem, advice in check(task["config"], parents.get(task["id"], []))
+    ]
+
+
+def _header(document: Mapping[str, Any]) -> Found:
+    yield from _text("id", document.get("id"))
+    yield from _member("policy", document.get("policy"), OverrunPolicy)
+    yield from _member("on_error", document.get("on_error"), ErrorPolicy)
+    yield from _topics("topics", document.get("topics"))
+    yield from _timeout("timeout", document.get("timeout"))
+    schema = document.get("schema")
+    if schema is not None and not (isinstance(schema, int) and not isinstance(schema, bool)):
+        problem = f"must be an int, not {_type(schema)}"
+        yield Fault("schema", problem, "leave it out for 1", TypeError)
+    yield from _text("title", document.get("title"))
+
+
+def _tasks(tasks: Any) -> Found:
+    if not isinstance(tasks, list | tuple):
+        yield Fault("tasks", f"must be a list, not {_type(tasks)}", "list the tasks", TypeError)
+        return
+    seen: dict[str, int] = {}
+    for number, task in enumerate(tasks):
+        path = f"tasks[{number}]"
+        if not isinstance(task, Mapping):
+            problem = f"a task is a mapping, not {_type(task)}"
+            yield Fault(path, problem, "give it at least a 'name'", TypeError)
+            continue
+        yield from _task(path, task)
+        uid = task.get("id")
+        if _is_id(uid) and seen.setdefault(uid, number) != number:
+            problem = f"duplicate task id {uid!r}, also at tasks[{seen[uid]}]"
+            yield Fault(f"{path}.id", problem, "give each task an id of its own")
+
+
+def _task(path: str, task: Mapping[str, Any]) -> Found:
+    if "name" not in task:
+        advice = "say which registered task it runs"
+        yield Fault(f"{path}.name", "missing name", advice, KeyError)
+    elif not _is_hashable(task["name"]):
+        problem = f"must be a registered name, not {_type(task['name'])}"
+        yield Fault(f"{path}.name", problem, "use a string", TypeError)
+    yield from _text(f"{path}.id", task.get("id"))
+    yield from _topics(f"{path}.topics", task.get("topics"))
+    yield from _timeout(f"{path}.timeout", task.get("timeout"))
+
+
+def _text(path: str, value: Any) -> Found:
+    if value is not None and not isinstance(value, str):
+        yield Fault(path, f"must be a string, not {_type(value)}", "quote it", TypeError)
+
+
+def _member(path: str, value: Any, choices: type[enum.Enum]) -> Found:
+    allowed = [choice.value for choice in choices]
+    if value is not None and not isinstance(value, choices) and value not in allowed:
+        problem = f"{value!r} is not one of {', '.join(allowed)}"
+        yield Fault(path, problem, nearest(value, allowed))
+
+
+def _topics(path: str, value: Any) -> Found:
+    if value is None:
+        return
+    if not isinstance(value, list):
+        problem = f"must be a list of topics or null, not {_type(value)}"
+        yield Fault(path, problem, "null is everything, [] is nothing", TypeError)
+        return
+    for number, topic in enumerate(value):
+        where = f"{path}[{number}]"
+        if topic is None:
+            yield Fault(where, "a topic is a string, not null", "leave it out", TypeError)
+        yield from _text(where, topic)
+
+
+def _timeout(path: str, value: Any) -> Found:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        problem = f"must be a number of seconds or null, not {_type(value)} {value!r}"
+        yield Fault(path, problem, "null or 0 is no limit", TypeError)
+    elif not 0 <= value <= LONGEST and value != math.inf:  # NaN is no limit either
+        yield Fault(path, f"{value} is not a time limit", "null or 0 is no limit")
+
+
+def _known_tasks(tasks: Any) -> DAG[Any]:
+    """Return a graph of the task ids, without edges yet."""
+    dag = DAG[Any]()
+    for number, task in enumerate(tasks if isinstance(tasks, list | tuple) else ()):
+        if isinstance(task, Mapping):
+            uid = task.get("id")
+            # A task without id gets one of its own later: it cannot be linked, but it counts.
+            dag.graph.setdefault(uid if _is_id(uid) else _Unnamed(f"tasks[{number}]"), {})
+    return dag
+
+
+class _Unnamed:
+    """Stands for a task without id; no key of a graph is equal to it."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def __str__(self) -> str:
+        return self._path
+
+
+def _graph(graph: Any, dag: DAG[Any]) -> Found:
+    if not isinstance(graph, Mapping):
+        problem = f"must be a mapping of task id to list of task ids, not {_type(graph)}"
+        yield Fault("graph", problem, 'write {"f1": ["f2"], ...}', TypeError)
+        return
+    for upstream, downstream in graph.items():
+        path = f"graph.{upstream}"
+        if not _is_in(upstream, dag.graph):
+            yield _unknown(path, upstream, dag)
+        # Not any iterable: one that can be read only once would be empty after this check.
+        if isinstance(downstream, str) or not isinstance(downstream, Collection):
+            problem = f"must be a list of task ids, not {_type(downstream)}"
+            yield Fault(path, problem, 'write ["f2", ...]', TypeError)
+            continue
+        for number, uid in enumerate(downstream):
+            if not _is_in(uid, dag.graph):
+                yield _unknown(f"{path}[{number}]", uid, dag)
+            elif _is_in(upstream, dag.graph):
+                dag.add_edge(upstream, uid)
+
+
+def _unknown(path: str, uid: Any, dag: DAG[Any]) -> Fault:
+    advice = nearest(uid, [known for known in dag.graph if _is_id(known)])
+    return Fault(path, f"unknown task {uid!r}", advice, TemplateGraphError, (uid,))
+
+
+def _cycle(dag: DAG[Any]) -> Found:
+    if cycle := dag.cycle():
+        problem = f"not acyclic: {' -> '.join(cycle)}"
+        yield Fault("graph", problem, "remove one of these edges", DAGValidationError)
+
+
+def _roots(dag: DAG[Any]) -> Found:
+    roots = dag.root_nodes()
+    if len(roots) != 1:
+        names = f" ({', '.join(map(str, roots))})" if roots else ""
+        problem = f"expected one root task, found {len(roots)}{names}"
+        yield Fault("graph", problem, ONE_ROOT, WorkflowRootTaskError, (len(roots),))
+
+
+def _type(value: Any) -> str:
+    return "null" if value is None else type(value).__name__
+
+
+def _is_id(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and value != ""
+
+
+def _is_hashable(value: Any) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
+
+
+def _is_in(value: Any, container: Container[Any]) -> bool:
+    return _is_hashable(value) and value in container

@@ -1,0 +1,117 @@
+"""The runs of an engine that are not over, and those that wait for others to end.
+
+Owns:   the list of runs by template, what the overrun policies do to it, and the heirs: runs that
+        start when those are over which they replace.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import anyio
+
+from .policy import Decision, decide
+from .state import FutureState, Phase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .event import Event
+    from .run import Run
+    from .template import WorkflowTemplate
+
+log = logging.getLogger(__name__)
+
+
+class Instances:
+    """The runs in progress, in the order they were added; each leaves when it is over."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, dict[Run, None]] = {}
+        # Template id -> the run that starts when all others of that template are over.
+        self._heirs: dict[str, tuple[Run, Event]] = {}
+        self._changed: anyio.Event | None = None
+
+    def __bool__(self) -> bool:
+        return bool(self._runs)
+
+    def all(self) -> list[Run]:
+        """Return all runs; those of one template are together."""
+        return [run for runs in self._runs.values() for run in runs]
+
+    def add(self, run: Run) -> Run:
+        """Add a run before it starts, and return it."""
+        run.when_over = self._remove
+        self._runs.setdefault(run.template.uid, {})[run] = None
+        return run
+
+    def start(
+        self, template: WorkflowTemplate, event: Event, make: Callable[[WorkflowTemplate], Run]
+    ) -> Run | None:
+        """Start a run as the overrun policy of its template says, without awaiting in between.
+
+        Args:
+            template: What to run.
+            event: What to start it with, its own.
+            make: Makes the run.
+
+        Returns:
+            The run; it has not started yet if it waits for others to end. None if it is skipped.
+        """
+        others = list(self._runs.get(template.uid, ()))
+        locked = sum(run.locked for run in others)
+        decision = decide(template.policy, running=len(others), locked=locked)
+        if decision is Decision.SKIP:
+            return None
+        run = self.add(make(template))
+        if decision is Decision.START:
+            run.start(event)
+        else:
+            self._replace(others, run, event)
+        return run
+
+    async def changed(self) -> None:
+        """Wait until the last run is over, or `tell_change` is called."""
+        if self._changed is None:
+            self._changed = anyio.Event()
+        await self._changed.wait()
+
+    def tell_change(self) -> None:
+        """Wake those who wait for a change."""
+        if self._changed is not None:
+            self._changed.set()
+            self._changed = None
+
+    async def drained(self) -> None:
+        """Wait until no run is left."""
+        while self._runs:
+            await self.changed()
+
+    def _replace(self, others: list[Run], run: Run, event: Event) -> None:
+        """Cancel some runs and start another when they are over; the latest such run wins."""
+        self._heirs[run.template.uid] = run, event
+        for other in others:
+            # An earlier heir has not started: it ends here and now.
+            other.stop(FutureState.cancelled)
+        self._start_heir(run.template.uid)
+
+    def _remove(self, run: Run) -> None:
+        uid = run.template.uid
+        runs = self._runs[uid]
+        del runs[run]
+        if not runs:
+            del self._runs[uid]
+            self._heirs.pop(uid, None)
+        if run.failure is not None:
+            log.warning("workflow %s failed", run.uid, exc_info=run.failure)
+        self._start_heir(uid)
+        if not self._runs:
+            self.tell_change()
+
+    def _start_heir(self, template_id: str) -> None:
+        runs = self._runs.get(template_id, {})
+        if template_id in self._heirs and len(runs) == 1:
+            run, event = self._heirs.pop(template_id)
+            if run.phase is Phase.WAITING:
+                run.start(event)

@@ -1,0 +1,298 @@
+"""The asyncio backend (uvloop too): hosts are `TukioTask`s, each in a cancel scope of its own.
+
+Structured, one child of an anyio task group stands for all hosts: cancelled, it cancels each run
+and waits until all have unwound. Loose, as in 1.x, each run is a root of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, ref
+
+import anyio
+
+from ..broker import Broker
+from ..driver import drive
+from ..errors import EngineError
+from ..run import CLEANUP_TIMEOUT, Run
+from ..state import FutureState
+from ..task.factory import TukioTask, install, uninstall
+from ..task.run import TaskRun
+from ..workflow import Workflow
+from . import ELSEWHERE, IN_LOOP, Broken
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator
+
+    from ..template import WorkflowTemplate
+    from . import Host
+
+# Runs in loose mode have no tree above them; this is what keeps them alive.
+_roots: set[Run] = set()
+_services: set[asyncio.Task[None]] = set()
+
+
+class AsyncioWorkflow(Workflow, asyncio.Future[set[TaskRun]]):
+    """A run on asyncio: also an `asyncio.Future`, whose result is the set of its tasks.
+
+    Cancelling one who awaits it cancels the run, as with any future; `wait()` does not. The
+    future is cancelled only when the run has unwound.
+    """
+
+    __slots__ = ("_run",)
+
+    def __init__(
+        self,
+        template: WorkflowTemplate,
+        *,
+        loop: asyncio.AbstractEventLoop | None = None,
+        broker: Broker | None = None,
+        port: AsyncioPort | None = None,
+        cleanup_timeout: float = CLEANUP_TIMEOUT,
+    ) -> None:
+        if port is None:
+            port = AsyncioPort(loop or asyncio.get_running_loop(), structured=False)
+        super().__init__(loop=port.loop)
+        if broker is None:
+            broker = broker_of(port.loop)
+        self._run: Run = Run(self, template, port, broker=broker, cleanup_timeout=cleanup_timeout)
+
+    def __await__(self) -> Generator[Any, None, set[TaskRun]]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> set[TaskRun]:
+        if self.done():
+            return self.result()
+        # Not Future.__await__: a waiter in a cancelled anyio scope is cancelled again at every
+        # turn of the loop until it leaves, which would spin for as long as the run unwinds.
+        try:
+            return await asyncio.shield(self)
+        except asyncio.CancelledError:
+            if not self.done():
+                self.cancel()
+                with anyio.CancelScope(shield=True):
+                    await self.wait()
+            raise
+
+    def _resolve(self, ending: FutureState, failure: Exception | None) -> None:
+        if self.done():
+            return
+        if failure is not None:
+            self.set_exception(failure)
+            # The engine has logged it; asyncio need not complain that nobody looked.
+            self.exception()
+        elif ending is FutureState.finished:
+            self.set_result(set(self.tasks))
+        else:
+            # Past Workflow.cancel, which cancels the run.
+            asyncio.Future.cancel(self)
+
+
+class AsyncioPort:
+    """The port for one asyncio or uvloop event loop.
+
+    Args:
+        loop: The loop.
+        structured: Whether runs live in the tree of whoever opens the port.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, structured: bool) -> None:
+        self.loop: asyncio.AbstractEventLoop = loop
+        self.time: Callable[[], float] = loop.time
+        self._anchor: float = time.time() - loop.time()
+        self._structured: bool = structured
+        self._group: Any = None
+        self._closing: anyio.Event | None = None
+        self._scope_class: Any = None
+        install(loop)
+
+    def wall_time(self, instant: float) -> datetime:
+        """Return the aware UTC time of an instant on the loop's clock."""
+        return datetime.fromtimestamp(self._anchor + instant, UTC)
+
+    def instant(self, time: datetime) -> float:
+        """Return the instant on that clock at an aware time."""
+        return time.timestamp() - self._anchor
+
+    def scope(self, deadline: float = math.inf, *, shield: bool = False) -> Any:
+        """Return an anyio cancel scope."""
+        if self._scope_class is None:
+            # The constructor of the public class looks for the backend each time.
+            self._scope_class = type(anyio.CancelScope())
+        return self._scope_class(deadline=deadline, shield=shield)
+
+    async def checkpoint(self) -> None:
+        """Let the loop turn once."""
+        await asyncio.sleep(0)
+
+    def check_here(self) -> None:
+        """Make sure that the calling code runs on this loop, or that nothing does.
+
+        Raises:
+            EngineError: It runs in another loop, or in another thread than this loop.
+        """
+        running = asyncio._get_running_loop()
+        if running is not self.loop and (running is not None or self.loop.is_running()):
+            raise EngineError(ELSEWHERE)
+
+    def call_from_thread(self, function: Callable[[], Awaitable[Any]]) -> Any:
+        """Run an async function on this loop, from another thread, and return its result.
+
+        Raises:
+            EngineError: Called on the loop itself, which would wait for ever.
+            Exception: What the function raised.
+        """
+        if asyncio._get_running_loop() is not None:
+            raise EngineError(IN_LOOP)
+        return asyncio.run_coroutine_threadsafe(_awaited(function), self.loop).result()
+
+    def workflow(
+        self, template: WorkflowTemplate, *, broker: Broker, cleanup_timeout: float
+    ) -> Workflow:
+        """Return a run, not started yet."""
+        return AsyncioWorkflow(template, port=self, broker=broker, cleanup_timeout=cleanup_timeout)
+
+    def launch(self, run: Run) -> None:
+        """Spawn the first host of a run."""
+        if not self._structured:
+            _roots.add(run)
+        self.spawn(run)
+
+    def spawn(self, run: Run) -> None:
+        """Spawn one more host."""
+        name = f"tukio {run.template.uid}"
+        TukioTask(drive(run), loop=self.loop, name=name, run=run)
+
+    def host(self) -> Host:
+        """Return the host that the calling task is."""
+        host = asyncio.current_task()
+        assert isinstance(host, TukioTask)
+        host.begun = True
+        return host
+
+    def last_host_left(self, run: Run) -> None:
+        """End the run."""
+        _roots.discard(run)
+        run.over()
+
+    def broken(self, exc: BaseException) -> Broken:
+        """Take apart an exception that left a host's scope.
+
+        A native cancellation was aimed at the step; it goes no further.
+        """
+        if isinstance(exc, asyncio.CancelledError):
+            return Broken(cancelled=True, error=None, outwards=None)
+        cancelled = None
+        if isinstance(exc, BaseExceptionGroup):
+            cancelled, rest = exc.split(asyncio.CancelledError)
+            exc = rest if rest is not None else asyncio.CancelledError()
+        ends_program = isinstance(exc, KeyboardInterrupt | SystemExit)
+        return Broken(cancelled is not None, exc, exc if ends_program else None)
+
+    async def settle(self, host: Host) -> None:
+        """Answer native cancellations that were aimed at a step that is over."""
+        assert isinstance(host, TukioTask)
+        while host.cancelling():
+            host.uncancel()
+        try:
+            # Before 3.13, uncancel() leaves the exception itself pending.
+            await asyncio.sleep(0)
+        except asyncio.CancelledError:  # noqa: ASYNC103 - it was aimed at the step before
+            if host.cancelling():
+                await self.settle(host)  # noqa: ASYNC102
+
+    def serve(self, service: Callable[[], Awaitable[None]], name: str) -> None:
+        """Run something in the background for as long as the engine lives."""
+        if self._group is not None:
+            self._group.start_soon(service, name=name)
+            return
+        _serve_on(self.loop, service, name)
+
+    async def open(
+        self, stop_all: Callable[[], object], drained: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Open the task group, with a child that stands for all runs."""
+        self._closing = anyio.Event()
+        self._group = anyio.create_task_group()
+        await self._group.__aenter__()
+        supervise = partial(self._supervise, self._closing, stop_all, drained)
+        self._group.start_soon(supervise, name="tukio engine")
+
+    async def close(self, exc: BaseException | None) -> None:
+        """Close the task group: cancel it if `exc` is the reason, and wait until it is empty."""
+        assert self._closing is not None
+        self._closing.set()
+        try:
+            await _leave_group(self._group, exc)
+        finally:
+            uninstall(self.loop)
+
+    async def _supervise(
+        self,
+        closing: anyio.Event,
+        stop_all: Callable[[], object],
+        drained: Callable[[], Awaitable[None]],
+    ) -> None:
+        try:
+            await closing.wait()
+        finally:
+            stop_all()
+            with anyio.CancelScope(shield=True):
+                await drained()
+
+
+async def _leave_group(group: Any, exc: BaseException | None) -> None:
+    """Leave a task group whose children raise nothing of their own.
+
+    An exception of the body is not handed to the group, which would wrap it: it goes on as it is.
+    """
+    if exc is not None:
+        group.cancel_scope.cancel()
+    try:
+        await group.__aexit__(None, None, None)
+    except BaseException as more:
+        if exc is None or not isinstance(exc, Exception):
+            raise
+        msg = "the body of an engine failed while it was being cancelled"
+        raise BaseExceptionGroup(msg, [exc, more]) from None  # noqa: ASYNC104 - in the group
+
+
+async def _awaited(function: Callable[[], Awaitable[Any]]) -> Any:
+    return await function()
+
+
+_brokers: WeakKeyDictionary[asyncio.AbstractEventLoop, Broker] = WeakKeyDictionary()
+
+
+def broker_of(loop: asyncio.AbstractEventLoop | None) -> Broker:
+    """Return the broker of a loop (None: the running one), which does not keep the loop alive."""
+    loop = loop or asyncio.get_running_loop()
+    broker = _brokers.get(loop)
+    if broker is None:
+        known = ref(loop)
+
+        def serve(service: Callable[[], Awaitable[None]], name: str) -> None:
+            loop = known()
+            assert loop is not None
+            _serve_on(loop, service, name)
+
+        broker = _brokers[loop] = Broker(serve)
+    return broker
+
+
+def _serve_on(
+    loop: asyncio.AbstractEventLoop, service: Callable[[], Awaitable[None]], name: str
+) -> None:
+    task = asyncio.Task(_awaited(service), loop=loop, name=name)
+    _services.add(task)
+    task.add_done_callback(_services.discard)
+
+
+def new_port(*, loop: asyncio.AbstractEventLoop | None, structured: bool) -> AsyncioPort:
+    """Return a port for a loop; None is the running one."""
+    return AsyncioPort(loop or asyncio.get_running_loop(), structured=structured)

@@ -1,0 +1,200 @@
+"""The trio backend: engine nursery -> one nursery per run -> hosts."""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import trio
+
+from ..driver import drive
+from ..errors import EngineError, WorkflowCancelled, WorkflowTimedOut
+from ..run import Run
+from ..state import FutureState, Phase
+from ..workflow import Workflow
+from . import ELSEWHERE, IN_LOOP, Broken
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator
+
+    from ..broker import Broker
+    from ..task.run import TaskRun
+    from ..template import WorkflowTemplate
+    from . import Host, Scope
+
+
+class TrioWorkflow(Workflow):
+    """A run on trio. `await` it for the set of its tasks.
+
+    Awaiting raises `WorkflowCancelled`, `WorkflowTimedOut` or `WorkflowFailed` if that is how it
+    ended. Cancelling one who awaits it does not cancel the run.
+    """
+
+    __slots__ = ("__weakref__", "_run")
+
+    def __init__(
+        self, template: WorkflowTemplate, *, port: TrioPort, broker: Broker, cleanup_timeout: float
+    ) -> None:
+        self._run: Run = Run(self, template, port, broker=broker, cleanup_timeout=cleanup_timeout)
+
+    def done(self) -> bool:
+        """Return whether the run is over."""
+        return self._run.phase is Phase.OVER
+
+    def __await__(self) -> Generator[Any, None, set[TaskRun]]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> set[TaskRun]:
+        ending = await self.wait()
+        if self._run.failure is not None:
+            raise self._run.failure
+        if ending is FutureState.timeout:
+            raise WorkflowTimedOut(self.uid)
+        if ending is FutureState.cancelled:
+            raise WorkflowCancelled(self.uid)
+        return set(self.tasks)
+
+
+class TrioHost:
+    """A host on trio."""
+
+    __slots__ = ("scope", "stale", "step")
+
+    def __init__(self) -> None:
+        self.step: TaskRun | None = None
+        self.scope: Scope | None = None
+        self.stale: bool = False
+
+    @staticmethod
+    def cancelling() -> int:
+        """Return 0: trio has no cancellation outside of scopes."""
+        return 0
+
+
+class TrioPort:
+    """The port for the trio run that it is made in."""
+
+    def __init__(self) -> None:
+        self.time: Callable[[], float] = trio.current_time
+        self._anchor: float = time.time() - trio.current_time()
+        self._token: trio.lowlevel.TrioToken = trio.lowlevel.current_trio_token()
+        self._manager: Any = None
+        self._nursery: trio.Nursery | None = None
+
+    def wall_time(self, instant: float) -> datetime:
+        """Return the aware UTC time of an instant on trio's clock."""
+        return datetime.fromtimestamp(self._anchor + instant, UTC)
+
+    def instant(self, time: datetime) -> float:
+        """Return the instant on that clock at an aware time."""
+        return time.timestamp() - self._anchor
+
+    def scope(self, deadline: float = math.inf, *, shield: bool = False) -> Any:
+        """Return a trio cancel scope."""
+        return trio.CancelScope(deadline=deadline, shield=shield)
+
+    def check_here(self) -> None:
+        """Make sure that the calling code runs in this trio run.
+
+        Raises:
+            EngineError: It runs in another one, or in another thread.
+        """
+        if not trio.lowlevel.in_trio_run() or trio.lowlevel.current_trio_token() is not self._token:
+            raise EngineError(ELSEWHERE)
+
+    def call_from_thread(self, function: Callable[[], Awaitable[Any]]) -> Any:
+        """Run an async function in this trio run, from another thread, and return its result.
+
+        Raises:
+            EngineError: Called in the trio run itself, which would wait for ever.
+            Exception: What the function raised.
+        """
+        if trio.lowlevel.in_trio_run():
+            raise EngineError(IN_LOOP)
+        return trio.from_thread.run(function, trio_token=self._token)
+
+    async def checkpoint(self) -> None:
+        """Let others have a turn, and be cancelled if so requested."""
+        await trio.lowlevel.checkpoint()
+
+    def workflow(
+        self, template: WorkflowTemplate, *, broker: Broker, cleanup_timeout: float
+    ) -> Workflow:
+        """Return a run, not started yet."""
+        return TrioWorkflow(template, port=self, broker=broker, cleanup_timeout=cleanup_timeout)
+
+    def launch(self, run: Run) -> None:
+        """Spawn the first host of a run, in a nursery of the run's own."""
+        assert self._nursery is not None
+        self._nursery.start_soon(self._root, run, name=f"tukio {run.template.uid}")
+
+    def spawn(self, run: Run) -> None:
+        """Spawn one more host."""
+        run.nest.start_soon(drive, run, name=f"tukio {run.template.uid}")
+
+    def host(self) -> Host:
+        """Return a host for the calling task."""
+        return TrioHost()
+
+    def last_host_left(self, run: Run) -> None:
+        """Leave the end of the run to its nursery."""
+
+    def broken(self, exc: BaseException) -> Broken:
+        """Take apart an exception that left a host's scope.
+
+        A cancellation that is not that scope's comes from further out, and goes on there.
+        """
+        if isinstance(exc, trio.Cancelled):
+            return Broken(cancelled=True, error=None, outwards=exc)
+        outwards: BaseException | None = None
+        error: BaseException | None = exc
+        if isinstance(exc, BaseExceptionGroup):
+            outwards, error = exc.split(trio.Cancelled)
+        cancelled = outwards is not None
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            outwards = error
+        return Broken(cancelled, error, outwards)
+
+    async def settle(self, host: Host) -> None:
+        """Do nothing: on trio no cancellation is left over."""
+
+    def serve(self, service: Callable[[], Awaitable[None]], name: str) -> None:
+        """Run something in the background for as long as the engine lives."""
+        assert self._nursery is not None
+        self._nursery.start_soon(service, name=name)
+
+    async def open(
+        self, stop_all: Callable[[], object], drained: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Open the nursery that the runs live in."""
+        del stop_all, drained
+        self._manager = trio.open_nursery()
+        self._nursery = await self._manager.__aenter__()
+
+    async def close(self, exc: BaseException | None) -> None:
+        """Close the nursery: cancel it if `exc` is the reason, and wait until it is empty."""
+        assert self._nursery is not None
+        if exc is not None:
+            self._nursery.cancel_scope.cancel()
+        await self._manager.__aexit__(None, None, None)
+
+    async def _root(self, run: Run) -> None:
+        try:
+            # Cancelled from outside before it began: nothing of it starts.
+            await trio.lowlevel.checkpoint_if_cancelled()
+            async with trio.open_nursery() as run.nest:
+                await drive(run)
+        except BaseException:
+            run.stop(FutureState.cancelled)
+            raise
+        finally:
+            run.nest = None
+            run.over()
+
+
+def new_port(*, loop: Any, structured: bool) -> TrioPort:
+    """Return a port for the running trio."""
+    del loop, structured
+    return TrioPort()

@@ -1,0 +1,381 @@
+"""One run: its phase, its hosts and limits, and its one end.
+
+Owns:   all state of a run that changes, and when it starts, is suspended, stops and ends; all
+        decided without awaiting.
+Knows:  the plan, which says what comes next; the port, which spawns hosts; nothing of how a host
+        waits - that is the driver's.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from contextvars import Context, copy_context
+from copy import copy
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import anyio
+
+from .errors import TukioError, WorkflowFailed
+from .event import Event, EventSource
+from .plan import Plan, shape_of
+from .policy import ErrorPolicy, OverrunPolicy
+from .report import restore
+from .state import FutureState, Move, Phase, WorkflowExecState, after
+from .suspension import Suspension
+from .task.run import TaskRun
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .broker import Broker
+    from .ports import Host, Port
+    from .report import RunRecord
+    from .template import WorkflowTemplate
+    from .workflow import Workflow
+
+log = logging.getLogger(__name__)
+
+CLEANUP_TIMEOUT = 5.0
+"""Seconds that a task's `teardown()` may take, unless the engine is told otherwise."""
+
+# Looked up for every step.
+RUNNING = Phase.RUNNING
+
+
+class Run:
+    """The state of one run.
+
+    Args:
+        workflow: The face of the run that users hold.
+        template: What to run.
+        port: The backend.
+        broker: Where execution events go.
+        cleanup_timeout: Seconds that a `teardown()` may take.
+
+    Raises:
+        WorkflowRootTaskError: The template does not have exactly one root task.
+
+    Attributes:
+        plan: Its steps.
+        phase: Where it stands.
+        ending: How it ended, or is about to; None while it goes on.
+        failure: What the run itself failed with; None if it did not.
+        errors: Task id -> what that task raised.
+        limit: When it reaches the limit of its template, on the port's clock; inf for never.
+        deadline: When it is cancelled, for its limit or for `stop_at`; likewise.
+        locked: Whether it keeps data from starting another run (`skip-until-unlock`).
+        hosts: The hosts that are at work, in the order they began.
+        coming: Whether a host was spawned that has not begun: it will take what is ready.
+        suspension: What is to be done again; None if it was never suspended nor rescued.
+        context: What the context of each step is a copy of.
+        nest: Where the port keeps what it needs to spawn more hosts.
+        when_over: Called once, after the terminal event.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_begun",
+        "_deadline_means",
+        "_end_event",
+        "_trigger",
+        "_uid",
+        "broker",
+        "cleanup_timeout",
+        "coming",
+        "context",
+        "deadline",
+        "ended_at",
+        "ending",
+        "errors",
+        "failure",
+        "hosts",
+        "limit",
+        "locked",
+        "nest",
+        "phase",
+        "plan",
+        "port",
+        "started_at",
+        "suspension",
+        "template",
+        "when_over",
+        "workflow",
+    )
+
+    def __init__(
+        self,
+        workflow: Workflow,
+        template: WorkflowTemplate,
+        port: Port,
+        *,
+        broker: Broker,
+        cleanup_timeout: float,
+    ) -> None:
+        self.workflow: Workflow = workflow
+        self.template: WorkflowTemplate = template
+        self.port: Port = port
+        self.broker: Broker = broker
+        self.cleanup_timeout: float = cleanup_timeout
+        self.plan: Plan[TaskRun] = Plan(shape_of(template), partial(TaskRun, self))
+        self.phase: Phase = Phase.WAITING
+        self.ending: FutureState | None = None
+        self.failure: Exception | None = None
+        self.errors: dict[str, BaseException] = {}
+        self.deadline: float = math.inf
+        self.limit: float = math.inf
+        self.locked: bool = template.policy is OverrunPolicy.SKIP_UNTIL_UNLOCK
+        self.hosts: dict[Host, None] = {}
+        self.coming: bool = False
+        self.suspension: Suspension | None = None
+        self.context: Context | None = None
+        self.nest: Any = None
+        self.when_over: Callable[[Run], None] | None = None
+        self.started_at: float | None = None
+        self.ended_at: float | None = None
+        self._uid: str | None = None
+        self._trigger: Any = None
+        self._begun: bool = False
+        self._deadline_means: FutureState = FutureState.timeout
+        self._end_event: anyio.Event | None = None
+
+    @property
+    def uid(self) -> str:
+        """Id of this execution; made up when first looked at."""
+        if self._uid is None:
+            self._uid = str(uuid4())
+        return self._uid
+
+    @property
+    def source(self) -> EventSource:
+        """The source of the events of the run itself."""
+        return EventSource(self.template.uid, self.uid)
+
+    @property
+    def state(self) -> FutureState:
+        """How it stands, as users see it."""
+        if self.phase is Phase.SUSPENDED:
+            return FutureState.suspended
+        if self.phase is Phase.OVER and self.ending is not None:
+            return self.ending
+        return FutureState.pending
+
+    # Its start and its end ---------------------------------------------------------------------
+
+    def start(self, trigger: Any) -> TaskRun:
+        """Start the run: its root task begins in the next turn of the event loop.
+
+        Args:
+            trigger: The event to start with, the run's own.
+
+        Returns:
+            The execution of the root task.
+
+        Raises:
+            IllegalMove: It was started, or cancelled, before.
+        """
+        self.phase = after(self.phase, Move.START)
+        self._trigger = trigger
+        self.context = copy_context()
+        self.started_at = now = self.port.time()
+        if self.template.timeout:
+            self.limit = now + self.template.timeout
+            self.deadline = min(self.deadline, self.limit)
+        root = self.plan.begin(trigger.data if isinstance(trigger, Event) else trigger)
+        self.coming = True
+        self.port.launch(self)
+        return root
+
+    def restore(self, record: RunRecord) -> None:
+        """Bring the run to where a report says that it was; `go_on` starts it.
+
+        Raises:
+            RescueError: The report contradicts the template. The run is of no use then.
+        """
+        restore(self.plan, record)
+        self._uid = record.uid
+        self.started_at = self.port.instant(record.start)
+        if self.template.timeout:
+            self.limit = self.port.time() + self.template.timeout - record.elapsed
+        root = self.plan.steps[self.plan.shape.root]
+        assert root is not None
+        self._trigger = root.input_data
+        if isinstance(self._trigger, dict):
+            self._trigger = Event(self._trigger)
+        for step in self.plan.steps:
+            if step is not None and step.error is not None:
+                self.errors[step.template.uid] = step.error
+
+    def go_on(self) -> None:
+        """Start the run that was restored.
+
+        Raises:
+            IllegalMove: It was started, or cancelled, before.
+        """
+        self.phase = after(self.phase, Move.START)
+        self.context = copy_context()
+        self.deadline = min(self.deadline, self.limit)
+        self._begun = True
+        self.suspension = Suspension(self)
+        self.suspension.announce_after(WorkflowExecState.BEGIN.value, self.plan.ready)
+        if self.errors and self.template.on_error is ErrorPolicy.ABORT:
+            self.doom(FutureState.exception)
+        self.coming = True
+        self.port.launch(self)
+
+    def begin(self) -> None:
+        """Announce the run, when its first host begins."""
+        if self._begun or self.phase is not RUNNING:
+            return
+        self._begun = True
+        if self.broker.heard:
+            data = self._trigger.data if isinstance(self._trigger, Event) else self._trigger
+            self.tell(WorkflowExecState.BEGIN.value, data)
+
+    def suspend(self) -> bool:
+        """Interrupt every step, to be run again from scratch when the run is resumed.
+
+        Returns:
+            False if it was not running: then nothing changes.
+        """
+        if self.phase is not RUNNING:
+            return False
+        self.begin()
+        self.phase = after(self.phase, Move.SUSPEND)
+        if self.suspension is None:
+            self.suspension = Suspension(self)
+        self.suspension.cut_steps()
+        self.tell(WorkflowExecState.SUSPEND.value, None)
+        return True
+
+    def resume(self) -> bool:
+        """Go on.
+
+        Returns:
+            False if it was not suspended: then nothing changes.
+        """
+        if self.phase is not Phase.SUSPENDED or self.suspension is None:
+            return False
+        self.phase = after(self.phase, Move.RESUME)
+        steps = self.suspension.steps_again()
+        self.suspension.announce_after(WorkflowExecState.RESUME.value, steps)
+        if not self.suspension.wake():
+            self.call_for_host()
+        return True
+
+    def call_for_host(self) -> None:
+        """Spawn one more host if there are steps for it; it will call for the next."""
+        if self.plan.ready and not self.coming:
+            self.coming = True
+            self.port.spawn(self)
+
+    def root_event(self) -> Any:
+        """Return the root task's own copy of the event the run was started with."""
+        return copy(self._trigger)
+
+    def stop(self, ending: FutureState, failure: Exception | None = None) -> bool:
+        """Cancel everything; nothing of the run starts any more.
+
+        Args:
+            ending: How the run ends when all has unwound.
+            failure: What it failed with.
+
+        Returns:
+            False if it was stopping or over already: then nothing changes.
+        """
+        never_started = self.phase is Phase.WAITING
+        if not self.doom(ending, failure):
+            return False
+        for host in self.hosts:
+            self.interrupt(host)
+        if never_started:
+            self.over()
+        return True
+
+    def doom(self, ending: FutureState, failure: Exception | None = None) -> bool:
+        """Let nothing start any more, and leave it to the caller to cancel what has started."""
+        if self.phase in {Phase.STOPPING, Phase.OVER}:
+            return False
+        self.phase = after(self.phase, Move.STOP)
+        self.ending = ending
+        self.failure = failure
+        for step in self.plan.ready:
+            step.state = FutureState.cancelled
+        self.plan.ready.clear()
+        if self.suspension is not None:
+            self.suspension.drop_steps()
+        return True
+
+    def stop_at(self, deadline: float) -> None:
+        """Cancel the run at an instant of the port's clock, unless it is over by then."""
+        if deadline >= self.deadline:
+            return
+        self.deadline = deadline
+        self._deadline_means = FutureState.cancelled
+        for host in self.hosts:
+            if host.scope is not None and not host.stale:
+                host.scope.deadline = min(host.scope.deadline, deadline)
+
+    def out_of_time(self) -> bool:
+        """Return whether the limit is reached; if so, the run stops."""
+        if self.port.time() < self.deadline:
+            return False
+        self.stop(self._deadline_means)
+        return True
+
+    def interrupt(self, host: Host) -> None:
+        """Cancel the step that a host is driving."""
+        host.stale = True
+        if host.scope is not None:
+            host.scope.cancel()
+
+    def over(self) -> None:
+        """End the run: no host is left. Tell everybody, subscribers before waiters."""
+        self.phase = after(self.phase, Move.END)
+        self.ended_at = self.port.time()
+        ending = self.ending = self.ending or FutureState.finished
+        if ending is FutureState.exception and self.failure is None:
+            errors = [_as_exception(error) for error in self.errors.values()]
+            self.failure = WorkflowFailed(f"workflow {self.template.uid!r} failed", errors)
+        if self.broker.heard:
+            self._tell_the_end(ending)
+        self.workflow._resolve(ending, self.failure)
+        if self._end_event is not None:
+            self._end_event.set()
+        if self.when_over is not None:
+            self.when_over(self)
+
+    def end_event(self) -> anyio.Event:
+        """Return what is set when the run is over."""
+        if self._end_event is None:
+            self._end_event = anyio.Event()
+        return self._end_event
+
+    # What others learn -------------------------------------------------------------------------
+
+    def tell(self, kind: str, content: Any, step: TaskRun | None = None) -> None:
+        """Send an execution event of the run, or of one of its tasks."""
+        if self.broker.heard:
+            self.broker.announce(kind, content, self.uid, step or self)
+
+    def _tell_the_end(self, ending: FutureState) -> None:
+        kind: WorkflowExecState = WorkflowExecState.END
+        content: Any = None
+        if ending is FutureState.exception:
+            kind, content = WorkflowExecState.ERROR, self.failure
+        elif ending is FutureState.cancelled:
+            content = {"cancel": True}
+        elif ending is FutureState.timeout:
+            content = {"cancel": True, "timeout": True}
+        self.tell(kind.value, content)
+
+
+def _as_exception(error: BaseException) -> Exception:
+    """Return an error as something an `ExceptionGroup` can hold."""
+    if isinstance(error, Exception):
+        return error
+    wrapped = TukioError(f"a task raised {error!r}")
+    wrapped.__cause__ = error
+    return wrapped

@@ -1,0 +1,55 @@
+"""The call of a task: from its name to a coroutine, with an event of its own.
+
+Knows:  the registry; the step and its run only to read from.
+"""
+
+from __future__ import annotations
+
+import logging
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+from ..event import Event
+from ..registry import TaskRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from .run import TaskRun
+
+log = logging.getLogger(__name__)
+
+
+def call(step: TaskRun) -> Coroutine[Any, Any, Any]:
+    """Return the coroutine of a step; for a holder class, make the holder first.
+
+    Raises:
+        UnknownTaskName: The task is not registered any more.
+        Exception: What the holder class or the call raised.
+    """
+    holder_class, function = TaskRegistry.get(step.template.name)
+    try:
+        if holder_class is None:
+            return function(_event(step))
+        config = step.template.config
+        step.holder = holder = holder_class(deepcopy(config) if config else {})
+        _hand_queue_to(holder, step)
+        return function(holder, _event(step))
+    except StopIteration as error:
+        # It would look like the end of the coroutine.
+        msg = f"task {step.template.uid!r} raised StopIteration before it began"
+        raise RuntimeError(msg) from error
+
+
+def _event(step: TaskRun) -> Any:
+    if step.parent is None:
+        return step.run.root_event()
+    parent: Any = step.parent
+    return Event.sent_by(parent, step.input_data)
+
+
+def _hand_queue_to(holder: Any, step: TaskRun) -> None:
+    try:
+        holder.queue = step.queue
+    except AttributeError:
+        log.debug("holder of task %r takes no queue", step.template.uid)

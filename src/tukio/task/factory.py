@@ -1,0 +1,397 @@
+"""Tukio tasks as asyncio tasks: what `asyncio.current_task()` is inside a task, as in 1.x.
+
+Owns:   `TukioTask`, the task factory, and its place among other factories of a loop.
+Knows:  asyncio; the engine works without the factory, which serves only users' own
+        `loop.create_task(registered_coroutine())`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ..errors import TukioTaskError
+from ..registry import TaskRegistry
+from ..state import FutureState, TaskExecState
+from .alone import Alone
+from .at_rest import ScopeAtRest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+    from contextvars import Context
+    from types import FrameType
+
+    from ..event import Event, EventSource
+    from ..ports import Scope
+    from ..run import Run
+    from ..template import TaskTemplate
+    from ..workflow import Workflow
+    from .inbox import Inbox
+    from .run import TaskRun
+
+
+class TukioTask(asyncio.Task[Any]):
+    """An asyncio task that runs tasks of a workflow, one at a time.
+
+    Inside a task of a workflow, `asyncio.current_task()` is one of these, and its `template`,
+    `workflow`, `uid`, `inputs`, ... are those of that task. It may go on with another task
+    afterwards: to keep a hold of a task, use `tukio.current_task()`.
+
+    Made outside a workflow, by `new_task` or the task factory, it runs one registered coroutine
+    for itself, and has neither template nor workflow.
+
+    Args:
+        coro: The coroutine to run.
+        loop: The event loop; None is the running one.
+        run: The run it works for, for a task of a workflow.
+        alone: What is known of the registered task, if `coro` is not that task itself.
+        kwargs: As `asyncio.Task`.
+    """
+
+    __slots__ = ("_alone", "_scope", "begun", "run", "stale", "step")
+
+    def __init__(
+        self,
+        coro: Coroutine[Any, Any, Any],
+        *,
+        loop: asyncio.AbstractEventLoop | None = None,
+        run: Run | None = None,
+        alone: Alone | None = None,
+        **kwargs: Any,
+    ) -> None:
+        # Before the parent's __init__: an eager task runs inside it.
+        self.run: Run | None = run
+        self.step: TaskRun | None = None
+        self._scope: Scope | None = None
+        self.stale: bool = False
+        self.begun: bool = False
+        self._alone: Alone | None = alone
+        if run is not None:
+            super().__init__(coro, loop=loop, **kwargs)
+            return
+        loop = loop or asyncio.get_running_loop()
+        self._alone = alone = alone or Alone(coro, loop.time)
+        super().__init__(coro, loop=loop, **kwargs)
+        if self.done():
+            alone.is_over(self)
+        else:
+            # The first one, so that every other one and every waiter finds it over.
+            super().add_done_callback(alone.is_over)
+
+    @property
+    def scope(self) -> Any:
+        """The cancel scope it is in, or was in last; None before the first, and outside a run."""
+        loop = self.get_loop()
+        if self._scope is None or loop.is_running():
+            return self._scope
+        return ScopeAtRest(self._scope, loop.call_soon)
+
+    @scope.setter
+    def scope(self, scope: Scope | None) -> None:
+        self._scope = scope
+
+    @property
+    def template(self) -> TaskTemplate | None:
+        """The task's template; None outside a workflow."""
+        return self.step.template if self.step is not None else None
+
+    @property
+    def workflow(self) -> Workflow | None:
+        """The workflow it works for; None outside a workflow."""
+        return self.run.workflow if self.run is not None else None
+
+    @property
+    def uid(self) -> str:
+        """Id of this execution."""
+        return self._who().uid
+
+    @property
+    def holder(self) -> Any:
+        """The instance of the holder class; None for a plain coroutine function."""
+        return self._who().holder
+
+    @property
+    def queue(self) -> Inbox:
+        """Events it receives while it runs."""
+        return self._who().queue
+
+    @property
+    def inputs(self) -> Any:
+        """A copy of the data it was given."""
+        return self._who().inputs
+
+    @property
+    def outputs(self) -> Any:
+        """A copy of the data it returned; None before."""
+        return self._who().outputs
+
+    @property
+    def state(self) -> FutureState:
+        """How it stands."""
+        return self._who().state
+
+    @property
+    def event_source(self) -> EventSource:
+        """The source of the events that it sends."""
+        return self._who().source
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it reached its time limit."""
+        return self._who().timed_out
+
+    @property
+    def committed(self) -> bool:
+        """Whether it is not suspended."""
+        return self.state is not FutureState.suspended
+
+    def in_progress(self) -> bool:
+        """Return whether it has started."""
+        return self.step is None or self.step.in_progress()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a snapshot: id, start, end (aware UTC or None), state, inputs, outputs."""
+        return self._who().as_dict()
+
+    async def data_received(self, event: Event) -> None:
+        """Put an event into the queue; it does not wait."""
+        self.queue.put_nowait(event)
+
+    def dispatch_progress(self, data: Any, event_type: str | None = None) -> None:
+        """Send an execution event of this task; see `TaskRun.dispatch_progress`."""
+        if self.step is not None:
+            self.step.dispatch_progress(data, event_type)
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Cancel as any asyncio task.
+
+        One that has not begun is not lost: the run it was spawned for is cancelled instead, and
+        ends in good order. So is a run whose loop is being shut down.
+        """
+        if self.run is None or self.done():
+            return super().cancel(msg)
+        if asyncio._get_running_loop() is None:
+            self.run.doom(FutureState.cancelled)
+        elif not self.begun:
+            self.run.stop(FutureState.cancelled)
+        return super().cancel(msg) if self.begun else True
+
+    if sys.version_info < (3, 13):
+
+        def uncancel(self) -> int:
+            """Take back one cancellation, as any asyncio task."""
+            remaining = super().uncancel()
+            pending: bool = self._must_cancel  # type: ignore[attr-defined]
+            if pending and not remaining and self.step is not None:
+                # Before 3.13, the exception stays pending. Counted again, it will be answered
+                # when the step is over, and not by the next one.
+                super().cancel()
+            return remaining
+
+    def add_done_callback(
+        self, fn: Callable[[Any], object], /, *, context: Context | None = None
+    ) -> None:
+        """Have a function called when this is over.
+
+        A task of a workflow that calls this for itself gets it called with its `TaskRun` when
+        that task is over, although this may go on with another one.
+        """
+        step = self._calling_step()
+        if step is None:
+            super().add_done_callback(fn, context=context)
+        elif context is None:
+            step.add_done_callback(fn)
+        else:
+            step.add_done_callback(lambda over: context.run(fn, over))
+
+    def remove_done_callback(self, fn: Callable[[Any], object], /) -> int:
+        """Remove a callback wherever it was added without a context; return how often that was."""
+        step = self._calling_step()
+        count = 0 if step is None else step.remove_done_callback(fn)
+        return count + super().remove_done_callback(fn)
+
+    def get_stack(self, *, limit: int | None = None) -> list[FrameType]:
+        """Return the frames of its coroutine and of those that it awaits, outermost first.
+
+        For a task of a workflow, those of that task: not of the engine, which drives it. Once it
+        is over, as any asyncio task.
+
+        Args:
+            limit: How many at most, of the innermost ones; None is all.
+        """
+        frames = [] if self.step is None else list(_frames(self.step.coroutine))
+        frames = frames or list(_frames(self.get_coro()))
+        if not frames:
+            return super().get_stack(limit=limit)
+        return frames if limit is None else frames[max(0, len(frames) - limit) :]
+
+    def _calling_step(self) -> TaskRun | None:
+        """Return the step that this drives, if it is what calls this."""
+        called_by_itself = asyncio.current_task(self.get_loop()) is self
+        return self.step if called_by_itself else None
+
+    def _who(self) -> TaskRun | Alone:
+        if self.step is not None:
+            return self.step
+        if self._alone is None:
+            self._alone = Alone(None, self.get_loop().time)
+        return self._alone
+
+
+def _frames(awaited: Any) -> Iterator[FrameType]:
+    """Yield the frames of a coroutine and of what it awaits, as far as they can be seen."""
+    while awaited is not None:
+        kind = "cr" if hasattr(awaited, "cr_frame") else "gi"
+        frame = getattr(awaited, f"{kind}_frame", None)
+        if frame is None:
+            return
+        yield frame
+        awaited = getattr(awaited, "cr_await" if kind == "cr" else "gi_yieldfrom")
+
+
+def new_task(
+    name: Any,
+    *,
+    data: Any = None,
+    config: Any = None,
+    timeout: float | None = None,
+    loop: asyncio.AbstractEventLoop | None = None,
+) -> TukioTask:
+    """Run a registered task by itself, outside a workflow. For asyncio only, as in 1.x.
+
+    No engine looks after it: no event tells of it, and `teardown()` is not called.
+
+    Args:
+        name: The name it is registered under.
+        data: What its coroutine is called with.
+        config: For a holder class.
+        timeout: Seconds after which it is cancelled and fails with `TimeoutError`; None or 0 is
+            no limit.
+        loop: The event loop; None is the running one.
+
+    Raises:
+        UnknownTaskName: Nothing is registered under that name.
+        Exception: What the holder class or the call raised.
+    """
+    holder_class, function = TaskRegistry.get(name)
+    loop = loop or asyncio.get_running_loop()
+    coro = function(data) if holder_class is None else function(holder_class(config), data)
+    if not timeout:
+        return TukioTask(coro, loop=loop)
+    alone = Alone(coro, loop.time)
+    task = TukioTask(_within(timeout, coro, alone), loop=loop, alone=alone)
+    # It was never awaited if the task is cancelled before it begins, and Python would warn.
+    task.add_done_callback(lambda _: coro.close())
+    return task
+
+
+async def _within(limit: float, coro: Coroutine[Any, Any, Any], alone: Alone) -> Any:
+    scope = asyncio.timeout(limit)
+    try:
+        async with scope:
+            return await coro
+    except TimeoutError:
+        # Or it is one of the task's own, which is an ordinary error.
+        alone.timed_out = scope.expired()
+        raise
+
+
+# The task factory --------------------------------------------------------------------------------
+
+
+def tukio_factory(
+    loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **kwargs: Any
+) -> asyncio.Future[Any]:
+    """Return a `TukioTask` for the coroutine of a registered task, else an `asyncio.Task`."""
+    return _Factory(None)(loop, coro, **kwargs)
+
+
+def install(loop: asyncio.AbstractEventLoop) -> None:
+    """Make registered coroutines `TukioTask`s on a loop; other coroutines stay what they were.
+
+    A factory that is there already goes on making the others. Installing twice changes nothing.
+    """
+    previous = loop.get_task_factory()
+    ours = _ours(previous)
+    if ours is None:
+        ours = _Factory(previous)
+        loop.set_task_factory(ours.for_loop())
+    ours.engines += 1
+
+
+def uninstall(loop: asyncio.AbstractEventLoop) -> None:
+    """Undo one `install`; the last one puts back what was there, unless it was replaced since."""
+    ours = _ours(loop.get_task_factory())
+    if ours is not None:
+        ours.engines -= 1
+        if not ours.engines:
+            loop.set_task_factory(ours.previous)
+
+
+class _Factory:
+    """A task factory of ours: what it stands over, and how many engines need it."""
+
+    __slots__ = ("engines", "previous")
+
+    def __init__(self, previous: Any) -> None:
+        self.previous: Any = previous
+        self.engines: int = 0
+
+    def __call__(
+        self, loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **kwargs: Any
+    ) -> asyncio.Future[Any]:
+        # Some loops pass None for what was not given, which older factories refuse.
+        given = {name: value for name, value in kwargs.items() if value is not None}
+        if _is_registered(coro):
+            return TukioTask(coro, loop=loop, **given)
+        if self.previous is None:
+            return asyncio.Task(coro, loop=loop, **given)
+        task: asyncio.Future[Any] = self.previous(loop, coro, **given)
+        return task
+
+    def make_eagerly(self, coro: Coroutine[Any, Any, Any], **kwargs: Any) -> asyncio.Future[Any]:
+        """Stand in for the constructor of tasks in an eager factory."""
+        if _is_registered(coro):
+            return TukioTask(coro, **kwargs)
+        task: asyncio.Future[Any] = _constructor_in(self.previous)(coro, **kwargs)
+        return task
+
+    def for_loop(self) -> Any:
+        """Return what to set on the loop."""
+        if sys.version_info >= (3, 12) and _is_eager(self.previous):
+            # Told from others, by those who must know, by its code: so it is made by that hand.
+            return asyncio.create_eager_task_factory(self.make_eagerly)
+        return self
+
+
+def _ours(factory: Any) -> _Factory | None:
+    """Return our factory that was set on a loop; None if what is set there is not ours."""
+    if _is_eager(factory):
+        factory = getattr(_constructor_in(factory), "__self__", None)
+    return factory if isinstance(factory, _Factory) else None
+
+
+def _is_registered(coro: Any) -> bool:
+    return getattr(coro, "cr_code", None) in TaskRegistry.codes()
+
+
+def _is_eager(factory: Any) -> bool:
+    if sys.version_info < (3, 12):
+        return False
+    return getattr(factory, "__code__", None) is asyncio.eager_task_factory.__code__
+
+
+def _constructor_in(eager_factory: Any) -> Any:
+    return eager_factory.__closure__[0].cell_contents
+
+
+__all__ = [
+    "TaskExecState",
+    "TukioTask",
+    "TukioTaskError",
+    "install",
+    "new_task",
+    "tukio_factory",
+    "uninstall",
+]

@@ -1,0 +1,120 @@
+"""The join task: waits for several parents before its branch of the workflow goes on.
+
+Source: 1.x `JoinTask`, which hung for ever when a parent could not arrive; here it goes on with
+those that have.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..registry import register
+from .holder import TaskHolder
+from .run import current_task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ..event import Event
+
+COLLECT = ("first", "merge", "all")
+"""What a join can pass on."""
+
+
+@register("join", "execute")
+class JoinTask(TaskHolder):
+    """Waits for some of its parents, and passes on what they brought.
+
+    Args:
+        config: `wait_for`: how many parents, or a list of their task ids. `collect`: `first`
+            (default) passes on the data of the parent that came first, `merge` one dict of all
+            in the order they came, `all` a dict of parent id to data.
+
+    It goes on as soon as those it waits for have come, or cannot come any more. When it reaches
+    its time limit, it passes on what has come until then.
+    """
+
+    __slots__ = ("_arrived", "_data", "_status")
+
+    def __init__(self, config: Any = None) -> None:
+        super().__init__(config)
+        self._data: dict[str, dict[str, Any]] = {}
+        self._arrived: list[dict[str, Any]] = []
+        self._status: str = "running"
+
+    @staticmethod
+    def find_faults(config: Any, parents: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+        """Yield what is wrong with the config of a join: path within it, problem, advice.
+
+        Args:
+            config: The config.
+            parents: Ids of the tasks that lead to the join.
+        """
+        config = config if isinstance(config, dict) else {}
+        collect = config.get("collect", "first")
+        if collect not in COLLECT:
+            problem = f"{collect!r} is not one of {', '.join(COLLECT)}"
+            yield "collect", problem, "leave it out for 'first'"
+        wait_for = config.get("wait_for")
+        wanted = f"a number of parents or a list of their ids; parents: {', '.join(parents)}"
+        if "wait_for" not in config:
+            yield "wait_for", "missing", f"give {wanted}"
+        elif isinstance(wait_for, list):
+            yield from _find_list_faults(wait_for, parents)
+        elif isinstance(wait_for, bool) or not isinstance(wait_for, int):
+            yield "wait_for", f"cannot wait for {wait_for!r}", f"give {wanted}"
+        elif not 1 <= wait_for <= len(parents):
+            problem = f"cannot wait for {wait_for} of {len(parents)} parents"
+            yield "wait_for", problem, f"give a number from 1 to {len(parents)}"
+
+    async def execute(self, event: Event) -> dict[str, Any]:
+        """Wait for the parents and return what is passed on."""
+        del event
+        task, wait_for = current_task(), self.config["wait_for"]
+        count = wait_for if isinstance(wait_for, int) else len(wait_for)
+        parents = task.parents(None if isinstance(wait_for, int) else wait_for)
+        async for uid, data in parents:
+            self._data[uid] = data
+            self._arrived.append({"id": uid, "end_time": task.now()})
+            task.dispatch_progress(self.report())
+            if len(self._data) >= count:
+                break
+        self._status = "done"
+        task.dispatch_progress(self.report())
+        return self._collected(task.inputs)
+
+    def report(self) -> dict[str, Any]:
+        """Return which parents have come (`tasks`: their `id` and `end_time`) and the `status`.
+
+        The status is `running`, `done`, `timeout` or `cancelled`.
+        """
+        return {"tasks": [task.copy() for task in self._arrived], "status": self._status}
+
+    def teardown(self) -> dict[str, Any]:
+        """Say how it was cut, and return what is passed on after a time limit."""
+        task = current_task()
+        self._status = "timeout" if task.timed_out else "cancelled"
+        if task.timed_out:
+            task.dispatch_progress(self.report())
+        return self._collected(task.inputs)
+
+    def _collected(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        collect = self.config.get("collect", "first")
+        if collect == "all":
+            return {uid: dict(data) for uid, data in self._data.items()}
+        if collect == "merge":
+            return {key: value for data in self._data.values() for key, value in data.items()}
+        return next(iter(self._data.values()), inputs)
+
+
+def _find_list_faults(
+    wait_for: list[Any], parents: Sequence[str]
+) -> Iterator[tuple[str, str, str]]:
+    known = ", ".join(parents)
+    if not wait_for:
+        yield "wait_for", "waits for nobody", f"name parents: {known}"
+    for number, uid in enumerate(wait_for):
+        if uid not in parents:
+            yield f"wait_for[{number}]", f"{uid!r} is not a parent", f"parents: {known}"
+        elif uid in wait_for[:number]:
+            yield f"wait_for[{number}]", f"{uid!r} is listed twice", "name each parent once"

@@ -1,0 +1,96 @@
+"""What one step receives while it runs: events of topics, and the data of further parents.
+
+Owns:   the step's queue, the topics that feed it, and the parents it waits for.
+Knows:  the broker of its run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..event import Event
+from .inbox import Inbox
+from .parents import Parents
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from .run import TaskRun
+
+
+class Mailbox:
+    """The mailbox of a step; made when something is put in or someone looks.
+
+    Args:
+        step: The step.
+
+    Attributes:
+        queue: The events, in the order they came.
+    """
+
+    __slots__ = ("_parents", "_step", "_topics", "queue")
+
+    def __init__(self, step: TaskRun) -> None:
+        self.queue: Inbox = Inbox()
+        self._step: TaskRun = step
+        self._parents: Parents | None = None
+        # Topic -> how often it was subscribed to.
+        self._topics: dict[str | None, int] = {}
+
+    def subscribe(self, topic: str | None) -> None:
+        """Have the events of a topic put into the queue until the step ends.
+
+        It may be said several times, and has to be undone as often.
+
+        Args:
+            topic: None is every topic, except the execution events.
+
+        Raises:
+            TypeError: The topic is neither a string nor None.
+        """
+        self._step.run.broker.attach(self, topic)
+        self._topics[topic] = self._topics.get(topic, 0) + 1
+
+    def unsubscribe(self, topic: str | None) -> None:
+        """Undo one `subscribe`; nothing happens if there was none."""
+        if topic not in self._topics:
+            return
+        self._topics[topic] -= 1
+        if not self._topics[topic]:
+            del self._topics[topic]
+            self._step.run.broker.detach(self, topic)
+
+    def close(self) -> None:
+        """Unsubscribe from everything."""
+        for topic in self._topics:
+            self._step.run.broker.detach(self, topic)
+        self._topics.clear()
+
+    def parents(self, among: Collection[str] | None) -> Parents:
+        """Return the parents of the step as they arrive; from now on, they leave the queue out."""
+        self._parents = Parents(self._step, among)
+        return self._parents
+
+    def receive(self, data: dict[str, Any], parent: TaskRun) -> None:
+        """Take the data of a late parent."""
+        if self._parents is not None:
+            self._parents.arrive(parent, data)
+        else:
+            self.queue.put_nowait(Event.sent_by(parent, data))
+
+    def miss(self, number: int) -> None:
+        """Learn that a parent will not arrive any more."""
+        if self._parents is not None:
+            self._parents.miss(number)
+
+    # For the broker ----------------------------------------------------------------------------
+
+    def deliver(self, event: Event) -> None:
+        """Put an event into the queue."""
+        self.queue.put_nowait(event)
+
+    def end(self) -> None:
+        """Learn that no topic is subscribed to any more; parents may still come."""
+
+    async def finish(self, deadline: float) -> None:
+        """Learn that the broker closes; there is nothing to wait for."""

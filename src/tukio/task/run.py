@@ -1,0 +1,385 @@
+"""One execution of one task: what `wf.tasks` holds and `tukio.current_task()` returns.
+
+Owns:   the handle of a step - its ids, times, queue, callbacks - and the start of its coroutine.
+Knows:  its run, which alone changes its state.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from ..errors import EngineError, RecordedError
+from ..event import EventSource
+from ..plan import Step
+from ..report import described, detached
+from ..state import FutureState, TaskExecState
+from .call import call
+from .holder import Recorded, TaskHolder
+from .mailbox import Mailbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+    from contextvars import Context
+    from datetime import datetime
+
+    from ..event import Event
+    from ..ports import Host
+    from ..report import StepRecord
+    from ..run import Run
+    from ..template import TaskTemplate
+    from ..workflow import Workflow
+    from .inbox import Inbox
+    from .parents import Parents
+
+log = logging.getLogger(__name__)
+
+_current: ContextVar[TaskRun] = ContextVar("tukio_task")
+
+
+def running_task() -> TaskRun | None:
+    """Return the execution of the task that this code runs in; None outside a task."""
+    return _current.get(None)
+
+
+def current_task() -> TaskRun:
+    """Return the execution of the task that this code runs in, on every backend.
+
+    Sub-tasks and callbacks that a task starts see that task.
+
+    Raises:
+        EngineError: This code does not run in a task.
+    """
+    try:
+        return _current.get()
+    except LookupError:
+        msg = "not inside a task - call this from the coroutine of a registered task"
+        raise EngineError(msg) from None
+
+
+class TaskRun(Step):
+    """One execution of one task, from the moment it is due.
+
+    Made by the engine. It answers like a future, without being tied to a backend.
+
+    Attributes:
+        template: The task.
+        state: How it stands.
+        run: The run it belongs to.
+        host: What drives it; None before, and once its coroutine has ended.
+        cancel_called: Whether someone asked to cancel it.
+        cut: What it is interrupted for, from the moment that is decided; None if it is not.
+        context: Where its coroutine runs; None when it is over.
+        coroutine: The task at work; None when it is over.
+        holder: The instance of the holder class; None for a plain coroutine function.
+    """
+
+    __slots__ = (
+        "_callbacks",
+        "_mailbox",
+        "_uid",
+        "cancel_called",
+        "context",
+        "coroutine",
+        "cut",
+        "holder",
+        "host",
+        "run",
+    )
+
+    def __init__(
+        self,
+        run: Run,
+        number: int,
+        template: TaskTemplate,
+        input_data: Any,
+        parent: Step | None,
+    ) -> None:
+        # Written out instead of calling Step.__init__: there is one of these per task.
+        self.number = number
+        self.template = template
+        self.input_data = input_data
+        self.parent = parent
+        self.state = FutureState.pending
+        self.output_data = None
+        self.late = ()
+        self.error = None
+        self.chosen = None
+        self.started_at = None
+        self.ended_at = None
+        self.run: Run = run
+        self.host: Host | None = None
+        self.holder: Any = None
+        self.cancel_called: bool = False
+        self.context: Context | None = None
+        self.coroutine: Any = None
+        self._uid: str | None = None
+        self._mailbox: Mailbox | None = None
+        self.cut: FutureState | None = None
+        self._callbacks: list[Callable[[TaskRun], object]] | None = None
+
+    # What it is ------------------------------------------------------------------------------
+
+    @property
+    def uid(self) -> str:
+        """Id of this execution: the holder's `uid` if it has one."""
+        if self._uid is None:
+            uid = getattr(self.holder, "uid", None)
+            self._uid = uid if isinstance(uid, str) else str(uuid4())
+        return self._uid
+
+    @property
+    def workflow(self) -> Workflow:
+        """The workflow it belongs to."""
+        return self.run.workflow
+
+    @property
+    def inputs(self) -> Any:
+        """A copy of the data it was given."""
+        data = self.input_data
+        return dict(data) if isinstance(data, dict) else data
+
+    @property
+    def outputs(self) -> Any:
+        """A copy of the data it returned; None before, and if it returned None."""
+        data = self.output_data
+        return dict(data) if isinstance(data, dict) else data
+
+    @property
+    def queue(self) -> Inbox:
+        """Events it receives while it runs."""
+        return self.mailbox.queue
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """What it receives while it runs."""
+        if self._mailbox is None:
+            self._mailbox = Mailbox(self)
+        return self._mailbox
+
+    @property
+    def source(self) -> EventSource:
+        """The source of the events that it sends."""
+        return EventSource(self.run.template.uid, self.run.uid, self.template.uid, self.uid)
+
+    event_source = source
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it has reached its time limit; its `teardown()` can see that already."""
+        return FutureState.timeout in {self.state, self.cut}
+
+    def in_progress(self) -> bool:
+        """Return whether it has started."""
+        return self.started_at is not None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a snapshot: id, start, end (aware UTC or None), state, inputs, outputs."""
+        instant = self.run.port.wall_time
+        return {
+            "id": self.uid,
+            "start": None if self.started_at is None else instant(self.started_at),
+            "end": None if self.ended_at is None else instant(self.ended_at),
+            "state": self.state.value,
+            "inputs": detached(self.input_data),
+            "outputs": detached(self.output_data),
+        }
+
+    def report(self) -> dict[str, Any]:
+        """Return a snapshot as a workflow's report shows it.
+
+        Beside `as_dict`: `reporting`, what the holder's `report()` returns (None if it fails,
+        which is logged); `error`, type and message, if there is one; `chosen`, the ids of the
+        successors it chose, if it did.
+        """
+        snapshot = self.as_dict()
+        if self.chosen is not None:
+            tasks = self.run.plan.shape.tasks
+            snapshot["chosen"] = [tasks[number].uid for number in self.chosen]
+        error = self.run.errors.get(self.template.uid)
+        if error is not None:
+            snapshot["error"] = described(error)
+        report = getattr(self.holder, "report", None)
+        if report is not None:
+            try:
+                snapshot["reporting"] = detached(report())
+            except Exception:
+                log.exception("report() of task %r failed", self.template.uid)
+                snapshot["reporting"] = None
+        return snapshot
+
+    def __repr__(self) -> str:
+        return f"<TaskRun {self.template.uid} ({self.template.name}) {self.state.value}>"
+
+    # As a future -----------------------------------------------------------------------------
+
+    def done(self) -> bool:
+        """Return whether it is over."""
+        return self.ended_at is not None
+
+    def cancelled(self) -> bool:
+        """Return whether it ended by being cancelled."""
+        return self.state is FutureState.cancelled
+
+    def result(self) -> Any:
+        """Return a copy of its output.
+
+        Raises:
+            BaseException: What it raised, if it failed.
+            TimeoutError: It reached its time limit.
+            EngineError: It is not over, or was cancelled.
+        """
+        if self.error is not None:
+            raise self.error
+        if self.state is FutureState.timeout:
+            msg = f"task {self.template.uid!r} reached its time limit"
+            raise TimeoutError(msg)
+        if not self.done() or self.state is FutureState.cancelled:
+            msg = f"task {self.template.uid!r} has no result: it is {self.state.value}"
+            raise EngineError(msg)
+        return self.outputs
+
+    def exception(self) -> BaseException | None:
+        """Return what it raised; None if it did not, or is not over."""
+        return self.error
+
+    def cancel(self) -> bool:
+        """Cancel this task only; its branch of the workflow stops, the others go on.
+
+        Returns:
+            Whether there was something to cancel.
+        """
+        if self.host is None:
+            return False
+        self.cancel_called = True
+        self.run.interrupt(self.host)
+        return True
+
+    def add_done_callback(self, callback: Callable[[TaskRun], object]) -> None:
+        """Have a function called with this task when it is over; now, if it is."""
+        if self.done():
+            callback(self)
+            return
+        if self._callbacks is None:
+            self._callbacks = []
+        self._callbacks.append(callback)
+
+    def remove_done_callback(self, callback: Callable[[TaskRun], object]) -> int:
+        """Remove a callback wherever it was added, and return how often that was."""
+        before = self._callbacks or []
+        self._callbacks = [other for other in before if other != callback]
+        return len(before) - len(self._callbacks)
+
+    # For the task itself ----------------------------------------------------------------------
+
+    def dispatch_progress(self, data: Any, event_type: str | None = None) -> None:
+        """Send an execution event of this task.
+
+        Args:
+            data: The content, any object.
+            event_type: Any word of the user's; None is `task-progress`.
+        """
+        self.run.tell(event_type or TaskExecState.PROGRESS.value, data, self)
+
+    async def data_received(self, event: Event) -> None:
+        """Put an event into the queue; it does not wait."""
+        self.queue.put_nowait(event)
+
+    def parents(self, among: Collection[str] | None = None) -> Parents:
+        """Return the parents that led to this task, as an async iterator over their data.
+
+        From now on, late parents do not land in the queue any more.
+
+        Args:
+            among: Ids of the parents to wait for; None is all.
+        """
+        return self.mailbox.parents(among)
+
+    def receive(self, data: dict[str, Any], parent: Step) -> None:
+        """Take the data of a late parent."""
+        super().receive(data, parent)
+        assert isinstance(parent, TaskRun)
+        self.mailbox.receive(data, parent)
+
+    def miss(self, number: int) -> None:
+        """Learn that a parent will not lead to this task any more."""
+        self.mailbox.miss(number)
+
+    def restore(self, known: StepRecord) -> None:
+        """Become what a report says of an execution that is over."""
+        instant = self.run.port.instant
+        self._uid = known.uid
+        self.state = known.state
+        self.input_data, self.output_data = known.inputs, known.outputs
+        self.started_at = None if known.start is None else instant(known.start)
+        self.ended_at = None if known.end is None else instant(known.end)
+        if known.error is not None:
+            self.error = RecordedError(*known.error)
+        if "reporting" in known.extra:
+            self.holder = Recorded(known.extra["reporting"])
+
+    def now(self) -> datetime:
+        """Return the aware UTC time, by the clock that reports are made with."""
+        port = self.run.port
+        return port.wall_time(port.time())
+
+    # For the driver ---------------------------------------------------------------------------
+
+    def begin(self) -> Any:
+        """Make the coroutine of the task and run it until it suspends.
+
+        Runs in the step's own context.
+
+        Returns:
+            What it yielded, for the backend.
+
+        Raises:
+            StopIteration: It came to its end at once; `value` is what it returned.
+            UnknownTaskName: The task is not registered any more.
+            BaseException: What the holder class, the call or the coroutine raised.
+        """
+        _current.set(self)
+        run = self.run
+        try:
+            self.coroutine = coro = call(self)
+            self._agree_on_id()
+        finally:
+            if run.broker.heard:
+                run.tell(TaskExecState.BEGIN.value, self.input_data, self)
+            if run.suspension is not None:
+                run.suspension.begun(self)
+        topics = self.template.topics
+        if topics != []:
+            for topic in (None,) if topics is None else topics:
+                self.mailbox.subscribe(topic)
+        return coro.send(None)
+
+    def _agree_on_id(self) -> None:
+        """Have one id with the holder, also if someone looked at it before there was a holder.
+
+        That one holds, unless the holder has chosen its own.
+        """
+        if self._uid is None or self.holder is None:
+            return
+        if isinstance(self.holder, TaskHolder) and getattr(self.holder, "_uid", "") is None:
+            self.holder.uid = self._uid
+        else:
+            self._uid = None
+
+    def let_go(self) -> None:
+        """Let go of what only a running step needs."""
+        self.host = self.context = self.coroutine = None
+        if self._mailbox is not None:
+            self._mailbox.close()
+
+    def is_over(self) -> None:
+        """Let go of what only a running step needs, and call those who wait for its end."""
+        self.let_go()
+        callbacks, self._callbacks = self._callbacks, None
+        for callback in callbacks or ():
+            try:
+                callback(self)
+            except Exception:
+                log.exception("a done callback of task %r failed", self.template.uid)

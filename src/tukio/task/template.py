@@ -1,0 +1,7 @@
+"""Task templates, where users of 1.x import them from."""
+
+from __future__ import annotations
+
+from ..template import Listen, TaskTemplate
+
+__all__ = ["Listen", "TaskTemplate"]

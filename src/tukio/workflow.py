@@ -1,0 +1,381 @@
+"""One run of a workflow, as its user sees it, on every backend.
+
+Owns:   nothing: `Run` has the state; this is its face.
+Source: 1.x `Workflow`; there it was an `asyncio.Future`, and on asyncio it still is one.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any, Self
+
+import anyio
+import anyio.lowlevel
+
+from .errors import (
+    EngineError,
+    RescueError,
+    TemplateGraphError,
+    WorkflowError,
+    WorkflowRootTaskError,
+)
+from .event import Event
+from .policy import Decision, OverrunPolicy, decide
+from .ports import standalone_workflow
+from .report import read
+from .state import FutureState, Phase, WorkflowExecState
+from .task.run import current_task, running_task
+from .template import WorkflowTemplate
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, KeysView, Mapping
+
+    from .run import Run
+    from .task.run import TaskRun
+
+
+log = logging.getLogger(__name__)
+
+
+def current_workflow() -> Workflow:
+    """Return the workflow that this code runs in a task of, on every backend.
+
+    Raises:
+        EngineError: This code does not run in a task of a workflow.
+    """
+    return current_task().workflow
+
+
+class Workflow:
+    """One run of a workflow.
+
+    On asyncio it also is an `asyncio.Future`: `await` it, or use it with `asyncio.wait`, `gather`
+    and so on. On trio it can be awaited. `wait()` is the portable way.
+
+    An engine makes it. On asyncio, as in 1.x, one can be made without: `Workflow(template)`, then
+    `run(data)`; it is a root of its own, and goes on if nobody holds it.
+
+    Args:
+        template: What to run.
+        loop: An asyncio event loop; None is the running one.
+        broker: Where its execution events go; None is the one that engines on that loop share.
+
+    Raises:
+        EngineError: Not on asyncio.
+        WorkflowRootTaskError: The template does not have exactly one root task.
+    """
+
+    __slots__ = ()
+
+    _run: Run
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make a run of the asyncio kind where none is asked for."""
+        del args
+        kind: Any = standalone_workflow(kwargs.get("loop")) if cls is Workflow else cls
+        workflow: Self = super(Workflow, kind).__new__(kind)
+        return workflow
+
+    if TYPE_CHECKING:
+
+        def __await__(self) -> Generator[Any, None, set[TaskRun]]:
+            """Wait until it is over; what is raised depends on the backend."""
+            ...
+
+    @classmethod
+    def current_workflow(cls, loop: Any = None) -> Workflow | None:
+        """Return the workflow that this code runs in a task of; None outside, as in 1.x."""
+        del loop
+        task = running_task()
+        return None if task is None else task.workflow
+
+    # What it is ------------------------------------------------------------------------------
+
+    @property
+    def uid(self) -> str:
+        """Id of this execution."""
+        return self._run.uid
+
+    @property
+    def template(self) -> WorkflowTemplate:
+        """What is run."""
+        return self._run.template
+
+    @property
+    def policy(self) -> OverrunPolicy:
+        """The overrun policy of its template."""
+        return self._run.template.policy
+
+    @property
+    def state(self) -> FutureState:
+        """How it stands: `pending` before and while it runs, then how it ended."""
+        return self._run.state
+
+    @property
+    def errors(self) -> dict[str, BaseException]:
+        """Task id -> what that task raised, for every task that failed."""
+        return dict(self._run.errors)
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """Task id -> a copy of the output, for every task that finished, was skipped or timed out.
+
+        The output of a skipped task is None: its inputs went on.
+        """
+        steps = self._run.plan.reached()
+        return {step.template.uid: step.outputs for step in steps if step.state in _WITH_OUTPUT}
+
+    @property
+    def tasks(self) -> KeysView[TaskRun]:
+        """The executions of its tasks so far, in declared order; an ordered set."""
+        return dict.fromkeys(self._run.plan.reached()).keys()
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it reached its time limit."""
+        return self._run.ending is FutureState.timeout
+
+    @property
+    def committed(self) -> bool:
+        """Whether it has started and is not suspended."""
+        return self._run.phase not in {Phase.WAITING, Phase.SUSPENDED}
+
+    def report(self) -> dict[str, Any]:
+        """Return a snapshot of the template and of the execution; see the reference for its form.
+
+        `start` and `end` in it are aware UTC datetimes or None; `report_to_json` makes a text of
+        it. `exec.elapsed` is there for a run with a time limit: the seconds of it that are used
+        up. A rescued run had none of it while nobody ran it.
+        """
+        run, instant = self._run, self._run.port.wall_time
+        document = self.template.as_dict()
+        for task, step in zip(document["tasks"], run.plan.steps, strict=True):
+            task["exec"] = None if step is None else step.report()
+        execution: dict[str, Any] = {
+            "id": self.uid,
+            "start": None if run.started_at is None else instant(run.started_at),
+            "end": None if run.ended_at is None else instant(run.ended_at),
+            "state": self.state.value,
+        }
+        if run.limit < math.inf:
+            until = run.port.time() if run.ended_at is None else run.ended_at
+            execution["elapsed"] = (self.template.timeout or 0) - (run.limit - until)
+        return document | {"exec": execution}
+
+    def __str__(self) -> str:
+        return (
+            f"<Workflow template.uid={self.template.uid}, uid={self.uid}, state={self.state.value}>"
+        )
+
+    __repr__ = __str__
+
+    # What can be done to it -------------------------------------------------------------------
+
+    def run(self, data: Any) -> TaskRun:
+        """Start it, without an engine.
+
+        Args:
+            data: A dict or an event; anything else is handed to the root task as it is.
+
+        Returns:
+            The execution of the root task.
+
+        Raises:
+            IllegalMove: It was started, or cancelled, before.
+        """
+        trigger = Event(data) if isinstance(data, dict | Event) else data
+        return self._run.start(trigger)
+
+    def fast_forward(self, report: Mapping[str, Any]) -> None:
+        """Go on with a run from its report, without an engine; see `Engine.rescue`.
+
+        Raises:
+            RescueError: The report cannot be continued. Nothing was started.
+            IllegalMove: This was started, or cancelled, before.
+        """
+        self._run.restore(read(report, self.template))
+        self._run.go_on()
+
+    async def wait(self) -> FutureState:
+        """Wait until it is over, and return how it ended; its own fate is never raised.
+
+        Cancellation: the run goes on; only the waiting ends.
+        """
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        if self._run.phase is not Phase.OVER:
+            await self._run.end_event().wait()
+        return self.state
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Cancel it: every task of it is cancelled, none starts any more.
+
+        It is over when all its tasks have unwound and been cleaned up after.
+
+        Args:
+            msg: Taken for the sake of asyncio, and not used.
+
+        Returns:
+            Whether it was not over yet; calling this again does no harm.
+
+        Raises:
+            EngineError: Called from another event loop or thread. Nothing changes.
+        """
+        del msg
+        return self._stop(FutureState.cancelled)
+
+    def suspend(self) -> bool:
+        """Interrupt all its tasks; they are run again, from scratch, when it is resumed.
+
+        Tasks that are over are never run again. The time limit of the workflow goes on.
+
+        Returns:
+            False if it has not started, is suspended already, or is over: then nothing changes.
+        """
+        self._run.port.check_here()
+        return self._run.suspend()
+
+    def resume(self) -> bool:
+        """Go on after `suspend()`.
+
+        Returns:
+            False if it is not suspended: then nothing changes.
+        """
+        self._run.port.check_here()
+        resumed = self._run.resume()
+        if not resumed:
+            log.error("cannot resume %s: it is not suspended", self)
+        return resumed
+
+    def timeout(self) -> bool:
+        """Cancel it as if it had reached its time limit.
+
+        Returns:
+            Whether it was not over yet.
+        """
+        return self._stop(FutureState.timeout)
+
+    def set_next_tasks(self, task_tmpl_ids: Iterable[str]) -> None:
+        """Let the calling task lead only to some of its successors; the last call counts.
+
+        Args:
+            task_tmpl_ids: Ids of the tasks to go on with; empty to stop the branch here.
+
+        Raises:
+            EngineError: Not called from a running task of this workflow.
+            TypeError: Not a list of ids. The choice is as before.
+            LookupError: One of them is not a successor of the task. The choice is as before.
+        """
+        task = current_task()
+        if task.run is not self._run or task.done():
+            msg = f"{task} is not executed by {self} - call this from one of its running tasks"
+            raise EngineError(msg)
+        self._run.plan.choose(task, task_tmpl_ids)
+
+    @property
+    def lock(self) -> _Lock:
+        """Its lock, for the policy `skip-until-unlock`; has `locked()` and `release()`."""
+        return _Lock(self)
+
+    def unlock(self) -> None:
+        """Let new data start another run (for the policy `skip-until-unlock`)."""
+        self._run.locked = False
+
+    def unlock_when_task_done(self, task: Any = None) -> None:
+        """Unlock when a task is over.
+
+        Args:
+            task: Anything with `add_done_callback`; None is the calling task.
+        """
+
+        def unlock(_: object) -> None:
+            self.unlock()
+
+        (task or current_task()).add_done_callback(unlock)
+
+    def _stop(self, ending: FutureState) -> bool:
+        self._run.port.check_here()
+        if self._run.phase is Phase.OVER:
+            return False
+        self._run.stop(ending)
+        return True
+
+    # For the run -------------------------------------------------------------------------------
+
+    def _resolve(self, ending: FutureState, failure: Exception | None) -> None:
+        """Let those know who hold this, now that it is over; `wait()` needs nothing more."""
+
+
+_WITH_OUTPUT = {FutureState.finished, FutureState.skipped, FutureState.timeout}
+
+
+class _Lock:
+    """The lock of a workflow, as code written for 1.x sees it."""
+
+    __slots__ = ("_workflow",)
+
+    def __init__(self, workflow: Workflow) -> None:
+        self._workflow: Workflow = workflow
+
+    def locked(self) -> bool:
+        """Return whether it keeps data from starting another run."""
+        return self._workflow._run.locked
+
+    def release(self) -> None:
+        """Let new data start another run."""
+        self._workflow.unlock()
+
+
+class OverrunPolicyHandler:
+    """Makes a run of a template without an engine, if its overrun policy allows; as in 1.x.
+
+    Args:
+        template: What to run.
+        loop: An asyncio event loop; None is the running one.
+    """
+
+    __slots__ = ("_loop", "policy", "template")
+
+    def __init__(self, template: WorkflowTemplate, loop: Any = None) -> None:
+        self.template: WorkflowTemplate = template
+        self.policy: OverrunPolicy = template.policy
+        self._loop: Any = loop
+
+    def new_workflow(self, running: Iterable[Workflow] | None = None) -> Workflow | None:
+        """Return a run to start; None if the policy says to skip it.
+
+        Args:
+            running: The runs in progress, of any template; with the policy `abort-running` those
+                of this template are cancelled.
+        """
+        others = [other for other in running or () if other.template.uid == self.template.uid]
+        locked = sum(other.lock.locked() for other in others)
+        decision = decide(self.policy, running=len(others), locked=locked)
+        if decision is Decision.SKIP:
+            return None
+        if decision is Decision.ABORT_OTHERS_THEN_START:
+            for other in others:
+                other.cancel()
+        return Workflow(self.template, loop=self._loop)
+
+
+def new_workflow(
+    wf_tmpl: WorkflowTemplate, running: Iterable[Workflow] | None = None, loop: Any = None
+) -> Workflow | None:
+    """Return a run without an engine, or None; see `OverrunPolicyHandler`."""
+    return OverrunPolicyHandler(wf_tmpl, loop=loop).new_workflow(running)
+
+
+__all__ = [
+    "OverrunPolicy",
+    "OverrunPolicyHandler",
+    "RescueError",
+    "TemplateGraphError",
+    "Workflow",
+    "WorkflowError",
+    "WorkflowExecState",
+    "WorkflowRootTaskError",
+    "WorkflowTemplate",
+    "current_workflow",
+    "new_workflow",
+]
