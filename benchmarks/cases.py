@@ -1,0 +1,292 @@
+"""The questions: one function each, whose docstring is the question and how to read the answer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from .catalogue import BEFORE, CONTENDERS, LIMIT, OURS, TO_BEFORE, TO_LIMIT, TO_OURS
+
+
+@dataclass(frozen=True)
+class Job:
+    """One measure: who does what, on which backend, how many at once."""
+
+    contender: str
+    backend: str
+    work: str
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.contender}/{self.backend}, {self.work}, {self.size:,}"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A column of ratios.
+
+    Attributes:
+        title: Its head.
+        base: The job that a job is compared with, by the job.
+    """
+
+    title: str
+    base: Callable[[Job], Job]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a question is answered.
+
+    Attributes:
+        jobs: What is measured, each round in this order, started at another place each time.
+        unit: Unit of the main figure; None if only other figures are measured.
+        counts: What the size is the number of.
+        comparisons: The columns of ratios.
+        figures: Other figures to show.
+        rounds: The most rounds it is worth; None for no such limit.
+    """
+
+    jobs: tuple[Job, ...]
+    unit: str | None
+    counts: str
+    comparisons: tuple[Comparison, ...] = ()
+    figures: tuple[str, ...] = ()
+    rounds: int | None = None
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured.
+
+    Attributes:
+        rounds: How often each measure is taken.
+        enough: Seconds that one measure takes, at least.
+        peers: Whether those are measured that have to be installed.
+        cap: The largest size; None for no limit.
+        thorough: Whether small and large sizes are measured, beside the usual ones.
+        seconds: After so long no case begins another round; None for no such limit.
+    """
+
+    rounds: int
+    enough: float
+    peers: bool
+    cap: int | None = None
+    thorough: bool = False
+    seconds: float | None = None
+
+    def sizes(self, usual: int, *others: int) -> tuple[int, ...]:
+        """Return the sizes to measure, in order, each once."""
+        sizes = {usual, *others} if self.thorough else {usual}
+        return tuple(sorted({min(size, self.cap or size) for size in sizes}))
+
+
+FULL = Effort(rounds=5, enough=0.6, peers=True, thorough=True)
+QUICK = Effort(rounds=3, enough=0.3, peers=False, cap=10_000, seconds=50)
+
+Ask = Callable[[Effort], Plan]
+CASES: dict[str, Ask] = {}
+
+BARE = (LIMIT, "bare-asyncio", "bare-trio")
+ALL_TUKIO = (OURS, "tukio-1.1.2", BEFORE)
+PEERS = ("pydantic-graph", "langgraph", "llama-index-workflows", "dbos")
+
+BY_LIMIT = Comparison(TO_LIMIT, lambda job: replace(job, contender=LIMIT))
+BY_BEFORE = Comparison(TO_BEFORE, lambda job: replace(job, contender=BEFORE))
+
+
+def case(function: Ask) -> Ask:
+    """Add a question, under the name of its function with hyphens."""
+    CASES[function.__name__.replace("_", "-")] = function
+    return function
+
+
+def question(name: str) -> tuple[str, str]:
+    """Return what a case asks, and how to read the answer (may be empty)."""
+    text = inspect.getdoc(CASES[name]) or ""
+    asked, _, reading = text.partition("\n\n")
+    return asked, " ".join(reading.split())
+
+
+def jobs(contenders: tuple[str, ...], works: tuple[str, ...], sizes: tuple[int, ...]) -> list[Job]:
+    """Return a job for each contender on each of its backends; those to compare are neighbours."""
+    return [
+        Job(name, backend, work, size)
+        for work in works
+        for size in sizes
+        for backend in ("asyncio", "uvloop", "trio")
+        for name in contenders
+        if backend in CONTENDERS[name].backends
+    ]
+
+
+def against_limits(work: str, sizes: tuple[int, ...], unit: str, counts: str) -> Plan:
+    """Return a plan that compares this package with what could be done by hand."""
+    found = tuple(jobs((OURS, *BARE), (work,), sizes))
+    return Plan(found, f"µs per {unit}", counts, (BY_LIMIT,))
+
+
+def readme(work: str, effort: Effort) -> Plan:
+    """Return the plan for the DAG of the README."""
+    sizes = effort.sizes(1_000, 1, 100, 10_000)
+    found = tuple(jobs((*ALL_TUKIO, *BARE), (work,), sizes))
+    return Plan(found, "µs per workflow", "workflows at once", (BY_LIMIT, BY_BEFORE))
+
+
+@case
+def noop(effort: Effort) -> Plan:
+    """What does a workflow of six tasks cost when no step ever suspends?
+
+    The DAG of the README. Above all else this shows the cost of starting tasks: a step that never
+    suspends needs none here, and one everywhere else.
+    """
+    return readme("noop", effort)
+
+
+@case
+def pause(effort: Effort) -> Plan:
+    """What does a workflow of six tasks cost when each step suspends once?
+
+    The same DAG. Real steps wait for something, so this is nearer to them than `noop`.
+    """
+    return readme("pause", effort)
+
+
+@case
+def peers(effort: Effort) -> Plan:
+    """What does the same workflow cost elsewhere?
+
+    The DAG of the README, written the way each project teaches it. They do not all offer the same:
+    dbos writes every step to a database, and is measured up to 100 for the time that takes.
+    """
+    sizes = effort.sizes(100, 1, 1_000)
+    found = jobs((OURS, LIMIT, *PEERS), ("noop", "pause"), sizes)
+    wanted = [job for job in found if job.size <= 100 or job.contender != "dbos"]
+    on_asyncio = tuple(job for job in wanted if job.backend == "asyncio")
+    to_ours = Comparison(TO_OURS, lambda job: replace(job, contender=OURS))
+    return Plan(on_asyncio, "µs per workflow", "workflows at once", (to_ours, BY_LIMIT), rounds=3)
+
+
+@case
+def chain(effort: Effort) -> Plan:
+    """What does a task cost in a chain of 1,000, when no step suspends?"""
+    return against_limits("chain noop", effort.sizes(1_000), "task", "tasks")
+
+
+@case
+def chain_pause(effort: Effort) -> Plan:
+    """What does a task cost in a chain of 1,000, when each step suspends once?"""
+    return against_limits("chain pause", effort.sizes(1_000), "task", "tasks")
+
+
+@case
+def fan_out(effort: Effort) -> Plan:
+    """Does the cost of a task stay the same from 10 to 10,000 side by side, then joined?
+
+    The last column is the cost of a task over that among 100; 1.3 or less is linear enough. The
+    garbage collector, which looks at more objects the more there are, is in it.
+    """
+    return _fan_out("fan-out noop", effort)
+
+
+@case
+def fan_out_pause(effort: Effort) -> Plan:
+    """Does it stay the same when all those tasks are suspended at once?
+
+    Read it as `fan-out`. Here every task needs a task of the backend, by hand and in the engine.
+    """
+    return _fan_out("fan-out pause", effort)
+
+
+def _fan_out(work: str, effort: Effort) -> Plan:
+    plan = against_limits(work, effort.sizes(100, 10, 1_000, 10_000), "task", "tasks")
+    usual = min(100, effort.cap or 100)
+    linear = Comparison("/ that of 100", lambda job: replace(job, size=usual))
+    return replace(plan, comparisons=(*plan.comparisons, linear))
+
+
+@case
+def limits(effort: Effort) -> Plan:
+    """What do time limits cost that never fire: one on every task, and one on the workflow?
+
+    By hand they are scopes: `anyio.move_on_after`, `asyncio.timeout`, `trio.move_on_after`.
+    """
+    works = tuple(f"{prefix}{kind}" for kind in ("noop", "pause") for prefix in ("limits ", ""))
+    found = tuple(jobs((OURS, *BARE), works, effort.sizes(1_000)))
+    without = Comparison(
+        "/ without limits", lambda job: replace(job, work=job.work.removeprefix("limits "))
+    )
+    return Plan(found, "µs per workflow", "workflows at once", (BY_LIMIT, without))
+
+
+@case
+def broker(effort: Effort) -> Plan:
+    """What does it cost to hand one of 10,000 events to one of 100 subscribers of a topic?
+
+    By hand it is a call, or an `await`, of each subscriber in turn.
+    """
+    contenders = (OURS, *BARE, BEFORE)
+    found = tuple(jobs(contenders, ("dispatch sync", "dispatch async"), effort.sizes(100)))
+    return Plan(found, "µs per handler call", "subscribers", (BY_LIMIT, BY_BEFORE), rounds=3)
+
+
+@case
+def listeners(effort: Effort) -> Plan:
+    """What do those who listen to execution events cost the workflows?
+
+    Without listeners the events are not even made.
+    """
+    works = tuple(f"listeners {count}" for count in (0, 1, 10))
+    found = tuple(jobs((OURS, BEFORE), works, effort.sizes(1_000)))
+    without = Comparison("/ without", lambda job: replace(job, work="listeners 0"))
+    return Plan(found, "µs per workflow", "workflows at once", (without, BY_BEFORE))
+
+
+@case
+def report(effort: Effort) -> Plan:
+    """What does the report of a run of 1,000 tasks cost?"""
+    found = tuple(jobs((OURS, BEFORE), ("report",), effort.sizes(1_000)))
+    return Plan(found, "µs per task", "tasks", (BY_BEFORE,))
+
+
+@case
+def rescue(effort: Effort) -> Plan:
+    """What does it cost to take up a run of 1,000 tasks from its report, and finish it?
+
+    All but the last task of a chain had finished when the report was made.
+    """
+    found = tuple(jobs((OURS, BEFORE), ("rescue",), effort.sizes(1_000)))
+    return Plan(found, "µs per task", "tasks", (BY_BEFORE,))
+
+
+@case
+def memory(effort: Effort) -> Plan:
+    """How much memory does a workflow in flight take?
+
+    The DAG of the README with two branches parked, 10,000 times: the resident memory that came
+    with them, shared out. The goal is 13 KiB or less on asyncio and uvloop, 16 on trio.
+    """
+    found = tuple(jobs((OURS, *BARE, BEFORE), ("memory",), effort.sizes(10_000)))
+    return Plan(found, None, "workflows at once", figures=("KiB each",), rounds=3)
+
+
+@case
+def scale(effort: Effort) -> Plan:
+    """How does one loop take 100,000 workflows in one burst, and how does it let go of them?
+
+    One task sends all the data without a pause, the workflows park two branches each, and all are
+    cancelled at once. A heartbeat on the same loop tells its longest stall.
+    """
+    found = tuple(jobs((OURS,), ("scale",), effort.sizes(100_000)))
+    return Plan(found, None, "workflows at once", figures=SCALE_FIGURES, rounds=1)
+
+
+SCALE_FIGURES = (
+    "s to send",
+    "s until all wait",
+    "longest stall starting, s",
+    "KiB each",
+    "s to cancel all",
+    "longest stall cancelling, s",
+)

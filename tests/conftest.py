@@ -1,0 +1,108 @@
+"""Each async test runs once per backend, in virtual time, and must leave nothing behind.
+
+A test that is `async def`, or that asks for `backend`, is multiplied by the backends, unless it
+parametrises `backend` itself; `@pytest.mark.backends("asyncio", "uvloop")` restricts it. An async
+test may be a Hypothesis test: each example then gets a run of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import gc
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import settings
+
+from support.clock import BACKENDS, is_available, run
+from support.leaks import no_asyncio_errors, no_leaks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator
+
+    AsyncTest = Callable[..., Coroutine[Any, Any, None]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the marker, and let no property fail for being slow in real time."""
+    settings.register_profile("tukio", deadline=None)
+    settings.load_profile("tukio")
+    config.addinivalue_line("markers", "backends(*names): run the test on these backends only.")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(name: str, obj: object) -> None:
+    """Make each async test use `backend`, whether or not it names it."""
+    if name.startswith("test") and inspect.iscoroutinefunction(_body(obj)):
+        pytest.mark.usefixtures("backend")(obj)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Multiply a test by its backends."""
+    if "backend" in metafunc.fixturenames and not _is_parametrised(metafunc):
+        marker = metafunc.definition.get_closest_marker("backends")
+        names = marker.args if marker else BACKENDS
+        metafunc.parametrize("backend", [_param(name) for name in names])
+
+
+def pytest_collection_finish() -> None:
+    """Keep all that is loaded by now out of the collections after each test, for speed."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
+    """Put a synchronous function in the place of an async test while pytest calls it."""
+    __tracebackhide__ = True
+    test: object = pyfuncitem.obj
+    body = _body(test)
+    if not inspect.iscoroutinefunction(body):
+        return (yield)
+    backend = str(pyfuncitem.funcargs["backend"])
+    with pytest.MonkeyPatch.context() as patch:
+        if body is test:
+            patch.setattr(pyfuncitem, "obj", _synchronous(body, backend))
+        else:
+            patch.setattr(pyfuncitem.obj.hypothesis, "inner_test", _synchronous(body, backend))
+        return (yield)
+
+
+def _body(test: object) -> object:
+    """Return the function the author wrote, which Hypothesis may have wrapped."""
+    return getattr(getattr(test, "hypothesis", None), "inner_test", test)
+
+
+def _is_parametrised(metafunc: pytest.Metafunc) -> bool:
+    """Say whether a test gives the values of `backend` itself."""
+    names: list[str] = []
+    for mark in metafunc.definition.iter_markers("parametrize"):
+        argnames = mark.args[0] if mark.args else mark.kwargs["argnames"]
+        names += argnames.replace(" ", "").split(",") if isinstance(argnames, str) else argnames
+    return "backend" in names
+
+
+def _param(name: str) -> object:
+    """Return a backend as a parameter, skipped where it is not installed."""
+    if name not in BACKENDS:
+        msg = f"no backend is called {name!r} - the marker accepts {', '.join(BACKENDS)}"
+        raise pytest.UsageError(msg)
+    reason = f"{name} is not installed"
+    return pytest.param(name, marks=[] if is_available(name) else pytest.mark.skip(reason))
+
+
+def _synchronous(test: AsyncTest, backend: str) -> Callable[..., None]:
+    @functools.wraps(test)
+    def call(*args: object, **kwargs: object) -> None:
+        __tracebackhide__ = True
+
+        async def main() -> None:
+            __tracebackhide__ = True
+            async with no_leaks():
+                await test(*args, **kwargs)
+
+        with no_asyncio_errors():
+            run(backend, main)
+
+    return call

@@ -1,0 +1,1 @@
+"""What the tests stand on: virtual time, a search for leaks, cancellation at every await."""

@@ -1,0 +1,359 @@
+"""The benchmarks: every case runs, says what it asks, and is honest about what it could not do.
+
+Nothing here looks at a time: how long something takes is not for a test to say.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from benchmarks import cases, catalogue, environments, goals, plots, report, results, runner, worker
+from benchmarks.__main__ import main, parser, selected
+from benchmarks.machine import Machine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = environments.ROOT
+TINY = cases.Effort(rounds=1, enough=0.0, peers=False, cap=3)
+
+
+def in_this_process(job: cases.Job, enough: float) -> dict[str, Any]:
+    """Measure a job here, which is enough where its time does not matter."""
+    module = catalogue.CONTENDERS[job.contender].module
+    return worker.measure(module, job.backend, job.work, job.size, enough)
+
+
+def measured(name: str, plan: cases.Plan, measure: Callable[..., Any]) -> results.Answer:
+    """Return the answer to a case that was measured in some way."""
+    return results.answer(name, plan, runner.run(plan, TINY, measure, runner.Progress()))
+
+
+def plan_of(name: str, *arguments: str) -> cases.Plan:
+    """Return what a case measures at the least effort, for some arguments."""
+    return selected(cases.CASES[name](TINY), parser().parse_args(arguments), TINY)
+
+
+@pytest.mark.parametrize("name", cases.CASES)
+def test_every_case_says_in_a_question_what_it_is_for(name: str) -> None:
+    """A table without its question is misread."""
+    asked, reading = cases.question(name)
+    assert asked.endswith("?")
+    assert not reading or reading.endswith(".")
+
+
+@pytest.mark.parametrize("name", cases.CASES)
+def test_every_case_runs_and_each_row_has_a_figure_or_says_why_not(name: str) -> None:
+    """With tiny sizes; the contenders verify that the work was really done."""
+    plan = plan_of(name)
+    answer = json.loads(json.dumps(measured(name, plan, in_this_process)))
+    assert len(answer["rows"]) == len(plan.jobs) > 0
+    for row in answer["rows"]:
+        if row["problem"]:
+            assert row["problem"].startswith(("not available: ", "not installed: ")), row
+            continue
+        found = [row["value"]] if plan.unit else [row["figures"][name] for name in plan.figures]
+        assert all(math.isfinite(figure["median"]) for figure in found), row
+        assert row["versions"]["python"]
+    assert report.section(answer).count("\n| ") == len(plan.jobs) + 2
+
+
+def test_a_measure_in_a_process_of_its_own_gives_what_the_runner_needs() -> None:
+    """The worker, the environment of the checkout, and the line of JSON between them."""
+    processes = runner.Processes(environments.Environments())
+    plan = plan_of("noop", "--backend", "asyncio")
+    answer = measured("noop", plan, processes)
+    assert [row["problem"] for row in answer["rows"]] == [None] * 3
+    ours, by_hand, _ = answer["rows"]
+    assert ours["ratios"].keys() == {catalogue.TO_LIMIT}
+    assert by_hand["ratios"] == {}
+
+
+def test_the_command_writes_what_it_found(tmp_path: Path) -> None:
+    """From the command line to the file."""
+    file = tmp_path / "found.json"
+    words = ["--quick", "--rounds", "1", "--case", "report", "--backend", "asyncio"]
+    command = [sys.executable, "-m", "benchmarks", *words, "--json", str(file)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    found = json.loads(file.read_text())
+    assert found["machine"]["command"].startswith("python -m benchmarks --quick")
+    assert found["answers"][0]["rows"][0]["value"]["median"] > 0
+    assert "| tukio" in done.stdout
+    assert "report" in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--case", "--against", "--backend"])
+def test_an_unknown_name_is_refused_with_those_that_exist(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody wants to read the source for the name of a case."""
+    with pytest.raises(SystemExit) as stop:
+        main([option, "nonsense"])
+    assert stop.value.code == 2
+    words = capsys.readouterr().err
+    known: dict[str, Any] = {
+        "--case": cases.CASES,
+        "--against": catalogue.CONTENDERS,
+        "--backend": ["trio"],
+    }
+    assert "nonsense" in words
+    assert all(name in words for name in known[option])
+
+
+def test_all_cases_and_contenders_can_be_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """With the questions, and without measuring anything."""
+    assert main(["--list"]) == 0
+    words = capsys.readouterr().out
+    assert all(name in words for name in [*cases.CASES, *catalogue.CONTENDERS])
+
+
+def test_a_restriction_keeps_what_ours_is_compared_with() -> None:
+    """`--against` names a rival; ratios need this package and bare anyio beside it."""
+    plan = plan_of("peers", "--against", "langgraph")
+    assert {job.contender for job in plan.jobs} == {"tukio", "bare-anyio", "langgraph"}
+    plan = plan_of("noop", "--backend", "trio")
+    assert {job.backend for job in plan.jobs} == {"trio"}
+
+
+def test_nothing_that_has_to_be_installed_is_measured_unless_asked_for() -> None:
+    """`--quick` works offline."""
+    for name in cases.CASES:
+        assert not any(catalogue.CONTENDERS[job.contender].is_peer for job in plan_of(name).jobs)
+
+
+@pytest.mark.parametrize("name", catalogue.CONTENDERS)
+def test_every_contender_is_asked_something_and_has_a_module(name: str) -> None:
+    """A contender that no case asks, or whose work is misspelt, would be dropped in silence."""
+    contender = catalogue.find(name)
+    folder = Path(environments.ROOT) / "benchmarks" / "contenders"
+    assert (folder / f"{contender.module}.py").exists()
+    jobs = [job for ask in cases.CASES.values() for job in ask(cases.FULL).jobs]
+    mine = [job for job in jobs if job.contender == name]
+    assert mine
+    if not contender.is_peer:
+        works = importlib.import_module(f"benchmarks.contenders.{contender.module}").WORKS
+        assert {job.work for job in mine} <= works.keys()
+
+
+def test_every_job_that_is_compared_with_another_has_it_measured_or_does_without() -> None:
+    """Comparisons name other jobs; one that never exists would be an empty column."""
+    for name, ask in cases.CASES.items():
+        plan = ask(cases.FULL)
+        for comparison in plan.comparisons:
+            assert any(comparison.base(job) in plan.jobs for job in plan.jobs), (name, comparison)
+
+
+# What cannot be measured -------------------------------------------------------------------------
+
+
+def test_a_contender_that_cannot_be_installed_is_reported_with_the_reason() -> None:
+    """It stays in the table: nobody is dropped in silence."""
+    missing = catalogue.Environment("none", ("tukio==0",), python="1.0")
+    with pytest.raises(
+        environments.CannotInstall, match=r"no Python 1\.0 was found - .*--python10"
+    ):
+        environments.Environments().command(missing)
+
+    def refuse(job: cases.Job, _: float) -> dict[str, Any]:
+        return {"problem": "not installed: no Python 1.0"} if job.contender != "tukio" else {}
+
+    plan = cases.Plan((cases.Job("dbos", "asyncio", "noop", 1),), "µs", "workflows at once")
+    text = report.section(measured("peers", plan, refuse))
+    assert "| dbos " in text
+    assert "dbos on asyncio (noop, 1): not installed: no Python 1.0" in text
+
+
+def test_a_contender_that_fails_is_reported_with_its_error() -> None:
+    """And the others are measured all the same."""
+    assert worker.measure("tukio2", "asyncio", "no such work", 1)["problem"] == (
+        "failed: KeyError: 'no such work'"
+    )
+    assert worker.measure("no_such_module", "asyncio", "noop", 1)["problem"].startswith(
+        "not installed: No module named"
+    )
+
+
+def test_a_process_that_dies_or_never_ends_is_reported() -> None:
+    """Peers do not always fail politely."""
+    died: subprocess.CompletedProcess[str] = subprocess.CompletedProcess([], -9, "", "")
+    assert runner.outcome_of(died) == {"problem": "failed: the process ended with -9 and no result"}
+    slow = runner.Processes(environments.Environments(), longest=0.01)
+    outcome = slow(cases.Job("tukio", "asyncio", "noop", 1), 0.0)
+    assert outcome == {"problem": "not over after 0.01 s"}
+
+
+def test_work_that_was_not_done_is_not_a_measure() -> None:
+    """1.1.2 fails in silence on newer Pythons, and would be very fast there."""
+    from benchmarks.contenders.steps import WorkNotDone, verify
+
+    verify(done=True, what="fine")
+    with pytest.raises(WorkNotDone, match="nothing ran"):
+        verify(done=False, what="nothing ran")
+
+
+def test_mending_refuses_a_copy_that_is_not_as_expected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a mend would measure something else."""
+    factory = tmp_path / "tukio" / "task" / "factory.py"
+    factory.parent.mkdir(parents=True)
+    (tmp_path / "tukio" / "__init__.py").write_text("")
+    factory.write_text("queue = asyncio.Queue(loop=self._loop)\ndef tukio_factory(loop, coro):\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    environments.mend(Path(sys.executable))
+    assert factory.read_text() == "queue = asyncio.Queue()\ndef tukio_factory(loop, coro, **_):\n"
+    with pytest.raises(environments.CannotInstall, match="has not exactly one"):
+        environments.mend(Path(sys.executable))
+
+
+# Figures -----------------------------------------------------------------------------------------
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    """A round in which the machine was busy slows both; dividing medians would mix rounds."""
+    found = results.ratio({0: 1.0, 1: 30.0, 2: 6.0}, {0: 2.0, 1: 30.0, 3: 1.0})
+    assert found == {"median": 0.75, "low": 0.5, "high": 1.0, "rounds": 2}
+    assert results.ratio({0: 1.0}, {1: 1.0}) is None
+
+
+def test_rounds_are_interleaved_and_each_begins_somewhere_else() -> None:
+    """What disturbs one contender must be as likely to disturb another."""
+    jobs = tuple(cases.Job(name, "asyncio", "noop", 1) for name in ("tukio", "bare-anyio", "dbos"))
+    order: list[str] = []
+
+    def note(job: cases.Job, _: float) -> dict[str, Any]:
+        order.append(job.contender)
+        return {"cpu_us": 1.0, "wall_us": 2.0, "figures": {}, "versions": {}}
+
+    effort = cases.Effort(rounds=3, enough=0.0, peers=True)
+    found = runner.run(cases.Plan(jobs, "µs", "n"), effort, note, runner.Progress())
+    a, b, c = (job.contender for job in jobs)
+    assert order == [a, b, c, b, c, a, c, a, b]
+    # dbos waits for a disk: what counts is the clock on the wall.
+    assert [measured.values[0] for measured in found] == [1.0, 1.0, 2.0]
+
+
+def test_a_quick_run_that_is_late_ends_after_the_round() -> None:
+    """`--quick` promises to be quick on a slow machine, too."""
+    effort = cases.Effort(rounds=9, enough=0.0, peers=True, seconds=0.0)
+    plan = cases.Plan((cases.Job("tukio", "asyncio", "noop", 1),), "µs", "n")
+    [found] = runner.run(plan, effort, in_this_process, runner.Progress())
+    assert len(found.values) == 1
+
+
+# Goals -------------------------------------------------------------------------------------------
+
+
+def answer_with(case: str, backend: str, **ratios: float) -> results.Answer:
+    """Return a made-up answer with the ratio of this package to bare anyio, if one is given."""
+    found = {
+        title: {"median": value, "low": value, "high": value, "rounds": 1}
+        for title, value in ratios.items()
+    }
+    row: Any = {
+        "contender": "tukio",
+        "backend": backend,
+        "work": case,
+        "size": goals.SIZE,
+        "value": None,
+        "ratios": {catalogue.TO_LIMIT: found["anyio"]} if found else {},
+        "figures": {},
+        "versions": {},
+        "problem": None,
+    }
+    return {
+        "case": case,
+        "question": "?",
+        "reading": "",
+        "unit": "µs",
+        "counts": "n",
+        "comparisons": [],
+        "figures": [],
+        "rows": [row],
+    }
+
+
+GOAL = goals.Goal("noop", "asyncio", catalogue.TO_LIMIT, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "word", "failed"),
+    [
+        (0.20, "met", False),
+        (0.21, "missed", False),
+        (0.30, "missed", False),
+        (0.31, "missed, clearly", True),
+    ],
+)
+def test_a_check_fails_only_when_a_ratio_is_clearly_above_its_goal(
+    ratio: float, word: str, *, failed: bool
+) -> None:
+    """Half as much again: less than that may be the noise of the machine."""
+    [verdict] = goals.judge([answer_with("noop", "asyncio", anyio=ratio)], [GOAL])
+    assert (verdict.word, verdict.failed) == (word, failed)
+
+
+def test_a_check_fails_when_there_was_nothing_to_check() -> None:
+    """A check that passes because a contender did not run checks nothing."""
+    [verdict] = goals.judge([answer_with("noop", "asyncio")], [GOAL])
+    assert verdict.failed
+    assert verdict.word.startswith("not measured: ")
+    assert goals.judge([answer_with("pause", "asyncio", anyio=0.1)], [GOAL]) == []
+
+
+def test_a_check_names_the_row_that_fails_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit status alone sends people to the log."""
+    from benchmarks.__main__ import check
+
+    fine = answer_with("noop", "asyncio", anyio=0.1)
+    assert check([fine]) == 0
+    assert check([fine, answer_with("pause", "trio", anyio=2.0)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1] == "pause on trio / bare anyio: 2.00, goal 0.64: missed, clearly"
+    assert check([]) == 1
+
+
+# RESULTS.md --------------------------------------------------------------------------------------
+
+
+def test_the_document_says_where_when_and_how_and_shows_every_case() -> None:
+    """A figure without its machine is worth little."""
+    answers = [measured("noop", plan_of("noop", "--backend", "asyncio"), in_this_process)]
+    machine = Machine.now(["--quick", "--write", "--json", str(ROOT / "found.json")])
+    text = report.document(answers, machine, [("A plot", "cost.svg")])
+    for words in (machine.command, machine.date, machine.python, "![A plot](cost.svg)", "## noop"):
+        assert words in text
+    assert "--json found.json" in text
+    assert str(ROOT) not in text
+    assert str(Path.home()) not in text
+
+
+def test_plots_are_drawn_from_what_was_measured() -> None:
+    """And left out where there is nothing to draw."""
+    from xml.etree import ElementTree as ET
+
+    def made_up(job: cases.Job, _: float) -> dict[str, Any]:
+        cost = 10.0 * (1 + len(job.contender)) * max(job.size, 1) ** 0.1
+        return {"cpu_us": cost, "wall_us": cost, "figures": {}, "versions": {}}
+
+    full = cases.Effort(rounds=1, enough=0.0, peers=True, thorough=True)
+    progress = runner.Progress()
+    plans = {name: cases.CASES[name](full) for name in ("noop", "pause", "peers")}
+    answers = [
+        results.answer(name, plan, runner.run(plan, full, made_up, progress))
+        for name, plan in plans.items()
+    ]
+    drawn = plots.draw(answers)
+    assert [plot.name for plot in drawn] == ["cost.svg", "peers.svg"]
+    for plot in drawn:
+        ET.fromstring(plot.svg)  # noqa: S314 - our own drawing
+        assert "bare-anyio" in plot.svg
+    assert drawn[0].svg.count("<polyline") == 10
+    assert plots.draw([measured("noop", plan_of("noop"), in_this_process)]) == []

@@ -1,0 +1,249 @@
+"""What the other tests stand on: virtual time, deadlocks, cancellation at every await."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import threading
+import traceback
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from support.checkpoints import cancel_at_every_await
+from support.clock import new_loop, run, settle
+from support.loop import START, Deadlock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.loop import VirtualTime
+
+LOOPS = pytest.mark.backends("asyncio", "uvloop")
+DAY = 24 * 3600
+
+
+@pytest.fixture
+def loop(backend: str) -> Iterator[VirtualTime]:
+    """Give a loop that the test drives itself."""
+    loop = new_loop(backend)
+    loop.patience = 0.2
+    yield loop
+    loop.close()
+
+
+# Time
+
+
+async def test_thirty_days_pass_at_once() -> None:
+    """Time is exact, and costs nothing."""
+    assert anyio.current_time() == START
+    await anyio.sleep(30 * DAY)
+    assert anyio.current_time() == START + 30 * DAY
+
+
+async def test_a_timeout_comes_to_the_second_even_while_a_clean_up_is_shielded() -> None:
+    """Scopes of anyio keep their meaning on the virtual clock."""
+    with anyio.move_on_after(60) as scope:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(2)
+    assert scope.cancelled_caught
+    assert anyio.current_time() == START + 62
+
+
+async def test_settling_takes_no_time() -> None:
+    """A test can wait for the others to get stuck, at the very same instant."""
+    turns: list[int] = []
+
+    async def busy() -> None:
+        for turn in range(20):
+            await anyio.lowlevel.checkpoint()
+            turns.append(turn)
+        await anyio.sleep(5)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(busy)
+        await settle()
+        assert turns == list(range(20))
+        assert anyio.current_time() == START
+    assert anyio.current_time() == START + 5
+
+
+@LOOPS
+async def test_timers_of_one_instant_keep_their_order_and_their_context() -> None:
+    """Within one instant the first to be set is the first to fire, as with the real clock."""
+    number = contextvars.ContextVar("number", default=-1)
+    fired: list[tuple[float, int]] = []
+    loop = asyncio.get_running_loop()
+    for value in range(10):
+        number.set(value)
+        loop.call_at(loop.time() + 2 - value % 2, lambda: fired.append((loop.time(), number.get())))
+    number.set(-1)
+    await asyncio.sleep(3)
+    assert fired == [(1, 1), (1, 3), (1, 5), (1, 7), (1, 9), (2, 0), (2, 2), (2, 4), (2, 6), (2, 8)]
+
+
+@LOOPS
+async def test_a_cancelled_timer_neither_fires_nor_holds_time() -> None:
+    """Not even when a timer of the same instant cancels it."""
+    fired: list[str] = []
+    loop = asyncio.get_running_loop()
+    loop.call_later(1, fired.append, "early").cancel()
+    timers: list[asyncio.TimerHandle] = []
+
+    def cancel_the_other() -> None:
+        timers[0].cancel()
+
+    loop.call_later(5, cancel_the_other)
+    timers.append(loop.call_later(5, fired.append, "late"))
+    await asyncio.sleep(10)
+    assert fired == []
+    assert loop.time() == START + 10
+
+
+@LOOPS
+def test_a_loop_can_be_run_again_and_again(loop: VirtualTime) -> None:
+    """The loose mode drives its loop in pieces; time goes on where it stood."""
+    for run_count in range(1, 4):
+        loop.run_until_complete(asyncio.sleep(100))
+        assert loop.time() == START + 100 * run_count
+
+
+@LOOPS
+async def test_only_plain_asyncio_is_in_debug_mode(backend: str) -> None:
+    """Debug mode finds calls from the wrong thread; on uvloop code runs as users run it."""
+    assert asyncio.get_running_loop().get_debug() == (backend == "asyncio")
+
+
+# Deadlocks
+
+
+def test_a_stuck_test_fails_at_once_and_tells_where(backend: str) -> None:
+    """The cause of the error is the cancellation that ended the wait."""
+
+    async def waits_in_vain() -> None:
+        await anyio.Event().wait()
+
+    with pytest.raises(Deadlock, match=r"^deadlock: ") as stuck:
+        run(backend, waits_in_vain)
+    cause = stuck.value.__cause__
+    assert cause is not None
+    frames = traceback.extract_tb(cause.__traceback__)
+    assert "waits_in_vain" in [frame.name for frame in frames]
+
+
+@LOOPS
+def test_a_stuck_loop_names_its_tasks_and_can_go_on(loop: VirtualTime) -> None:
+    """A loop without any timer is given up after some real time."""
+    gate = loop.create_future()
+
+    async def wait_at_gate() -> None:
+        await gate
+
+    task = loop.create_task(wait_at_gate(), name="gatekeeper")
+    with pytest.raises(Deadlock, match="gatekeeper"):
+        loop.run_until_complete(task)
+    gate.set_result(None)
+    loop.run_until_complete(task)
+
+
+@LOOPS
+def test_news_from_a_thread_are_waited_for(loop: VirtualTime) -> None:
+    """A loop that waits for a thread is not stuck."""
+    gate: asyncio.Future[str] = loop.create_future()
+    thread = threading.Timer(0.05, partial(loop.call_soon_threadsafe, gate.set_result, "news"))
+    thread.start()
+    assert loop.run_until_complete(gate) == "news"
+    thread.join()
+
+
+# Cancellation at every await
+
+
+async def test_a_body_is_cancelled_at_each_of_its_awaits() -> None:
+    """Once per suspension, from the first to the last; what lies behind is not reached."""
+    story: list[str] = []
+    told: list[list[str]] = []
+
+    async def body() -> None:
+        story.clear()
+        for name in "abc":
+            story.append(name)
+            await anyio.sleep(1)
+        story.append("end")
+
+    async def check(point: int) -> None:
+        assert point == len(story)
+        told.append(story.copy())
+
+    assert await cancel_at_every_await(body, check) == 3
+    assert told == [["a"], ["a", "b"], ["a", "b", "c"]]
+    assert story == ["a", "b", "c", "end"]
+
+
+async def test_a_body_may_finish_its_shielded_clean_up() -> None:
+    """The check sees the world after the clean-up, outside the cancelled scope."""
+    is_clean = False
+
+    async def body() -> None:
+        nonlocal is_clean
+        is_clean = False
+        try:
+            await anyio.sleep(1)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(2)
+            is_clean = True
+
+    async def check(_: int) -> None:
+        await anyio.lowlevel.checkpoint()
+        assert is_clean
+
+    assert await cancel_at_every_await(body, check) == 2
+
+
+async def test_the_tasks_of_a_body_are_cut_off_with_it() -> None:
+    """A task group of the body is left only when its tasks have unwound."""
+    alive: set[int] = set()
+
+    async def child(number: int) -> None:
+        alive.add(number)
+        try:
+            await anyio.sleep(number)
+        finally:
+            alive.discard(number)
+
+    async def body() -> None:
+        async with anyio.create_task_group() as tasks:
+            for number in range(1, 4):
+                tasks.start_soon(child, number)
+                await anyio.lowlevel.checkpoint()
+
+    async def check(_: int) -> None:
+        await anyio.lowlevel.checkpoint()
+        assert not alive
+
+    # On asyncio a checkpoint may be two suspensions, so only the least is the same everywhere.
+    assert await cancel_at_every_await(body, check) >= 4
+
+
+async def test_a_broken_postcondition_tells_where() -> None:
+    """The error is that of the check, with a note."""
+
+    async def body() -> None:
+        for _ in range(3):
+            await anyio.sleep(1)
+
+    async def check(point: int) -> None:
+        await anyio.lowlevel.checkpoint()
+        assert point < 2
+
+    with pytest.raises(AssertionError) as broken:
+        await cancel_at_every_await(body, check)
+    assert broken.value.__notes__[-1] == "the body was cancelled at its await number 2"
