@@ -179,7 +179,7 @@ DIFFERENCES: dict[str, list[Difference]] = {
         workflow_timed_out(),
         limited(0.5),
     ],
-    "ends_timeout_not_reached": [limited(1 - (1 - 0.2))],
+    "ends_timeout_not_reached": [limited(1 - (1 - 0.1))],
     "ends_workflow_cancel": [task_cancelled("b", at=500), task_cancelled("y", at=500)],
     "ends_workflow_cancels_itself": [task_cancelled("a", at=0)],
     "ends_task_cancelled_from_outside": [task_cancelled("b", at=100)],
