@@ -11,7 +11,7 @@ import math
 import time
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary, ref
 
 import anyio
@@ -173,7 +173,8 @@ class AsyncioPort:
         host = asyncio.current_task()
         assert isinstance(host, TukioTask)
         host.begun = True
-        return host
+        # Its scope stands for the one that was set: while the loop stands still, it acts later.
+        return cast("Host", host)
 
     def last_host_left(self, run: Run) -> None:
         """End the run."""
