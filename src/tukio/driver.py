@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from .run import Run
     from .task.run import TaskRun
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 BUDGET = 64
 """How many steps a host runs without suspending before it lets others have a turn."""

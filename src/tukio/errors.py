@@ -151,7 +151,7 @@ class TemplateError(WorkflowError):
             if fault.facts:
                 vars(self).update(vars(fault.kind(*fault.facts)))
         self.faults: tuple[Fault, ...] = tuple(faults)
-        self.args = (self.faults,)
+        self.args: tuple[object, ...] = (self.faults,)
 
     def __reduce__(
         self,

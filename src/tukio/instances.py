@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .run import Run
     from .template import WorkflowTemplate
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 class Instances:

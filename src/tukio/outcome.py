@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .run import Run
     from .task.run import TaskRun
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 # Looked up for every step; an enum's `.value` is not free.
 FINISHED, TASK_END = FutureState.finished, TaskExecState.END.value

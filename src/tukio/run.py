@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .template import WorkflowTemplate
     from .workflow import Workflow
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 CLEANUP_TIMEOUT = 5.0
 """Seconds that a task's `teardown()` may take, unless the engine is told otherwise."""

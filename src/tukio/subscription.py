@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Handler = Callable[[Event], object]
     Serve = Callable[[Callable[[], Awaitable[None]], str], None]
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 QUEUE_SIZE = 100_000
 """How many calls of an async handler wait before new events are dropped."""

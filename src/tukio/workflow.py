@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .task.run import TaskRun
 
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 def current_workflow() -> Workflow:

@@ -61,7 +61,8 @@ class Alone:
         self._output_data: Any = None
         self.state: FutureState = FutureState.pending
         self.timed_out: bool = False
-        self.holder, data = _holder_and_data(coro)
+        holder, data = _holder_and_data(coro)
+        self.holder: Any = holder
         # Now: the task may change what it was given.
         self._input_data: Any = _copy(data)
         if self.holder is not None:

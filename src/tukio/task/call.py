@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .run import TaskRun
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 
 def call(step: TaskRun) -> Coroutine[Any, Any, Any]:

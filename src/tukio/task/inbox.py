@@ -13,7 +13,7 @@ import anyio.lowlevel
 if TYPE_CHECKING:
     from ..event import Event
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 INBOX_SIZE = 10_000
 """How many events wait in a task's queue before the oldest are dropped."""

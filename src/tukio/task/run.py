@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .inbox import Inbox
     from .parents import Parents
 
-log = logging.getLogger(__name__)
+log: logging.Logger = logging.getLogger(__name__)
 
 _current: ContextVar[TaskRun] = ContextVar("tukio_task")
 
@@ -98,17 +98,17 @@ class TaskRun(Step):
         parent: Step | None,
     ) -> None:
         # Written out instead of calling Step.__init__: there is one of these per task.
-        self.number = number
-        self.template = template
-        self.input_data = input_data
-        self.parent = parent
-        self.state = FutureState.pending
-        self.output_data = None
-        self.late = ()
-        self.error = None
-        self.chosen = None
-        self.started_at = None
-        self.ended_at = None
+        self.number: int = number
+        self.template: TaskTemplate = template
+        self.input_data: Any = input_data
+        self.parent: Step | None = parent
+        self.state: FutureState = FutureState.pending
+        self.output_data: Any = None
+        self.late: list[tuple[dict[str, Any], Any]] | tuple[()] = ()
+        self.error: BaseException | None = None
+        self.chosen: tuple[int, ...] | None = None
+        self.started_at: float | None = None
+        self.ended_at: float | None = None
         self.run: Run = run
         self.host: Host | None = None
         self.holder: Any = None
