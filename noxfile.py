@@ -20,7 +20,9 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
 PACKAGE = ".[trio,uvloop]"
 CODE = [name for name in ("src", "tests", "benchmarks", "noxfile.py") if Path(name).exists()]
-DOCS_TESTS = [name for name in ("readme", "examples") if Path(f"tests/test_{name}.py").exists()]
+DOCS_TESTS = [
+    name for name in ("readme", "docs", "examples") if Path(f"tests/test_{name}.py").exists()
+]
 DATA = ".coverage."
 
 
@@ -70,6 +72,16 @@ def coverage(session: nox.Session) -> None:
         session.error(f"no tests have run - install one of the Pythons {', '.join(PYTHONS)}")
     session.run("coverage", "combine", *data)
     session.run("coverage", "report")
+
+
+@nox.session(python="3.9")
+def recorded(session: nox.Session) -> None:
+    """The recordings are what tukio 1.1.2 does; with `-- write`, make them anew."""
+    session.install("tukio==1.1.2")
+    kept = Path("tests/recorded/recordings")
+    made = kept if "write" in session.posargs else Path(session.create_tmp(), "recordings")
+    session.run("python", "-W", "ignore", "tests/recorded/record.py", str(made))
+    session.run("git", "diff", "--no-index", "--exit-code", str(kept), str(made), external=True)
 
 
 @nox.session

@@ -38,7 +38,15 @@ DECIDES: tuple[tuple[str, ...], ...] = (
 
 # What runs them.
 CARRIES_OUT: tuple[tuple[str, ...], ...] = (
-    ("task.inbox", "task.parents", "task.holder", "task.call", "task.timeout", "task.at_rest"),
+    (
+        "task.inbox",
+        "task.parents",
+        "task.holder",
+        "task.call",
+        "task.timeout",
+        "task.at_rest",
+        "task.stack",
+    ),
     ("task.mailbox",),
     ("task.run",),
     ("task.join",),
@@ -62,7 +70,15 @@ NAMES: tuple[tuple[str, ...], ...] = (
     ("tukio",),
 )
 
-LAYERS = DECIDES + CARRIES_OUT + NAMES
+# What stands around the engine: it may use all of it, and nothing of it may use this.
+AROUND: tuple[tuple[str, ...], ...] = (
+    ("testing.timeline", "testing.points"),
+    ("testing.invariants",),
+    ("testing.everywhere",),
+    ("testing",),
+)
+
+LAYERS = DECIDES + CARRIES_OUT + NAMES + AROUND
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 
 # Which modules may import a backend; nobody imports uvloop, which is a loop like any other.

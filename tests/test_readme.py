@@ -28,11 +28,3 @@ def test_the_example_prints_what_is_shown(library: str) -> None:
 
     assert result.stderr == ""
     assert result.stdout == output
-
-
-def test_every_file_it_links_to_exists() -> None:
-    """No dead link within the project."""
-    links = re.findall(r"\]\(([^)#]+)\)", README.read_text())
-
-    assert links
-    assert [link for link in links if not (README.parent / link).exists()] == []

@@ -166,6 +166,17 @@ class Broker:
             kept = [delivery for delivery in self._outbox if self._listens(*delivery[:2])]
             self._outbox = deque(kept)
 
+    def take_over(self, other: Broker) -> None:
+        """Let those who are registered with another broker be registered here instead."""
+        own: dict[Receiver, Receiver] = {
+            subscription: self._handlers.setdefault(handler, subscription)
+            for handler, subscription in other._handlers.items()
+        }
+        for topic, receivers in other._topics.items():
+            for receiver in receivers:
+                self.attach(own.get(receiver, receiver), topic)
+        other._forget()
+
     def dispatch(
         self,
         data: dict[str, Any] | Event,
@@ -229,7 +240,11 @@ class Broker:
             for receiver in list(self._receivers):
                 await receiver.finish(deadline)
                 self._receivers.pop(receiver, None)
+        self._forget()
+
+    def _forget(self) -> None:
         self._topics.clear()
+        self._receivers.clear()
         self._handlers.clear()
         self.heard = False
 

@@ -301,12 +301,15 @@ class Engine:
 
         Args:
             grace: Seconds after which the runs in progress are cancelled; None lets them finish.
+                A bool is `force`, which stood here in 1.x.
             force: Cancel them now.
 
         Raises:
             EngineError: Called from another event loop or thread. Nothing changes.
         """
         self._home.check()
+        if isinstance(grace, bool):
+            grace, force = None, grace or force
         self._stopping = True
         for run in self._instances.all():
             if force:

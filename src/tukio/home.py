@@ -112,9 +112,12 @@ class Home:
 
     def _settle_loosely(self, loop: Any) -> Port:
         self._port = port = port_for(loop=loop, structured=False)
-        if self._broker is None:
-            # As in 1.x, all engines on a loop share a broker.
-            self._broker = loop_broker(loop)
+        # As in 1.x, all engines on a loop share a broker.
+        shared = loop_broker(loop)
+        if self._broker is not None:
+            # Looked at before it was known that the engine is loose.
+            shared.take_over(self._broker)
+        self._broker = shared
         return port
 
     def _serve(self, service: Callable[[], Awaitable[None]], name: str) -> None:

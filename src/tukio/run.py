@@ -205,7 +205,9 @@ class Run:
         if isinstance(self._trigger, dict):
             self._trigger = Event(self._trigger)
         for step in self.plan.steps:
-            if step is not None and step.error is not None:
+            if step is None or step.state is FutureState.skipped:
+                continue
+            if step.error is not None:
                 self.errors[step.template.uid] = step.error
 
     def go_on(self) -> None:
@@ -240,9 +242,10 @@ class Run:
         Returns:
             False if it was not running: then nothing changes.
         """
+        self.begin()
+        # A handler of its begin may have stopped it.
         if self.phase is not RUNNING:
             return False
-        self.begin()
         self.phase = after(self.phase, Move.SUSPEND)
         if self.suspension is None:
             self.suspension = Suspension(self)

@@ -92,6 +92,18 @@ def task_failed(task: str, kind: str, message: str, run: str = "flow") -> Differ
     return Difference("no error is lost (G7)", apply)
 
 
+def skipped(task: str, reason: str) -> Difference:
+    """The report says why a task was skipped."""
+
+    def apply(record: Any) -> None:
+        outcome = _execution(record, "flow", task)
+        assert outcome["state"] == "skipped"
+        assert "error" not in outcome
+        outcome["error"] = {"type": "SkipTask", "message": reason}
+
+    return Difference("no error is lost (G7), nor a reason", apply)
+
+
 def chose(task: str, chosen: list[str], run: str = "flow") -> Difference:
     """The report says which successors a task has chosen."""
 
@@ -155,18 +167,20 @@ def _task_cancel_is_a_word(record: Any) -> None:
 
 DIFFERENCES: dict[str, list[Difference]] = {
     "data_changed_inputs_do_not_pass": [task_failed("x", "ValueError", "after a change")],
+    "data_skip": [skipped("b", "nothing to do")],
     "data_skip_at_the_root": [
+        skipped("a", "None"),
         replaced(
             "the facts of an error are its arguments, given or not",
             ["runs", "flow", "branches", "a b", 2, 3, "exception", "args"],
             [],
             [None],
-        )
+        ),
     ],
     "data_next_tasks": [chose("a", ["c"])],
     "data_next_tasks_none_at_all": [chose("b", [])],
     "data_next_tasks_last_choice_counts": [chose("a", ["c"])],
-    "data_next_tasks_of_a_skipped_task": [chose("a", ["b"])],
+    "data_next_tasks_of_a_skipped_task": [chose("a", ["b"]), skipped("a", "chosen")],
     "ends_error_at_the_root": [task_failed("a", "KeyError", "'boom'")],
     "ends_error_in_the_middle": [task_failed("b", "KeyError", "'boom'")],
     "ends_error_at_a_leaf": [task_failed("b", "KeyError", "'boom'")],
@@ -192,7 +206,7 @@ DIFFERENCES: dict[str, list[Difference]] = {
     "joins_names": [joined("j")],
     "joins_names_in_another_order": [joined("j")],
     "joins_two_of_three": [joined("j")],
-    "joins_skipped_parent": [joined("j")],
+    "joins_skipped_parent": [joined("j"), skipped("b", "nothing")],
     "joins_cancelled": [
         task_cancelled("c", at=200),
         task_cancelled("j", at=200),

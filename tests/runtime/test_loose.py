@@ -497,3 +497,33 @@ def test_a_thousand_runs_leave_nothing_behind(
     assert len(traces) == 7000
     assert [trace() for trace in traces if trace() is not None] == []
     assert loop.live_timers() == []
+
+
+def test_a_broker_looked_at_before_the_first_use_is_that_of_the_loop(
+    task: Tasks, loop: VirtualTime
+) -> None:
+    """Who registered there, and who registered with the loop's, hear the same; each once."""
+    heard: list[tuple[str, str]] = []
+
+    @task
+    async def work(event: tukio.Event) -> None:
+        return
+
+    def listener(name: str) -> Any:
+        return lambda event: heard.append((name, event.data["type"]))
+
+    async def main() -> None:
+        engine, both = tukio.Engine(), listener("both")
+        for broker, own in (
+            (engine.broker, listener("engine's")),
+            (tukio.get_broker(), listener("loop's")),
+        ):
+            broker.register(own, tukio.EXEC_TOPIC)
+            broker.register(both, tukio.EXEC_TOPIC)
+        run: Any = await engine.run_once(flow("work"), {})
+        await run.wait()
+        assert engine.broker is tukio.get_broker()
+
+    loop.run_until_complete(main())
+    words = ["workflow-begin", "task-begin", "task-end", "workflow-end"]
+    assert heard == [(name, word) for word in words for name in ("loop's", "both", "engine's")]

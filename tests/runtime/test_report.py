@@ -221,7 +221,11 @@ async def test_each_state_of_a_run_and_its_steps(
     [
         ("ok", at(0, 0, "finished", outputs={"in": 0, "ok": 1}), {"in": 0, "ok": 1}),
         ("nothing", at(0, 0, "finished"), {"in": 0}),
-        ("skip", at(0, 0, "skipped"), {"in": 0}),
+        (
+            "skip",
+            at(0, 0, "skipped", error={"type": "SkipTask", "message": "why"}),
+            {"in": 0},
+        ),
         (
             "fail",
             at(0, 0, "exception", error={"type": "KeyError", "message": "'x'"}),

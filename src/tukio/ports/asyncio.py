@@ -12,7 +12,6 @@ import time
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
-from weakref import WeakKeyDictionary, ref
 
 import anyio
 
@@ -267,22 +266,18 @@ async def _awaited(function: Callable[[], Awaitable[Any]]) -> Any:
     return await function()
 
 
-_brokers: WeakKeyDictionary[asyncio.AbstractEventLoop, Broker] = WeakKeyDictionary()
+_BROKER = "_tukio_broker"
 
 
 def broker_of(loop: asyncio.AbstractEventLoop | None) -> Broker:
-    """Return the broker of a loop (None: the running one), which does not keep the loop alive."""
+    """Return the broker of a loop (None: the running one), which lives as long as the loop."""
     loop = loop or asyncio.get_running_loop()
-    broker = _brokers.get(loop)
+    # Kept by the loop itself: a handler that knows its engine knows the loop, and a table beside
+    # the loop, weak or not, would then keep both for ever.
+    broker: Broker | None = getattr(loop, _BROKER, None)
     if broker is None:
-        known = ref(loop)
-
-        def serve(service: Callable[[], Awaitable[None]], name: str) -> None:
-            loop = known()
-            assert loop is not None
-            _serve_on(loop, service, name)
-
-        broker = _brokers[loop] = Broker(serve)
+        broker = Broker(partial(_serve_on, loop))
+        setattr(loop, _BROKER, broker)
     return broker
 
 

@@ -18,7 +18,7 @@ from .alone import Alone
 from .at_rest import ScopeAtRest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterator
+    from collections.abc import Callable, Coroutine
     from contextvars import Context
     from types import FrameType
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from ..workflow import Workflow
     from .inbox import Inbox
     from .run import TaskRun
+from .stack import frames_of
 
 
 class TukioTask(asyncio.Task[Any]):
@@ -220,8 +221,8 @@ class TukioTask(asyncio.Task[Any]):
         Args:
             limit: How many at most, of the innermost ones; None is all.
         """
-        frames = [] if self.step is None else list(_frames(self.step.coroutine))
-        frames = frames or list(_frames(self.get_coro()))
+        frames = [] if self.step is None else list(frames_of(self.step.coroutine))
+        frames = frames or list(frames_of(self.get_coro()))
         if not frames:
             return super().get_stack(limit=limit)
         return frames if limit is None else frames[max(0, len(frames) - limit) :]
@@ -237,17 +238,6 @@ class TukioTask(asyncio.Task[Any]):
         if self._alone is None:
             self._alone = Alone(None, self.get_loop().time)
         return self._alone
-
-
-def _frames(awaited: Any) -> Iterator[FrameType]:
-    """Yield the frames of a coroutine and of what it awaits, as far as they can be seen."""
-    while awaited is not None:
-        kind = "cr" if hasattr(awaited, "cr_frame") else "gi"
-        frame = getattr(awaited, f"{kind}_frame", None)
-        if frame is None:
-            return
-        yield frame
-        awaited = getattr(awaited, "cr_await" if kind == "cr" else "gi_yieldfrom")
 
 
 def new_task(

@@ -191,14 +191,14 @@ class TaskRun(Step):
         """Return a snapshot as a workflow's report shows it.
 
         Beside `as_dict`: `reporting`, what the holder's `report()` returns (None if it fails,
-        which is logged); `error`, type and message, if there is one; `chosen`, the ids of the
-        successors it chose, if it did.
+        which is logged); `error`, type and message, if there is one, the reason of a skip also;
+        `chosen`, the ids of the successors it chose, if it did.
         """
         snapshot = self.as_dict()
         if self.chosen is not None:
             tasks = self.run.plan.shape.tasks
             snapshot["chosen"] = [tasks[number].uid for number in self.chosen]
-        error = self.run.errors.get(self.template.uid)
+        error = self.run.errors.get(self.template.uid) or self.error
         if error is not None:
             snapshot["error"] = described(error)
         report = getattr(self.holder, "report", None)

@@ -1,0 +1,143 @@
+"""What is true of every run that is over, whatever was done to it.
+
+Source: the guarantees of the README; each check names the one it holds.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from ..encoding import report_from_json, report_to_json
+from ..state import FutureState, TaskExecState, WorkflowExecState
+
+if TYPE_CHECKING:
+    from ..task.run import TaskRun
+    from ..workflow import Workflow
+    from .timeline import Moment, Timeline
+
+TERMINAL = frozenset({WorkflowExecState.END.value, WorkflowExecState.ERROR.value})
+TASK_BEGIN = TaskExecState.BEGIN.value
+TASK_ENDS = frozenset(
+    kind.value
+    for kind in TaskExecState
+    if kind not in {TaskExecState.BEGIN, TaskExecState.PROGRESS}
+)
+
+_EVENT_OF = {
+    FutureState.finished: TaskExecState.END.value,
+    FutureState.exception: TaskExecState.ERROR.value,
+    FutureState.skipped: TaskExecState.SKIP.value,
+    FutureState.timeout: TaskExecState.TIMEOUT.value,
+    FutureState.cancelled: TaskExecState.CANCEL.value,
+}
+
+
+class BrokenGuarantee(AssertionError):
+    """A run, or what was told of it, contradicts a guarantee.
+
+    Args:
+        guarantee: Its number, "G2".
+        problem: What is wrong.
+    """
+
+    def __init__(self, guarantee: str, problem: str) -> None:
+        super().__init__(f"{guarantee}: {problem}")
+        self.guarantee: str = guarantee
+
+
+def demand(guarantee: str, holds: object, problem: str) -> None:
+    """Make sure of something.
+
+    Raises:
+        BrokenGuarantee: It does not hold.
+    """
+    if not holds:
+        raise BrokenGuarantee(guarantee, problem)
+
+
+def check_guarantees(run: Workflow, timeline: Timeline) -> None:
+    """Check a run that is over, and its events, against the guarantees of the engine.
+
+    Args:
+        run: The run, after `wait()` has returned.
+        timeline: All events of it; others are ignored.
+
+    Raises:
+        BrokenGuarantee: One does not hold.
+    """
+    moments = timeline.of_run(run.uid).moments
+    _no_orphans(run)
+    _one_ending(run, moments)
+    _events_in_pairs(run, moments)
+    _no_lost_error(run, moments)
+    _report_is_data(run)
+
+
+def _no_orphans(run: Workflow) -> None:
+    for step in run.tasks:
+        at_rest = step.host is None and step.coroutine is None
+        demand("G1", at_rest, f"the run is over, and {step!r} is at work")
+
+
+def _one_ending(run: Workflow, moments: list[Moment]) -> None:
+    endings = [moment for moment in moments if moment.kind in TERMINAL]
+    demand("G2", len(endings) == 1, f"{len(endings)} terminal events instead of one")
+    last = moments[-1]
+    demand("G2", last is endings[0], f"{last.kind!r} came after the terminal event")
+    expected = {
+        FutureState.finished: None,
+        FutureState.cancelled: {"cancel": True},
+        FutureState.timeout: {"cancel": True, "timeout": True},
+    }
+    content = endings[0].content
+    fits = run.state not in expected or content == expected[run.state]
+    demand("G2", fits, f"the run is {run.state.value}, its event says {content!r}")
+
+
+def _events_in_pairs(run: Workflow, moments: list[Moment]) -> None:
+    begun = Counter(moment.execution for moment in moments if moment.kind == TASK_BEGIN)
+    ended = Counter(moment.execution for moment in moments if moment.kind in TASK_ENDS)
+    told = {moment.execution: moment.kind for moment in moments if moment.kind in TASK_ENDS}
+    # Restored by a rescue, they were told of in the life before.
+    restored = {step.uid for step in run.tasks if step.done() and step.uid not in begun}
+    for execution, count in ended.items():
+        counts = begun[execution], count
+        demand("G2", counts == (1, 1), f"{counts[0]} begins and {counts[1]} ends of one task")
+    for step in run.tasks:
+        if step.uid in restored or step.state is FutureState.suspended:
+            continue
+        ended_too = step.started_at is None or step.done()
+        demand("G1", ended_too, f"{step!r} began, and never ended")
+        if step.done():
+            kind = told.get(step.uid)
+            demand("G2", kind == _EVENT_OF[step.state], f"{step!r} was told of as {kind!r}")
+
+
+def _no_lost_error(run: Workflow, moments: list[Moment]) -> None:
+    for step in run.tasks:
+        kept = step.state is not FutureState.exception or _is_known(run, step)
+        demand("G7", kept, f"the error of {step!r} is not in the errors of the run")
+    for moment in moments:
+        kept = moment.kind != TaskExecState.ERROR.value or moment.task in run.errors
+        demand("G7", kept, f"the error of {moment.task!r} is not kept")
+
+
+def _is_known(run: Workflow, step: TaskRun) -> bool:
+    known = run.errors.get(step.template.uid)
+    if known is step.error:
+        return True
+    return isinstance(known, BaseExceptionGroup) and step.error in known.exceptions
+
+
+def _report_is_data(run: Workflow) -> None:
+    report = run.report()
+    demand("G10", run.report() == report, "two reports of a run that is over differ")
+    text = report_to_json(report)
+    same = report_to_json(report_from_json(text)) == text
+    demand("G10", same, "the report does not survive JSON")
+    by_id = {task["id"]: task["exec"] for task in report["tasks"]}
+    for step in run.tasks:
+        shown = by_id[step.template.uid]
+        fits = shown["id"] != step.uid or shown["state"] == step.state.value
+        demand("G10", fits, f"the report shows {step!r} as {shown['state']!r}")

@@ -1,0 +1,165 @@
+"""The points of a run: every place where something can come in between.
+
+Owns:   the count of the points of one run, and the act at a chosen one.
+Knows:  the engine's way to make a run; it puts its own class of steps in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from functools import partial
+from typing import TYPE_CHECKING, Any, Self
+
+from ..broker import EXEC_TOPIC
+from ..engine import Engine
+from ..state import TaskExecState
+from ..task.run import TaskRun
+from ..task.stack import frames_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from ..event import Event
+    from ..run import Run
+    from ..template import WorkflowTemplate
+    from ..workflow import Workflow
+
+
+class Points:
+    """Counts the points of the first run of an engine, and acts at one of them.
+
+    Args:
+        chosen: The number of the point to act at; 0 only counts.
+        act: What to do there. What it returns is raised in the step, if it is one's.
+        of_steps: Whether the beginning and each suspension of a step is a point.
+        of_events: Whether each execution event is a point.
+
+    Attributes:
+        passed: What the points were, in order.
+        run: The run; None before there is one.
+    """
+
+    def __init__(
+        self,
+        chosen: int = 0,
+        act: Callable[[Workflow], BaseException | None] | None = None,
+        *,
+        of_steps: bool = True,
+        of_events: bool = True,
+    ) -> None:
+        self.passed: list[str] = []
+        self.run: Run | None = None
+        self.of_steps: bool = of_steps
+        self.of_events: bool = of_events
+        self._chosen: int = chosen
+        self._act: Callable[[Workflow], BaseException | None] | None = act
+
+    @property
+    def reached(self) -> bool:
+        """Whether it came to the chosen point."""
+        return len(self.passed) >= self._chosen
+
+    def pass_by(self, what: str) -> BaseException | None:
+        """Count a point, and act if it is the chosen one."""
+        self.passed.append(what)
+        if len(self.passed) != self._chosen or self.run is None or self._act is None:
+            return None
+        return self._act(self.run.workflow)
+
+    def of_step(self, what: str, step: TaskRun) -> BaseException | None:
+        """Count a point of a step; return what to raise there."""
+        return self.pass_by(f"{what} of {step.template.uid!r}") if self.of_steps else None
+
+    def step_suspends(self, step: TaskRun, coro: Any) -> BaseException | None:
+        """Count a suspension of a step; return what to raise there."""
+        # Leaving a task group raises what its tasks raised, and nothing of its own: an error
+        # there would leave them behind.
+        if not self.of_events and any(
+            frame.f_code.co_name == "__aexit__" for frame in frames_of(coro)
+        ):
+            return None
+        return self.of_step("an await", step)
+
+    def event_comes(self, event: Event) -> None:
+        """Count an execution event of the run."""
+        source = event.source
+        assert source is not None
+        if self.of_events and self.run is not None and source.workflow_exec_id == self.run.uid:
+            about = source.task_template_id or "the run"
+            self.pass_by(f"the event {event.data['type']!r} of {about!r}")
+
+
+class PointedEngine(Engine):
+    """An engine that counts the points of its first run.
+
+    Args:
+        points: Where it counts.
+    """
+
+    def __init__(self, points: Points) -> None:
+        super().__init__()
+        self._points: Points = points
+
+    async def __aenter__(self) -> Self:
+        await super().__aenter__()
+        self.broker.register(self._points.event_comes, EXEC_TOPIC)
+        return self
+
+    def _new_run(self, template: WorkflowTemplate) -> Run:
+        run = super()._new_run(template)
+        if self._points.run is None:
+            self._points.run = run
+            run.plan.make = partial(PointedStep, self._points, run)
+        return run
+
+
+class PointedStep(TaskRun):
+    """A step that counts its beginning, and each time it suspends."""
+
+    __slots__ = ("_points",)
+
+    def __init__(self, points: Points, *args: Any) -> None:
+        super().__init__(*args)
+        self._points: Points = points
+
+    def begin(self) -> Any:
+        """Begin as any step does, unless something is to be raised instead."""
+        error = self._points.of_step("the beginning", self)
+        if error is not None:
+            self.run.tell(TaskExecState.BEGIN.value, self.input_data, self)
+            raise error
+        trap = super().begin()
+        suspends = partial(self._points.step_suspends, self)
+        self.coroutine = pointed = _PointedCoroutine(self.coroutine, suspends)
+        pointed.count()
+        return trap
+
+
+class _PointedCoroutine(Generator[Any, Any, Any]):
+    """The coroutine of a step, observed at each suspension."""
+
+    def __init__(
+        self, coro: Coroutine[Any, Any, Any], suspends: Callable[[Any], BaseException | None]
+    ) -> None:
+        self._coro: Coroutine[Any, Any, Any] = coro
+        self._suspends: Callable[[Any], BaseException | None] = suspends
+        self._error: BaseException | None = None
+
+    def count(self) -> None:
+        self._error = self._suspends(self._coro)
+
+    def send(self, value: Any, /) -> Any:
+        error, self._error = self._error, None
+        trap = self._coro.send(value) if error is None else self._coro.throw(error)
+        self.count()
+        return trap
+
+    def throw(self, error: Any, /, *_: object) -> Any:
+        # A cancellation came first: the error that was to be raised is not.
+        self._error = None
+        trap = self._coro.throw(error)
+        self.count()
+        return trap
+
+    def close(self) -> None:
+        self._coro.close()

@@ -1,0 +1,84 @@
+"""The guarantees at every point of every workflow of the gallery, whatever is done there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import tukio
+from support.gallery import WORKFLOWS, register_tasks
+from tukio.testing import act_everywhere, cancel_everywhere, fail_everywhere, outcome_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.flow import Tasks
+    from tukio.testing import Timeline
+
+every_workflow = pytest.mark.parametrize("name", WORKFLOWS)
+
+
+@pytest.fixture
+def make_run(task: Tasks, name: str) -> Callable[[tukio.Engine], Any]:
+    """Return what starts a run of a workflow of the gallery."""
+    register_tasks(task)
+
+    async def make_run(engine: tukio.Engine) -> Any:
+        return await engine.run_once(WORKFLOWS[name], {"in": 0})
+
+    return make_run
+
+
+@every_workflow
+async def test_g3_a_run_may_be_cancelled_anywhere(make_run: Any) -> None:
+    """It ends cancelled, and nothing of it starts afterwards."""
+
+    def check(run: tukio.Workflow, timeline: Timeline) -> None:
+        assert all(step.done() or step.started_at is None for step in run.tasks)
+
+    assert await cancel_everywhere(make_run, check) >= 6
+
+
+@every_workflow
+async def test_g7_a_task_may_fail_anywhere(make_run: Any) -> None:
+    """The run comes to its end, and has the error."""
+    assert await fail_everywhere(make_run) >= 1
+
+
+@pytest.mark.parametrize("words", ["suspend resume cancel", "suspend cancel", "cancel resume"])
+@every_workflow
+async def test_g3_a_suspension_does_not_save_a_run_that_is_cancelled(
+    make_run: Any, words: str
+) -> None:
+    """Not in the same moment either: it ends cancelled, unless it was about to end before."""
+    endings: list[tukio.FutureState | None] = []
+
+    def act(run: tukio.Workflow) -> None:
+        endings.append(run._run.ending)
+        for word in words.split():
+            getattr(run, word)()
+
+    def check(run: tukio.Workflow, timeline: Timeline) -> None:
+        assert run.state is (endings[-1] or tukio.FutureState.cancelled)
+
+    assert await act_everywhere(make_run, act, check) == len(endings)
+
+
+@pytest.mark.parametrize("words", ["suspend resume", "resume suspend resume suspend resume"])
+# A task that is run again has its limit, and what it does until then, once more.
+@pytest.mark.parametrize("name", [name for name in WORKFLOWS if "limit" not in name])
+async def test_a_run_may_be_suspended_and_resumed_anywhere(make_run: Any, words: str) -> None:
+    """It comes to the outcome of a run that was left alone."""
+    async with tukio.Engine() as engine:
+        undisturbed = await make_run(engine)
+        await undisturbed.wait()
+
+    def act(run: tukio.Workflow) -> None:
+        for word in words.split():
+            getattr(run, word)()
+
+    def check(run: tukio.Workflow, timeline: Timeline) -> None:
+        assert outcome_of(run) == outcome_of(undisturbed)
+
+    await act_everywhere(make_run, act, check)

@@ -1,0 +1,132 @@
+"""A gallery of workflows: one of each kind, small, and the same outcome each time.
+
+The everywhere-helpers walk over all of them, on every backend.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+import tukio
+
+from .flow import flow
+
+if TYPE_CHECKING:
+    from .flow import Tasks
+
+
+def register_tasks(task: Tasks) -> None:  # noqa: C901 - many, and small
+    """Register what the workflows of the gallery run; each adds its id to what it was given."""
+
+    def result(event: tukio.Event) -> dict[str, Any]:
+        return {**event.data, tukio.current_task().template.uid: 1}
+
+    @task
+    async def quick(event: tukio.Event) -> dict[str, Any]:
+        return result(event)
+
+    @task
+    class slow(tukio.TaskHolder):  # noqa: N801 - named like a task
+        async def execute(self, event: tukio.Event) -> dict[str, Any]:
+            await anyio.sleep(self.config.get("seconds", 1))
+            return result(event)
+
+        async def teardown(self) -> dict[str, Any]:
+            await anyio.sleep(0.5)
+            return {"torn": tukio.current_task().template.uid}
+
+    @task
+    async def nothing(event: tukio.Event) -> None:
+        await anyio.sleep(1)
+
+    @task
+    async def skips(event: tukio.Event) -> None:
+        raise tukio.SkipTask("why not")
+
+    @task
+    async def fails(event: tukio.Event) -> None:
+        await anyio.sleep(1)
+        raise KeyError("boom")
+
+    @task
+    async def fails_with_output(event: tukio.Event) -> None:
+        raise tukio.TukioTaskError({"code": 3})
+
+    @task
+    async def leaf(event: tukio.Event) -> list[int]:
+        return [1, 2]
+
+    @task
+    async def router(event: tukio.Event) -> dict[str, Any]:
+        tukio.current_workflow().set_next_tasks(["b"])
+        await anyio.sleep(1)
+        return result(event)
+
+    @task
+    async def stops_here(event: tukio.Event) -> None:
+        tukio.current_workflow().set_next_tasks([])
+
+    @task
+    async def nests(event: tukio.Event) -> dict[str, Any]:
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.sleep, 1)
+            group.start_soon(anyio.sleep, 2)
+        return result(event)
+
+    @task
+    async def cleans_up(event: tukio.Event) -> dict[str, Any]:
+        try:
+            await anyio.sleep(1)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(0.25)
+        return result(event)
+
+
+def simple(graph: Any, names: str, **fields: Any) -> tukio.WorkflowTemplate:
+    """Return a workflow; `names` says which task is run under which id, "a=quick b=slow"."""
+    ids = dict(pair.split("=") for pair in names.split())
+    return flow(graph, names=ids, **fields)
+
+
+def joining(config: dict[str, Any], **changes: Any) -> tukio.WorkflowTemplate:
+    """Return a workflow with a join of three parents; the `changes` are other names, or limits."""
+    graph = {"a": ["b", "c", "d"], "b": ["j"], "c": ["j"], "d": ["j"], "j": ["k"]}
+    names = {"a": "quick", "b": "slow", "c": "quick", "d": "nothing", "j": "join", "k": "slow"}
+    limits = changes.pop("limits", None)
+    template = flow(graph, names=names | changes, limits=limits)
+    by_id = {task.uid: task for task in template.tasks}
+    by_id["j"].config = config
+    by_id["b"].config = {"seconds": 600 if limits else 2}
+    return template
+
+
+DIAMOND = {"a": ["b", "c"], "b": ["d"], "c": ["d"]}
+FORK = {"a": ["b", "c"], "b": ["d"]}
+ALL_THREE = {"wait_for": 3, "collect": "all"}
+
+WORKFLOWS: dict[str, tukio.WorkflowTemplate] = {
+    "one task": simple("a", "a=slow"),
+    "chain": simple("a b c d", "a=slow b=quick c=slow d=leaf"),
+    "nothing and skip": simple("a b c d", "a=nothing b=skips c=nothing d=quick"),
+    "diamond": simple(DIAMOND, "a=slow b=slow c=quick d=slow"),
+    "shortcut": simple({"a": ["b", "c"], "b": ["c"]}, "a=quick b=slow c=quick"),
+    "error": simple(FORK, "a=quick b=fails c=slow d=quick"),
+    "output error": simple(FORK, "a=quick b=fails_with_output c=slow d=quick"),
+    "abort": simple({"a": ["b", "c"]}, "a=quick b=fails c=nests", on_error="abort"),
+    "task limits": simple("a b c", "a=slow b=nothing c=quick", limits={"a": 0.5, "b": 0.25}),
+    "routing": simple(DIAMOND, "a=router b=slow c=slow d=quick"),
+    "stop here": simple(FORK, "a=slow b=stops_here c=slow d=quick"),
+    "nested": simple("a b", "a=nests b=cleans_up"),
+    "workflow limit": simple("a b c", "a=slow b=slow c=slow", timeout=2.5),
+    "join two": joining({"wait_for": 2}),
+    "join all": joining({"wait_for": ["b", "d", "c"], "collect": "all"}),
+    "join merge": joining({"wait_for": 3, "collect": "merge"}),
+    "join with a failed parent": joining(ALL_THREE, b="fails"),
+    "join with skips": joining(ALL_THREE, b="skips", c="skips"),
+    "join of routed": joining(ALL_THREE, a="router"),
+    "join at its limit": joining(ALL_THREE, limits={"j": 100}),
+}
+"""Name -> template. The outcome of none depends on the order of what happens at one instant."""

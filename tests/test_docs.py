@@ -1,0 +1,351 @@
+"""What the pages in docs/ show is what happens, and no link of theirs is dead.
+
+A page is a row of sections, each under a heading; the code blocks of a section are one program:
+
+- A `python` block runs, in virtual time on asyncio. It goes on from the blocks above it in its
+  section; those above the first section open every section of the page. It may `await` at the top
+  level, as in `python -m asyncio`.
+- A `text` block right below it is what it prints; without one, it prints nothing.
+- One whose first line is `# 1.x` shows how it was, and is only compiled.
+
+What goes wrong is told with the page and the line of it.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+import re
+from contextvars import copy_context
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from support.clock import new_loop
+from support.leaks import no_asyncio_errors
+from tukio.registry import TaskRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextvars import Context
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / "docs").glob("*.md"))
+
+OLD = "# 1.x\n"
+
+BLOCK = re.compile(r"^```(?P<language>.*)\n(?P<code>(?:(?!```).*\n)*)```$", re.MULTILINE)
+FENCE = re.compile(r"^ *(?:```|~~~)", re.MULTILINE)
+ALIAS = re.compile(r"py(?!thon$)")
+HEADING = re.compile(r"^#+ +(?P<title>.+)$", re.MULTILINE)
+SECTION = re.compile(r"^##+ ", re.MULTILINE)
+LINK = re.compile(r"\]\((?P<inline>[^)\s]+)|^\[[^\]]+\]: *(?P<below>\S+)", re.MULTILINE)
+SHOWN = re.compile(r"`[^`\n]+`")
+
+
+@dataclass
+class Block:
+    """A code block of a page.
+
+    Attributes:
+        page: Its page.
+        line: The line that opens it.
+        section: Number of its section; 0 is above the first one.
+        language: What it says it is.
+        code: What is in it.
+        output: What the page shows right below it.
+    """
+
+    page: Path
+    line: int
+    section: int
+    language: str
+    code: str
+    output: str = ""
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is a program of today."""
+        return self.language == "python" and not self.code.startswith(OLD)
+
+    def __str__(self) -> str:
+        return place(self.page, self.line)
+
+
+def place(page: Path, line: int) -> str:
+    """Return where something is, as `page:line`."""
+    return f"{page.relative_to(ROOT) if page.is_relative_to(ROOT) else page}:{line}"
+
+
+def line_at(text: str, position: int) -> int:
+    """Return the number of the line that a position in a text is in."""
+    return text.count("\n", 0, position) + 1
+
+
+def read(page: Path) -> list[Block]:
+    """Return the code blocks of a page."""
+    text, blocks = page.read_text(), list[Block]()
+    section = end = 0
+    for match in BLOCK.finditer(text):
+        between, end = text[end : match.start()], match.end()
+        section += len(SECTION.findall(between))
+        if blocks and match["language"] == "text" and not between.strip():
+            blocks[-1].output = match["code"]
+        line = line_at(text, match.start())
+        blocks.append(Block(page, line, section, match["language"], match["code"]))
+    return blocks
+
+
+def unseen(page: Path) -> list[str]:
+    """Return the places of code blocks that `read` does not know as such, or not as python."""
+    text = prose(page)
+    found = [place(page, line_at(text, match.start())) for match in FENCE.finditer(text)]
+    return found + [str(block) for block in read(page) if ALIAS.match(block.language)]
+
+
+def prose(page: Path) -> str:
+    """Return a page without its code: its lines are where they were."""
+    text = BLOCK.sub(lambda match: "\n" * match[0].count("\n"), page.read_text())
+    return SHOWN.sub("code", text)
+
+
+def compiled(block: Block) -> Any:
+    """Return the code of a block; it has the lines of its page, and may await."""
+    source, flags = "\n" * block.line + block.code, ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+    return compile(source, str(block.page), "exec", flags=flags, dont_inherit=True)
+
+
+class Program:
+    """Runs blocks one after the other, in one namespace and one event loop."""
+
+    def __init__(self) -> None:
+        self._runner: asyncio.Runner = asyncio.Runner()
+        self._names: dict[str, Any] = {"__name__": "__main__"}
+        self._context: Context = copy_context()
+
+    def run(self, block: Block) -> None:
+        """Run a block."""
+        result = self._context.run(eval, compiled(block), self._names)
+        if inspect.iscoroutine(result):
+            self._runner.run(result, context=self._context)
+
+    def close(self) -> None:
+        """Close the event loop."""
+        self._runner.close()
+
+
+@pytest.fixture
+def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
+    """Give a program in virtual time, whose registered tasks are forgotten afterwards."""
+    new = partial(new_loop, "asyncio")
+    monkeypatch.setattr(asyncio.events, "new_event_loop", new)
+    monkeypatch.setattr(asyncio, "new_event_loop", new)
+    # A limit would be over at once: the clock does not wait for threads, and needs no limit to.
+    monkeypatch.setattr("asyncio.constants.THREAD_JOIN_TIMEOUT", None, raising=False)
+    tasks, codes = TaskRegistry.all(), TaskRegistry.codes()
+    known = set(tasks)
+    with no_asyncio_errors():
+        program = Program()
+        yield program
+        for name in set(tasks) - known:
+            _, function = tasks.pop(name)
+            codes.pop(function.__code__, None)
+        program.close()
+
+
+def outcome(block: Block, program: Program, capsys: pytest.CaptureFixture[str]) -> str:
+    """Run a block after those that open its program, and return what it prints."""
+    __tracebackhide__ = True
+    for other in read(block.page):
+        if other.runs and other.section in {0, block.section} and other.line < block.line:
+            program.run(other)
+    capsys.readouterr()
+    program.run(block)
+    return capsys.readouterr().out
+
+
+def slugs(page: Path) -> list[str]:
+    """Return what `#...` may say to lead to a heading of a page."""
+    found: list[str] = []
+    text = BLOCK.sub("", page.read_text())
+    for match in HEADING.finditer(text):
+        slug = re.sub(r"[^\w\- ]", "", match["title"].lower()).strip().replace(" ", "-")
+        found.append(f"{slug}-{found.count(slug)}" if slug in found else slug)
+    return found
+
+
+def dead_links(page: Path) -> list[str]:
+    """Return the relative links of a page that lead nowhere, each with its place."""
+    text, dead = prose(page), list[str]()
+    for match in LINK.finditer(text):
+        link = match["inline"] or match["below"]
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, slug = link.partition("#")
+        target = page.parent / path if path else page
+        if not target.exists() or (slug and slug not in slugs(target)):
+            dead.append(f"{place(page, line_at(text, match.start()))}: {link}")
+    return dead
+
+
+BLOCKS = [block for page in PAGES for block in read(page)]
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+
+
+@pytest.mark.parametrize("block", [block for block in BLOCKS if block.runs], ids=str)
+def test_a_block_prints_what_is_shown(
+    block: Block, program: Program, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And nothing else; what it does not show, it asserts."""
+    assert outcome(block, program, capsys) == block.output, f"{block} prints something else"
+
+
+OLD_BLOCKS = [block for block in BLOCKS if block.code.startswith(OLD)]
+
+
+@pytest.mark.parametrize("block", OLD_BLOCKS, ids=str)
+def test_a_block_of_1_x_is_python(block: Block) -> None:
+    """It is there to be compared with; tukio 1.x is not here to run it."""
+    assert block.language == "python"
+    compiled(block)
+
+
+@every_page
+def test_every_block_of_a_page_is_seen(page: Path) -> None:
+    """None is indented, left open, or python by another name."""
+    assert unseen(page) == []
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name)
+def test_no_link_of_a_page_is_dead(page: Path) -> None:
+    """Neither to a file of the project nor to a heading."""
+    assert dead_links(page) == []
+
+
+# The tests of these tests -------------------------------------------------------------------------
+
+PAGE = """\
+# A page
+
+```python
+import asyncio
+```
+
+## One
+
+```python
+# 1.x
+words = before(1)
+```
+
+```text
+nobody looks
+```
+
+```python
+words = ["one"]
+await asyncio.sleep(60)
+```
+
+It goes on:
+
+```python
+print(*words)
+```
+
+```text
+one
+```
+
+## Two
+
+```python
+print(asyncio.__name__)
+words
+```
+"""
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Path:
+    """Give a page with two sections, the last of which does not work."""
+    page = tmp_path / "page.md"
+    page.write_text(PAGE)
+    return page
+
+
+def test_blocks_are_read_with_their_lines_sections_and_outputs(page: Path) -> None:
+    """So that a failure can be found, and a program is whole."""
+    assert [(block.line, block.section, block.runs, block.output) for block in read(page)] == [
+        (3, 0, True, ""),
+        (9, 1, False, "nobody looks\n"),
+        (14, 1, False, ""),
+        (18, 1, True, ""),
+        (25, 1, True, "one\n"),
+        (29, 1, False, ""),
+        (35, 2, True, ""),
+    ]
+    assert [str(block) for block in read(page)][:1] == [f"{page}:3"]
+
+
+def test_a_block_goes_on_from_those_above_it_in_its_section(
+    page: Path, program: Program, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only what it prints itself is its output."""
+    assert outcome(read(page)[4], program, capsys) == "one\n"
+
+
+def test_a_block_knows_nothing_of_other_sections_and_where_it_failed(
+    page: Path, program: Program, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The traceback leads to the line of the page."""
+    with pytest.raises(NameError, match="words") as error:
+        outcome(read(page)[6], program, capsys)
+    last = error.traceback[-1]
+    assert (last.path, last.lineno + 1) == (page, 37)
+
+
+def test_a_syntax_error_has_its_line(page: Path) -> None:
+    """Of the page, not of the block."""
+    page.write_text(PAGE.replace("before(1)", "before(1"))
+    with pytest.raises(SyntaxError) as error:
+        compiled(read(page)[1])
+    assert (error.value.filename, error.value.lineno) == (str(page), 11)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "lines"),
+    [
+        ("  ```python\n  1 / 0\n  ```\n", [40, 42]),
+        ("~~~python\n1 / 0\n~~~\n", [40, 42]),
+        ("```python\n1 / 0\n", [40]),
+        ("```text\n\n```python\n1 / 0\n```\n", [40]),
+        ("```py\n1 / 0\n```\n", [40]),
+        ("```python no-run\n1 / 0\n```\n", [40]),
+        ("`python` is not\n`~~~` or ` ```py `\n", []),
+    ],
+)
+def test_a_block_that_would_not_be_run_is_told(page: Path, wrong: str, lines: list[int]) -> None:
+    """A block that nobody sees can say anything."""
+    page.write_text(f"{PAGE}\n{wrong}")
+    assert unseen(page) == [f"{page}:{line}" for line in lines]
+
+
+def test_dead_links_are_told(page: Path) -> None:
+    """By their places; what is in code or leads out of the project is not looked at."""
+    links = [
+        "[a](page.md) [b](#two) [c](page.md#a-page 'title') [d](https://x.example/nowhere)",
+        "[e](gone.md) `[f](code.md)` [g](#three)",
+        "",
+        "[h]: page.md#three",
+        "## Calls of `do_it()`, again",
+        "[i](#calls-of-do_it-again)",
+    ]
+    page.write_text("\n".join([PAGE, *links]))
+    dead = ["41: gone.md", "41: #three", "43: page.md#three"]
+    assert dead_links(page) == [f"{page}:{link}" for link in dead]
