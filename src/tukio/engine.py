@@ -215,7 +215,7 @@ class Engine:
         template = self._selector.get(template_id)
         if inspect.isawaitable(template):
             template = await template
-        if template is None:
+        if not template:
             return Refusal(Reason.UNKNOWN_TEMPLATE, template_id)
         return self._try_run(template, event)
 

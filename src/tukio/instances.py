@@ -66,10 +66,17 @@ class Instances:
             return None
         run = self.add(make(template))
         if decision is Decision.START:
-            run.start(event)
+            self._start(run, event)
         else:
             self._replace(others, run, event)
         return run
+
+    def _start(self, run: Run, event: Event) -> None:
+        """Start a run; if it cannot start, it ends here and now, as failed."""
+        try:
+            run.start(event)
+        except Exception as error:  # noqa: BLE001 - it is the outcome of the run
+            run.stop(FutureState.exception, error)
 
     async def changed(self) -> None:
         """Wait until the last run is over, or `tell_change` is called."""
@@ -114,4 +121,4 @@ class Instances:
         if template_id in self._heirs and len(runs) == 1:
             run, event = self._heirs.pop(template_id)
             if run.phase is Phase.WAITING:
-                run.start(event)
+                self._start(run, event)

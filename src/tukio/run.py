@@ -176,13 +176,15 @@ class Run:
         Raises:
             IllegalMove: It was started, or cancelled, before.
         """
+        now = self.port.time()
+        # Before the move: the template may have been spoilt since it was validated.
+        limit = now + self.template.timeout if self.template.timeout else math.inf
         self.phase = after(self.phase, Move.START)
         self._trigger = trigger
         self.context = copy_context()
-        self.started_at = now = self.port.time()
-        if self.template.timeout:
-            self.limit = now + self.template.timeout
-            self.deadline = min(self.deadline, self.limit)
+        self.started_at = now
+        self.limit = limit
+        self.deadline = min(self.deadline, limit)
         root = self.plan.begin(trigger.data if isinstance(trigger, Event) else trigger)
         self.coming = True
         self.port.launch(self)

@@ -16,6 +16,7 @@ from ..event import EventSource
 from ..plan import Step
 from ..report import described, detached
 from ..state import FutureState, TaskExecState
+from ..template import Listen
 from .call import call
 from .holder import Recorded, TaskHolder
 from .mailbox import Mailbox
@@ -350,11 +351,21 @@ class TaskRun(Step):
                 run.tell(TaskExecState.BEGIN.value, self.input_data, self)
             if run.suspension is not None:
                 run.suspension.begun(self)
-        topics = self.template.topics
-        if topics != []:
-            for topic in (None,) if topics is None else topics:
-                self.mailbox.subscribe(topic)
+        if self.template.topics != []:
+            self._listen(coro)
         return coro.send(None)
+
+    def _listen(self, coro: Any) -> None:
+        """Subscribe to the topics of the task, before its coroutine begins."""
+        try:
+            # Looked at first: a text would be taken for a list of letters.
+            everything = self.template.listen is Listen.everything
+            for topic in (None,) if everything else self.template.topics or ():
+                self.mailbox.subscribe(topic)
+        except BaseException:
+            # Without this, Python warns that nobody has awaited it.
+            coro.close()
+            raise
 
     def _agree_on_id(self) -> None:
         """Have one id with the holder, also if someone looked at it before there was a holder.
