@@ -51,7 +51,7 @@ CARRIES_OUT: tuple[tuple[str, ...], ...] = (
     ("task.run",),
     ("task.join",),
     ("ports", "subscription", "stream", "outcome"),
-    ("broker", "suspension"),
+    ("broker", "suspension", "watchdog"),
     ("run",),
     ("driver",),
     ("workflow",),

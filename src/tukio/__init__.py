@@ -6,7 +6,7 @@ The layers, from the ground up; each imports only what is above it here:
   `state`, `policy`, `refusal`, `registry`, `faults`, `template`, `selector`, `encoding`,
   `report`, `plan`
 - carries out (anyio): `task` (one step), `subscription`, `broker`, `stream`, `outcome`,
-  `suspension`, `run`, `driver`, `workflow`, `ports`, `instances`, `engine`
+  `suspension`, `watchdog`, `run`, `driver`, `workflow`, `ports`, `instances`, `engine`
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 from types import coroutine
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +73,7 @@ def _leave(run: Run, host: Host) -> None:
 
 async def _drive_in_scope(run: Run, host: Host) -> None:
     """Drive steps until none is ready or the scope is cancelled, then deal with that."""
-    host.stale = False
+    host.stale, host.cut_at = False, math.inf
     try:
         with run.port.scope(run.deadline) as scope:
             host.scope = scope
@@ -124,7 +125,8 @@ def _open(run: Run, host: Host, scope: Scope, step: TaskRun) -> Context:
     host.step = step
     limit = step.template.timeout
     if limit and now + limit < run.deadline:
-        scope.deadline = now + limit
+        scope.deadline = deadline = now + limit
+        run.port.watchdog.watch(run, deadline)
     return context
 
 

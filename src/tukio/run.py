@@ -184,7 +184,7 @@ class Run:
         self.context = copy_context()
         self.started_at = now
         self.limit = limit
-        self.deadline = min(self.deadline, limit)
+        self._end_by(limit, FutureState.timeout)
         root = self.plan.begin(trigger.data if isinstance(trigger, Event) else trigger)
         self.coming = True
         self.port.launch(self)
@@ -220,7 +220,7 @@ class Run:
         """
         self.phase = after(self.phase, Move.START)
         self.context = copy_context()
-        self.deadline = min(self.deadline, self.limit)
+        self._end_by(self.limit, FutureState.timeout)
         self._begun = True
         self.suspension = Suspension(self)
         self.suspension.announce_after(WorkflowExecState.BEGIN.value, self.plan.ready)
@@ -315,13 +315,16 @@ class Run:
 
     def stop_at(self, deadline: float) -> None:
         """Cancel the run at an instant of the port's clock, unless it is over by then."""
-        if deadline >= self.deadline:
-            return
-        self.deadline = deadline
-        self._deadline_means = FutureState.cancelled
+        self._end_by(deadline, FutureState.cancelled)
         for host in self.hosts:
             if host.scope is not None and not host.stale:
                 host.scope.deadline = min(host.scope.deadline, deadline)
+
+    def _end_by(self, deadline: float, ending: FutureState) -> None:
+        if deadline < self.deadline:
+            self.deadline = deadline
+            self._deadline_means = ending
+            self.port.watchdog.watch(self, deadline)
 
     def out_of_time(self) -> bool:
         """Return whether the limit is reached; if so, the run stops."""
@@ -332,7 +335,9 @@ class Run:
 
     def interrupt(self, host: Host) -> None:
         """Cancel the step that a host is driving."""
-        host.stale = True
+        now = self.port.time()
+        host.stale, host.cut_at = True, min(host.cut_at, now)
+        self.port.watchdog.watch(self, now)
         if host.scope is not None:
             host.scope.cancel()
 
@@ -349,6 +354,7 @@ class Run:
         self.workflow._resolve(ending, self.failure)
         if self._end_event is not None:
             self._end_event.set()
+        self.port.watchdog.forget(self)
         if self.when_over is not None:
             self.when_over(self)
 

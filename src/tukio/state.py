@@ -89,6 +89,7 @@ class TaskExecState(enum.Enum):
     PROGRESS = "task-progress"
     TIMEOUT = "task-timeout"
     CANCEL = "task-cancel"
+    STUCK = "task-stuck"
 
     @classmethod
     def values(cls) -> list[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ..run import Run
     from ..task.run import TaskRun
     from ..template import WorkflowTemplate
+    from ..watchdog import Watchdog
     from ..workflow import Workflow
 
 
@@ -59,11 +60,13 @@ class Host(Protocol):
         step: The step it is driving; None between steps.
         scope: The scope it is in, or was in last; None before the first.
         stale: Whether its scope was cancelled and must be left before the next step.
+        cut_at: When that was, unless a deadline did it; inf if it was not.
     """
 
     step: TaskRun | None
     scope: Scope | None
     stale: bool
+    cut_at: float
 
     def cancelling(self) -> int:
         """Return how many cancellations of the backend's own kind were not answered yet."""
@@ -85,7 +88,13 @@ class Broken(NamedTuple):
 
 
 class Port(Protocol):
-    """One backend, as the engine and the host loop use it."""
+    """One backend, as the engine and the host loop use it.
+
+    Attributes:
+        watchdog: Looks for steps that go on although they were cancelled.
+    """
+
+    watchdog: Watchdog
 
     def time(self) -> float:
         """Return the time on the clock that deadlines are on, in seconds."""
@@ -97,6 +106,10 @@ class Port(Protocol):
 
     def instant(self, time: datetime) -> float:
         """Return the instant on that clock at an aware time."""
+        ...
+
+    def call_at(self, instant: float, function: Callable[[], object]) -> Callable[[], None]:
+        """Have a function called at an instant on that clock; return what calls that off."""
         ...
 
     def check_here(self) -> None:

@@ -22,6 +22,7 @@ from ..run import CLEANUP_TIMEOUT, Run
 from ..state import FutureState
 from ..task.factory import TukioTask, install, uninstall
 from ..task.run import TaskRun
+from ..watchdog import Watchdog
 from ..workflow import Workflow
 from . import ELSEWHERE, IN_LOOP, Broken
 
@@ -108,6 +109,7 @@ class AsyncioPort:
         self._group: Any = None
         self._closing: anyio.Event | None = None
         self._scope_class: Any = None
+        self.watchdog: Watchdog = Watchdog(self)
         install(loop)
 
     def wall_time(self, instant: float) -> datetime:
@@ -117,6 +119,10 @@ class AsyncioPort:
     def instant(self, time: datetime) -> float:
         """Return the instant on that clock at an aware time."""
         return time.timestamp() - self._anchor
+
+    def call_at(self, instant: float, function: Callable[[], object]) -> Callable[[], None]:
+        """Have a function called at an instant on that clock; return what calls that off."""
+        return self.loop.call_at(instant, function).cancel
 
     def scope(self, deadline: float = math.inf, *, shield: bool = False) -> Any:
         """Return an anyio cancel scope."""

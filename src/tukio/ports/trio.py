@@ -13,6 +13,7 @@ from ..driver import drive
 from ..errors import EngineError, WorkflowCancelled, WorkflowTimedOut
 from ..run import Run
 from ..state import FutureState, Phase
+from ..watchdog import Watchdog
 from ..workflow import Workflow
 from . import ELSEWHERE, IN_LOOP, Broken
 
@@ -60,12 +61,13 @@ class TrioWorkflow(Workflow):
 class TrioHost:
     """A host on trio."""
 
-    __slots__ = ("scope", "stale", "step")
+    __slots__ = ("cut_at", "scope", "stale", "step")
 
     def __init__(self) -> None:
         self.step: TaskRun | None = None
         self.scope: Scope | None = None
         self.stale: bool = False
+        self.cut_at: float = math.inf
 
     @staticmethod
     def cancelling() -> int:
@@ -82,6 +84,7 @@ class TrioPort:
         self._token: trio.lowlevel.TrioToken = trio.lowlevel.current_trio_token()
         self._manager: Any = None
         self._nursery: trio.Nursery | None = None
+        self.watchdog: Watchdog = Watchdog(self)
 
     def wall_time(self, instant: float) -> datetime:
         """Return the aware UTC time of an instant on trio's clock."""
@@ -94,6 +97,14 @@ class TrioPort:
     def scope(self, deadline: float = math.inf, *, shield: bool = False) -> Any:
         """Return a trio cancel scope."""
         return trio.CancelScope(deadline=deadline, shield=shield)
+
+    def call_at(self, instant: float, function: Callable[[], object]) -> Callable[[], None]:
+        """Have a function called at an instant on that clock; return what calls that off."""
+        assert self._nursery is not None
+        # Shielded: it is needed most while all around it is cancelled.
+        scope = trio.CancelScope(shield=True)
+        self._nursery.start_soon(_call_at, instant, function, scope, name="tukio timer")
+        return scope.cancel
 
     def check_here(self) -> None:
         """Make sure that the calling code runs in this trio run.
@@ -192,6 +203,12 @@ class TrioPort:
         finally:
             run.nest = None
             run.over()
+
+
+async def _call_at(instant: float, function: Callable[[], object], scope: trio.CancelScope) -> None:
+    with scope:
+        await trio.sleep_until(instant)
+        function()
 
 
 def new_port(*, loop: Any, structured: bool) -> TrioPort:

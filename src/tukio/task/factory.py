@@ -8,6 +8,7 @@ Knows:  asyncio; the engine works without the factory, which serves only users' 
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +51,7 @@ class TukioTask(asyncio.Task[Any]):
         kwargs: As `asyncio.Task`.
     """
 
-    __slots__ = ("_alone", "_scope", "begun", "run", "stale", "step")
+    __slots__ = ("_alone", "_scope", "begun", "cut_at", "run", "stale", "step")
 
     def __init__(
         self,
@@ -66,6 +67,7 @@ class TukioTask(asyncio.Task[Any]):
         self.step: TaskRun | None = None
         self._scope: Scope | None = None
         self.stale: bool = False
+        self.cut_at: float = math.inf
         self.begun: bool = False
         self._alone: Alone | None = alone
         if run is not None:
