@@ -201,6 +201,8 @@ class Broker:
             topics = (topics,)
         event = data if isinstance(data, Event) else Event(data, topics, source)
         names = tuple(topics or ())
+        if not self._topics:
+            return
         receivers = dict(self._topics.get(None, ()))
         for topic in names:
             receivers |= self._topics.get(topic, {})

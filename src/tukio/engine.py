@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import logging
-from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -189,7 +188,7 @@ class Engine:
         if self._stopping:
             return []
         templates = self._selector.select(topic)
-        if inspect.isawaitable(templates):
+        if type(templates) is not list and inspect.isawaitable(templates):
             templates = await templates
         runs = [self._try_safely(template, event) for template in templates]
         return [run for run in runs if run is not None]
@@ -349,11 +348,12 @@ class Engine:
         """Decide and act, without awaiting in between."""
         if self._stopping:
             return Refusal(Reason.STOPPING, template.uid)
-        run = self._instances.start(template, copy(event), self._new_run)
+        # They share the event: nobody changes it, and each root task gets a copy of its own.
+        run = self._instances.start(template, event, self._new_run)
         return Refusal(Reason.SKIPPED, template.uid) if run is None else run.workflow
 
     def _new_run(self, template: WorkflowTemplate) -> Run:
-        workflow = self._home.here().workflow(
+        workflow = self._home.port.workflow(
             template, broker=self._home.broker, cleanup_timeout=self._cleanup_timeout
         )
         return workflow._run

@@ -18,32 +18,59 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .event import Event
+    from .policy import OverrunPolicy
     from .run import Run
     from .template import WorkflowTemplate
 
 log: logging.Logger = logging.getLogger(__name__)
 
 
+class _Family:
+    """The runs of one template, and what the next trigger has to know of them."""
+
+    __slots__ = ("_locked", "runs")
+
+    def __init__(self) -> None:
+        self.runs: dict[Run, None] = {}
+        # Those that were locked when last looked at; a run is never locked again.
+        self._locked: dict[Run, None] = {}
+
+    def add(self, run: Run) -> None:
+        self.runs[run] = None
+        if run.locked:
+            self._locked[run] = None
+
+    def remove(self, run: Run) -> None:
+        del self.runs[run]
+        self._locked.pop(run, None)
+
+    def decide(self, policy: OverrunPolicy) -> Decision:
+        """Say what happens to data that arrives now, in a time that does not grow with the runs."""
+        for run in [run for run in self._locked if not run.locked]:
+            del self._locked[run]
+        return decide(policy, running=len(self.runs), locked=len(self._locked))
+
+
 class Instances:
     """The runs in progress, in the order they were added; each leaves when it is over."""
 
     def __init__(self) -> None:
-        self._runs: dict[str, dict[Run, None]] = {}
+        self._families: dict[str, _Family] = {}
         # Template id -> the run that starts when all others of that template are over.
         self._heirs: dict[str, tuple[Run, Event]] = {}
         self._changed: anyio.Event | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._runs)
+        return bool(self._families)
 
     def all(self) -> list[Run]:
         """Return all runs; those of one template are together."""
-        return [run for runs in self._runs.values() for run in runs]
+        return [run for family in self._families.values() for run in family.runs]
 
     def add(self, run: Run) -> Run:
         """Add a run before it starts, and return it."""
+        self._family(run.template.uid).add(run)
         run.when_over = self._remove
-        self._runs.setdefault(run.template.uid, {})[run] = None
         return run
 
     def start(
@@ -59,17 +86,23 @@ class Instances:
         Returns:
             The run; it has not started yet if it waits for others to end. None if it is skipped.
         """
-        others = list(self._runs.get(template.uid, ()))
-        locked = sum(run.locked for run in others)
-        decision = decide(template.policy, running=len(others), locked=locked)
+        family = self._families.get(template.uid) or _Family()
+        decision = family.decide(template.policy)
         if decision is Decision.SKIP:
             return None
+        others = [] if decision is Decision.START else list(family.runs)
         run = self.add(make(template))
         if decision is Decision.START:
             self._start(run, event)
         else:
             self._replace(others, run, event)
         return run
+
+    def _family(self, template_id: str) -> _Family:
+        family = self._families.get(template_id)
+        if family is None:
+            family = self._families[template_id] = _Family()
+        return family
 
     def _start(self, run: Run, event: Event) -> None:
         """Start a run; if it cannot start, it ends here and now, as failed."""
@@ -92,7 +125,7 @@ class Instances:
 
     async def drained(self) -> None:
         """Wait until no run is left."""
-        while self._runs:
+        while self._families:
             await self.changed()
 
     def _replace(self, others: list[Run], run: Run, event: Event) -> None:
@@ -105,20 +138,19 @@ class Instances:
 
     def _remove(self, run: Run) -> None:
         uid = run.template.uid
-        runs = self._runs[uid]
-        del runs[run]
-        if not runs:
-            del self._runs[uid]
+        family = self._families[uid]
+        family.remove(run)
+        if not family.runs:
+            del self._families[uid]
             self._heirs.pop(uid, None)
         if run.failure is not None:
             log.warning("workflow %s failed", run.uid, exc_info=run.failure)
         self._start_heir(uid)
-        if not self._runs:
+        if not self._families:
             self.tell_change()
 
     def _start_heir(self, template_id: str) -> None:
-        runs = self._runs.get(template_id, {})
-        if template_id in self._heirs and len(runs) == 1:
+        if template_id in self._heirs and len(self._families[template_id].runs) == 1:
             run, event = self._heirs.pop(template_id)
             if run.phase is Phase.WAITING:
                 self._start(run, event)

@@ -111,6 +111,9 @@ class Phase(enum.Enum):
     STOPPING = "stopping"
     OVER = "over"
 
+    # Each member is only equal to itself; the hash of an enum is worked out from its name.
+    __hash__ = object.__hash__
+
 
 class Move(enum.Enum):
     """What can happen to a run."""
@@ -120,6 +123,8 @@ class Move(enum.Enum):
     RESUME = "resume"
     STOP = "stop"
     END = "end"
+
+    __hash__ = object.__hash__
 
 
 MOVES = MappingProxyType(

@@ -79,6 +79,17 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set[TaskRun]]):
                     await self.wait()
             raise
 
+    def result(self) -> set[TaskRun]:
+        """Return the executions of its tasks.
+
+        Raises:
+            InvalidStateError: It is not over.
+            CancelledError: It was cancelled, or has reached its time limit.
+            WorkflowFailed: It failed.
+        """
+        super().result()
+        return set(self.tasks)
+
     def _resolve(self, ending: FutureState, failure: Exception | None) -> None:
         if self.done():
             return
@@ -87,7 +98,8 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set[TaskRun]]):
             # The engine has logged it; asyncio need not complain that nobody looked.
             self.exception()
         elif ending is FutureState.finished:
-            self.set_result(set(self.tasks))
+            # The set is made when someone looks.
+            self.set_result(set())
         else:
             # Past Workflow.cancel, which cancels the run.
             asyncio.Future.cancel(self)
@@ -103,7 +115,9 @@ class AsyncioPort:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, structured: bool) -> None:
         self.loop: asyncio.AbstractEventLoop = loop
-        self.time: Callable[[], float] = loop.time
+        # What the method of asyncio's loops does, without the detour.
+        own_clock = type(loop).time is not asyncio.BaseEventLoop.time
+        self.time: Callable[[], float] = loop.time if own_clock else time.monotonic
         self._anchor: float = time.time() - loop.time()
         self._structured: bool = structured
         self._group: Any = None
@@ -175,7 +189,8 @@ class AsyncioPort:
 
     def host(self) -> Host:
         """Return the host that the calling task is."""
-        host = asyncio.current_task()
+        # Looking for the running loop is a system call, up to Python 3.11.
+        host = asyncio.current_task(self.loop)
         assert isinstance(host, TukioTask)
         host.begun = True
         # Its scope stands for the one that was set: while the loop stands still, it acts later.

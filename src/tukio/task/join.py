@@ -76,11 +76,11 @@ class JoinTask(TaskHolder):
         async for uid, data in parents:
             self._data[uid] = data
             self._arrived.append({"id": uid, "end_time": task.now()})
-            task.dispatch_progress(self.report())
+            self._tell()
             if len(self._data) >= count:
                 break
         self._status = "done"
-        task.dispatch_progress(self.report())
+        self._tell()
         return self._collected(task.inputs)
 
     def report(self) -> dict[str, Any]:
@@ -95,8 +95,14 @@ class JoinTask(TaskHolder):
         task = current_task()
         self._status = "timeout" if task.timed_out else "cancelled"
         if task.timed_out:
-            task.dispatch_progress(self.report())
+            self._tell()
         return self._collected(task.inputs)
+
+    def _tell(self) -> None:
+        task = current_task()
+        # The report grows with the parents: it is not made for nobody.
+        if task.run.broker.heard:
+            task.dispatch_progress(self.report())
 
     def _collected(self, inputs: dict[str, Any]) -> dict[str, Any]:
         collect = self.config.get("collect", "first")

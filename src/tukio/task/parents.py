@@ -10,7 +10,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
-import anyio.lowlevel
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -61,7 +60,6 @@ class Parents:
 
         Cancellation: no parent is lost.
         """
-        await anyio.lowlevel.checkpoint_if_cancelled()
         while not self._arrived:
             if not self._expected:
                 raise StopAsyncIteration
