@@ -46,8 +46,8 @@ class _Family:
 
     def decide(self, policy: OverrunPolicy) -> Decision:
         """Say what happens to data that arrives now, in a time that does not grow with the runs."""
-        for run in [run for run in self._locked if not run.locked]:
-            del self._locked[run]
+        if self._locked:
+            self._locked = {run: None for run in self._locked if run.locked}
         return decide(policy, running=len(self.runs), locked=len(self._locked))
 
 

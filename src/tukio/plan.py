@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import deque
 from functools import cached_property
 from graphlib import TopologicalSorter
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from .errors import InvalidResult
 from .event import Event
@@ -77,6 +77,7 @@ class Step:
     """One execution of one task within a run, as plain data.
 
     Attributes:
+        run: What it is a step of; None for a plan on its own.
         number: Place of the task in the shape.
         template: The task.
         input_data: What it was given: never changed, and shared with the parent's output.
@@ -99,14 +100,16 @@ class Step:
         "number",
         "output_data",
         "parent",
+        "run",
         "started_at",
         "state",
         "template",
     )
 
     def __init__(
-        self, number: int, template: TaskTemplate, input_data: Any, parent: Step | None
+        self, run: Any, number: int, template: TaskTemplate, input_data: Any, parent: Step | None
     ) -> None:
+        self.run: Any = run
         self.number: int = number
         self.template: TaskTemplate = template
         self.input_data: Any = input_data
@@ -137,6 +140,7 @@ class Step:
 
 
 S = TypeVar("S", bound=Step)
+Make: TypeAlias = "Callable[[Any, int, TaskTemplate, Any, S | None], S]"
 
 
 class Plan(Generic[S]):
@@ -145,17 +149,19 @@ class Plan(Generic[S]):
     Args:
         shape: The graph.
         make: Makes a step; `Step` itself will do.
+        run: What the steps are told to be steps of.
 
     Attributes:
         steps: The step of each task, by number; None where none was reached.
         ready: Steps to start, first in, first out: breadth first in declared order.
     """
 
-    __slots__ = ("_open", "make", "ready", "shape", "steps")
+    __slots__ = ("_open", "_run", "make", "ready", "shape", "steps")
 
-    def __init__(self, shape: Shape, make: Callable[[int, TaskTemplate, Any, S | None], S]) -> None:
+    def __init__(self, shape: Shape, make: Make[S], run: Any = None) -> None:
         self.shape: Shape = shape
-        self.make: Callable[[int, TaskTemplate, Any, S | None], S] = make
+        self.make: Make[S] = make
+        self._run: Any = run
         self.steps: list[S | None] = [None] * len(shape.tasks)
         self.ready: deque[S] = deque()
         # For each number, how many predecessors may still lead to it; None until a step asks.
@@ -286,7 +292,7 @@ class Plan(Generic[S]):
         return [step for step in self.steps if step is not None and step.started_at is not None]
 
     def _reach(self, number: int, data: Any, parent: S | None) -> S:
-        step = self.make(number, self.shape.tasks[number], data, parent)
+        step = self.make(self._run, number, self.shape.tasks[number], data, parent)
         self.steps[number] = step
         self.ready.append(step)
         return step

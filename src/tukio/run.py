@@ -12,7 +12,6 @@ import logging
 import math
 from contextvars import Context, copy_context
 from copy import copy
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -71,7 +70,6 @@ class Run:
         coming: Whether a host was spawned that has not begun: it will take what is ready.
         suspension: What is to be done again; None if it was never suspended nor rescued.
         context: What the context of each step is a copy of.
-        nest: Where the port keeps what it needs to spawn more hosts.
         when_over: Called once, after the terminal event.
     """
 
@@ -94,7 +92,6 @@ class Run:
         "hosts",
         "limit",
         "locked",
-        "nest",
         "phase",
         "plan",
         "port",
@@ -119,7 +116,7 @@ class Run:
         self.port: Port = port
         self.broker: Broker = broker
         self.cleanup_timeout: float = cleanup_timeout
-        self.plan: Plan[TaskRun] = Plan(shape_of(template), partial(TaskRun, self))
+        self.plan: Plan[TaskRun] = Plan(shape_of(template), TaskRun, self)
         self.phase: Phase = Phase.WAITING
         self.ending: FutureState | None = None
         self.failure: Exception | None = None
@@ -131,7 +128,6 @@ class Run:
         self.coming: bool = False
         self.suspension: Suspension | None = None
         self.context: Context | None = None
-        self.nest: Any = None
         self.when_over: Callable[[Run], None] | None = None
         self.started_at: float | None = None
         self.ended_at: float | None = None
@@ -355,8 +351,11 @@ class Run:
         if self._end_event is not None:
             self._end_event.set()
         self.port.watchdog.forget(self)
-        if self.when_over is not None:
-            self.when_over(self)
+        # Whoever keeps a run that is over keeps no more than it takes to look at it.
+        self.context = self._trigger = None
+        when_over, self.when_over = self.when_over, None
+        if when_over is not None:
+            when_over(self)
 
     def end_event(self) -> anyio.Event:
         """Return what is set when the run is over."""

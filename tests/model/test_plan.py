@@ -27,8 +27,8 @@ class Receiver(Step):
 
     __slots__ = ("received",)
 
-    def __init__(self, number: int, template: TaskTemplate, input_data: Any, parent: Any) -> None:
-        super().__init__(number, template, input_data, parent)
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
         self.received: list[tuple[str, dict[str, Any]]] = []
 
     def receive(self, data: dict[str, Any], parent: Step) -> None:

@@ -46,6 +46,9 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set[TaskRun]]):
 
     __slots__ = ("_run",)
 
+    # There is no kind to choose any more.
+    __new__ = asyncio.Future.__new__
+
     def __init__(
         self,
         template: WorkflowTemplate,
@@ -99,7 +102,7 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set[TaskRun]]):
             self.exception()
         elif ending is FutureState.finished:
             # The set is made when someone looks.
-            self.set_result(set())
+            self.set_result(None)  # type: ignore[arg-type]
         else:
             # Past Workflow.cancel, which cancels the run.
             asyncio.Future.cancel(self)
@@ -185,7 +188,8 @@ class AsyncioPort:
     def spawn(self, run: Run) -> None:
         """Spawn one more host."""
         name = f"tukio {run.template.uid}"
-        TukioTask(drive(run), loop=self.loop, name=name, run=run)
+        # It changes nothing in the context of the run, of which each step has a copy.
+        TukioTask(drive(run), loop=self.loop, name=name, run=run, context=run.context)
 
     def host(self) -> Host:
         """Return the host that the calling task is."""

@@ -1,4 +1,8 @@
-"""The trio backend: engine nursery -> one nursery per run -> hosts."""
+"""The trio backend: the hosts of all runs are children of the engine's nursery.
+
+A run needs no nursery of its own: each host has a scope, raises nothing of its steps, and the run
+is over when its last host is.
+"""
 
 from __future__ import annotations
 
@@ -138,20 +142,21 @@ class TrioPort:
         return TrioWorkflow(template, port=self, broker=broker, cleanup_timeout=cleanup_timeout)
 
     def launch(self, run: Run) -> None:
-        """Spawn the first host of a run, in a nursery of the run's own."""
-        assert self._nursery is not None
-        self._nursery.start_soon(self._root, run, name=f"tukio {run.template.uid}")
+        """Spawn the first host of a run."""
+        self.spawn(run)
 
     def spawn(self, run: Run) -> None:
         """Spawn one more host."""
-        run.nest.start_soon(drive, run, name=f"tukio {run.template.uid}")
+        assert self._nursery is not None
+        self._nursery.start_soon(_drive, run, name=f"tukio {run.template.uid}")
 
     def host(self) -> Host:
         """Return a host for the calling task."""
         return TrioHost()
 
     def last_host_left(self, run: Run) -> None:
-        """Leave the end of the run to its nursery."""
+        """End the run."""
+        run.over()
 
     def broken(self, exc: BaseException) -> Broken:
         """Take apart an exception that left a host's scope.
@@ -192,18 +197,18 @@ class TrioPort:
             self._nursery.cancel_scope.cancel()
         await self._manager.__aexit__(None, None, None)
 
-    async def _root(self, run: Run) -> None:
-        try:
-            # Cancelled from outside before it began: nothing of it starts.
-            await trio.lowlevel.checkpoint_if_cancelled()
-            async with trio.open_nursery() as run.nest:
-                await drive(run)
-        except BaseException:
-            run.stop(FutureState.cancelled)
-            raise
-        finally:
-            run.nest = None
+
+async def _drive(run: Run) -> None:
+    """Be a host of a run, unless all was cancelled from outside before it began."""
+    try:
+        await trio.lowlevel.checkpoint_if_cancelled()
+    except trio.Cancelled:
+        run.stop(FutureState.cancelled)
+        run.coming = False
+        if not run.hosts:
             run.over()
+        raise
+    await drive(run)
 
 
 async def _call_at(instant: float, function: Callable[[], object], scope: trio.CancelScope) -> None:

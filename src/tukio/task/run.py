@@ -87,7 +87,6 @@ class TaskRun(Step):
         "cut",
         "holder",
         "host",
-        "run",
     )
 
     def __init__(
@@ -345,7 +344,8 @@ class TaskRun(Step):
         run = self.run
         try:
             self.coroutine = coro = call(self)
-            self._agree_on_id()
+            if self._uid is not None and self.holder is not None:
+                self._agree_on_id()
         finally:
             if run.broker.heard:
                 run.tell(TaskExecState.BEGIN.value, self.input_data, self)
@@ -372,8 +372,6 @@ class TaskRun(Step):
 
         That one holds, unless the holder has chosen its own.
         """
-        if self._uid is None or self.holder is None:
-            return
         if isinstance(self.holder, TaskHolder) and getattr(self.holder, "_uid", "") is None:
             self.holder.uid = self._uid
         else:
@@ -388,8 +386,10 @@ class TaskRun(Step):
     def is_over(self) -> None:
         """Let go of what only a running step needs, and call those who wait for its end."""
         self.let_go()
+        if self._callbacks is None:
+            return
         callbacks, self._callbacks = self._callbacks, None
-        for callback in callbacks or ():
+        for callback in callbacks:
             try:
                 callback(self)
             except Exception:

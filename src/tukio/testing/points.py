@@ -109,7 +109,7 @@ class PointedEngine(Engine):
         run = super()._new_run(template)
         if self._points.run is None:
             self._points.run = run
-            run.plan.make = partial(PointedStep, self._points, run)
+            run.plan.make = partial(PointedStep, self._points)
         return run
 
 
