@@ -47,7 +47,7 @@ CARRIES_OUT: tuple[tuple[str, ...], ...] = (
         "task.at_rest",
         "task.stack",
     ),
-    ("task.mailbox",),
+    ("task.mailbox", "task.snapshot"),
     ("task.run",),
     ("task.join",),
     ("ports", "subscription", "stream", "outcome"),

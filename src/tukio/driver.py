@@ -173,7 +173,11 @@ def _rest_of(
             except BaseException as exc:
                 trap = run(throw, exc)
             else:
-                trap = run(send, answer)
+                try:
+                    trap = run(send, answer)
+                finally:
+                    # Trio's may be an error whose traceback leads here: a cycle.
+                    del answer
         except StopIteration as end:
             return end.value
 

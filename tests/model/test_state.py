@@ -165,6 +165,7 @@ def test_states_and_event_types_have_the_names_of_1_x() -> None:
         "task-progress",
         "task-timeout",
         "task-cancel",
+        "task-stuck",
     ]
 
 

@@ -44,7 +44,7 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set[TaskRun]]):
     future is cancelled only when the run has unwound.
     """
 
-    __slots__ = ("_run",)
+    __slots__ = ("_result", "_run")
 
     # There is no kind to choose any more.
     __new__ = asyncio.Future.__new__
@@ -61,6 +61,7 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set[TaskRun]]):
         if port is None:
             port = AsyncioPort(loop or asyncio.get_running_loop(), structured=False)
         super().__init__(loop=port.loop)
+        self._result: set[TaskRun] | None = None
         if broker is None:
             broker = broker_of(port.loop)
         self._run: Run = Run(self, template, port, broker=broker, cleanup_timeout=cleanup_timeout)
@@ -91,7 +92,9 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set[TaskRun]]):
             WorkflowFailed: It failed.
         """
         super().result()
-        return set(self.tasks)
+        if self._result is None:
+            self._result = set(self.tasks)
+        return self._result
 
     def _resolve(self, ending: FutureState, failure: Exception | None) -> None:
         if self.done():

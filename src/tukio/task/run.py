@@ -11,18 +11,20 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import anyio
+
 from ..errors import EngineError, RecordedError
 from ..event import EventSource
 from ..plan import Step
-from ..report import described, detached
 from ..state import FutureState, TaskExecState
 from ..template import Listen
 from .call import call
 from .holder import Recorded, TaskHolder
 from .mailbox import Mailbox
+from .snapshot import full_snapshot, snapshot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Generator
     from contextvars import Context
     from datetime import datetime
 
@@ -177,15 +179,7 @@ class TaskRun(Step):
 
     def as_dict(self) -> dict[str, Any]:
         """Return a snapshot: id, start, end (aware UTC or None), state, inputs, outputs."""
-        instant = self.run.port.wall_time
-        return {
-            "id": self.uid,
-            "start": None if self.started_at is None else instant(self.started_at),
-            "end": None if self.ended_at is None else instant(self.ended_at),
-            "state": self.state.value,
-            "inputs": detached(self.input_data),
-            "outputs": detached(self.output_data),
-        }
+        return snapshot(self)
 
     def report(self) -> dict[str, Any]:
         """Return a snapshot as a workflow's report shows it.
@@ -194,26 +188,26 @@ class TaskRun(Step):
         which is logged); `error`, type and message, if there is one, the reason of a skip also;
         `chosen`, the ids of the successors it chose, if it did.
         """
-        snapshot = self.as_dict()
-        if self.chosen is not None:
-            tasks = self.run.plan.shape.tasks
-            snapshot["chosen"] = [tasks[number].uid for number in self.chosen]
-        error = self.run.errors.get(self.template.uid) or self.error
-        if error is not None:
-            snapshot["error"] = described(error)
-        report = getattr(self.holder, "report", None)
-        if report is not None:
-            try:
-                snapshot["reporting"] = detached(report())
-            except Exception:
-                log.exception("report() of task %r failed", self.template.uid)
-                snapshot["reporting"] = None
-        return snapshot
+        return full_snapshot(self)
 
     def __repr__(self) -> str:
         return f"<TaskRun {self.template.uid} ({self.template.name}) {self.state.value}>"
 
     # As a future -----------------------------------------------------------------------------
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        """Wait until it is over, and return a copy of its output or raise, as `result()`.
+
+        Cancellation: only the waiting ends.
+        """
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> Any:
+        if not self.done():
+            over = anyio.Event()
+            self.add_done_callback(lambda _: over.set())
+            await over.wait()
+        return self.result()
 
     def done(self) -> bool:
         """Return whether it is over."""
@@ -281,7 +275,8 @@ class TaskRun(Step):
             data: The content, any object.
             event_type: Any word of the user's; None is `task-progress`.
         """
-        self.run.tell(event_type or TaskExecState.PROGRESS.value, data, self)
+        kind = TaskExecState.PROGRESS.value if event_type is None else event_type
+        self.run.tell(kind, data, self)
 
     async def data_received(self, event: Event) -> None:
         """Put an event into the queue; it does not wait."""

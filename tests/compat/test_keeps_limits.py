@@ -1,0 +1,577 @@
+"""How tasks and runs are cut short in tukio 1.1.2 is kept: time limits, cancel, suspend, rescue."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+import tukio
+from support.clock import settle
+from support.flow import flow, kinds, listen
+from tukio.utils import SkipTask
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.flow import Tasks
+
+FINISHED = tukio.FutureState.finished
+CANCELLED = tukio.FutureState.cancelled
+SUSPENDED = tukio.FutureState.suspended
+TIMEOUT = tukio.FutureState.timeout
+as_in_1_x = pytest.mark.backends("asyncio", "uvloop")
+
+QUICK = dict.fromkeys("abcde", "quick")
+FORK = {"a": ["b", "c"], "b": ["d"], "c": ["e"]}
+
+
+def slow(*ids: str) -> dict[str, str]:
+    """Return names by which these tasks are `slow` and the others `quick`."""
+    return QUICK | dict.fromkeys(ids, "slow")
+
+
+def states(run: Any) -> dict[str, str | None]:
+    """Return the state of each task, from the report; None for one that was never due."""
+    return {task["id"]: task["exec"] and task["exec"]["state"] for task in run.report()["tasks"]}
+
+
+def execution(run: Any, uid: str) -> Any:
+    """Return what the report says of one task."""
+    (found,) = [task["exec"] for task in run.report()["tasks"] if task["id"] == uid]
+    return found
+
+
+def step_of(run: Any, uid: str) -> Any:
+    """Return the execution of one task."""
+    (found,) = [step for step in run.tasks if step.template.uid == uid]
+    return found
+
+
+@pytest.fixture
+def torn(task: Tasks) -> list[str]:
+    """Register `torn`, which takes 10 s; say what became of it, its clean-up included.
+
+    Its `teardown` returns what the config says.
+    """
+    story: list[str] = []
+
+    class torn(tukio.TaskHolder):  # noqa: N801 - named as it is registered
+        async def execute(self, event: tukio.Event) -> dict[str, Any]:
+            story.append("begin")
+            try:
+                await anyio.sleep(10)
+            except anyio.get_cancelled_exc_class():
+                story.append("cut")
+                raise
+            return {**event.data, "whole": 1}
+
+        def teardown(self) -> Any:
+            story.append("teardown")
+            return self.config.get("output")
+
+    task(torn)
+    return story
+
+
+def tearing(output: Any, **fields: Any) -> tukio.WorkflowTemplate:
+    """Return a -> b, where `a` is `torn` and `b` is `quick`."""
+    template = flow("a b", names={"a": "torn", "b": "quick"}, **fields)
+    template.tasks[0].config = {"output": output}
+    return template
+
+
+# Time limits of tasks -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("output", "passed_on"),
+    [({"partial": 1}, {"partial": 1}), ({}, {}), (None, {"in": 0})],
+    ids=["some", "empty", "none"],
+)
+async def test_a_task_past_its_limit_passes_on_what_teardown_returns(
+    torn: list[str], ran: list[str], output: Any, passed_on: Any
+) -> None:
+    """Or its inputs; `teardown` comes after the coroutine has ended."""
+    start = anyio.current_time()
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(tearing(output, limits={"a": 2}), {"in": 0})
+        assert await run.wait() is FINISHED
+
+    assert anyio.current_time() - start == 2
+    assert torn == ["begin", "cut", "teardown"]
+    assert states(run) == {"a": "timeout", "b": "finished"}
+    assert execution(run, "a")["outputs"] == execution(run, "b")["inputs"] == passed_on
+    assert step_of(run, "a").timed_out
+
+
+async def test_a_function_past_its_limit_passes_its_inputs_on(ran: list[str]) -> None:
+    """Its state is `timeout`, and so is its output."""
+    async with tukio.Engine() as engine:
+        template = flow("a b", names=slow("a"), limits={"a": 2})
+        run: Any = await engine.run_once(template, {"in": 0})
+        assert await run.wait() is FINISHED
+
+    assert states(run) == {"a": "timeout", "b": "finished"}
+    assert execution(run, "a")["outputs"] == execution(run, "b")["inputs"] == {"in": 0}
+
+
+async def test_a_leaf_past_its_limit_has_whatever_teardown_returns(torn: list[str]) -> None:
+    """Nobody follows who would need a dict."""
+    template = flow("a", names={"a": "torn"}, limits={"a": 2})
+    template.tasks[0].config = {"output": "text"}
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(template, {})
+        assert await run.wait() is FINISHED
+
+    assert (states(run), execution(run, "a")["outputs"]) == ({"a": "timeout"}, "text")
+
+
+async def test_the_limit_of_a_task_is_not_that_of_its_siblings(ran: list[str]) -> None:
+    """They take the time they need."""
+    start = anyio.current_time()
+    async with tukio.Engine() as engine:
+        template = flow(FORK, names=slow("b", "c"), limits={"b": 2})
+        run: Any = await engine.run_once(template, {})
+        assert await run.wait() is FINISHED
+
+    assert anyio.current_time() - start == 10
+    assert states(run) == dict.fromkeys("acde", "finished") | {"b": "timeout"}
+    assert ran == ["a", "b", "c", "d", "e"]
+
+
+async def test_a_task_that_returns_when_it_is_cut_has_finished(task: Tasks, ran: list[str]) -> None:
+    """Its result goes on as ever."""
+
+    @task
+    async def answers(event: tukio.Event) -> dict[str, Any] | None:
+        try:
+            await anyio.sleep(10)
+        except anyio.get_cancelled_exc_class():
+            return {"answer": 1}
+        return None
+
+    async with tukio.Engine() as engine:
+        template = flow("a b", names={"a": "answers", "b": "quick"}, limits={"a": 2})
+        run: Any = await engine.run_once(template, {})
+        assert await run.wait() is FINISHED
+
+    assert states(run) == {"a": "finished", "b": "finished"}
+    assert run.outputs == {"a": {"answer": 1}, "b": {"answer": 1, "b": 1}}
+
+
+async def test_within_its_limit_a_task_is_not_torn_down(torn: list[str], ran: list[str]) -> None:
+    """Nor is it cut."""
+    async with tukio.Engine() as engine:
+        template = tearing({"partial": 1}, limits={"a": 11}, timeout=11)
+        run: Any = await engine.run_once(template, {})
+        assert await run.wait() is FINISHED
+
+    assert torn == ["begin"]
+    assert run.outputs == {"a": {"whole": 1}, "b": {"whole": 1, "b": 1}}
+    assert not step_of(run, "a").timed_out
+    assert not run.timed_out
+
+
+async def test_a_limit_of_zero_is_no_limit(ran: list[str]) -> None:
+    """Of a task and of a workflow."""
+    start = anyio.current_time()
+    async with tukio.Engine() as engine:
+        template = flow("a b", names=slow("a"), limits={"a": 0}, timeout=0)
+        run: Any = await engine.run_once(template, {})
+        assert await run.wait() is FINISHED
+
+    assert anyio.current_time() - start == 10
+    assert states(run) == {"a": "finished", "b": "finished"}
+
+
+# Time limits of workflows, and cancellation -------------------------------------------------------
+
+CUTS: dict[str, Callable[[Any, Any], object]] = {
+    "cancel": lambda engine, run: run.cancel(),
+    "stop by force": lambda engine, run: engine.stop(force=True),
+    "timeout": lambda engine, run: run.timeout(),
+    "limit": lambda engine, run: None,
+}
+
+
+@pytest.mark.parametrize("how", CUTS)
+async def test_a_run_that_is_cut_cancels_all_its_tasks(
+    task: Tasks, torn: list[str], ran: list[str], how: str
+) -> None:
+    """Each is torn down; nothing follows; what had ended stays as it was."""
+    start = anyio.current_time()
+    cut_by_limit = how in {"timeout", "limit"}
+    async with tukio.Engine() as engine:
+        names = slow("c") | {"b": "torn"}
+        template = flow(FORK, names=names, timeout=2 if how == "limit" else None)
+        run: Any = await engine.run_once(template, {})
+        await anyio.sleep(1 if how != "limit" else 2)
+        CUTS[how](engine, run)
+        assert await run.wait() is (TIMEOUT if cut_by_limit else CANCELLED)
+
+    assert anyio.current_time() - start == (2 if how == "limit" else 1)
+    assert torn == ["begin", "cut", "teardown"]
+    assert states(run) == {
+        "a": "finished",
+        "b": "cancelled",
+        "c": "cancelled",
+        "d": None,
+        "e": None,
+    }
+    assert execution(run, "b")["outputs"] is execution(run, "c")["outputs"] is None
+    assert run.report()["exec"]["state"] == run.state.value
+    assert run.timed_out is cut_by_limit
+    assert ran == ["a", "c"]
+
+
+@as_in_1_x
+@pytest.mark.parametrize("limit", [None, 2])
+async def test_who_awaits_a_run_that_is_cut_gets_a_cancelled_error(
+    ran: list[str], limit: float | None
+) -> None:
+    """Also if it has reached its limit."""
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(flow("a", names=slow("a"), timeout=limit), {})
+        if limit is None:
+            asyncio.get_running_loop().call_later(1, run.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await run
+
+    assert run.cancelled()
+
+
+async def test_to_cancel_answers_true(ran: list[str]) -> None:
+    """As often as it is said while the run is not over."""
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(flow("a", names=slow("a")), {})
+        await anyio.sleep(1)
+        assert run.cancel() is True
+        assert run.cancel() is True
+        assert await run.wait() is CANCELLED
+
+
+async def test_a_task_may_cancel_its_own_run(task: Tasks, ran: list[str]) -> None:
+    """It notices at its next await."""
+    steps: list[str] = []
+
+    @task
+    async def cancels(event: tukio.Event) -> None:
+        tukio.current_workflow().cancel()
+        steps.append("goes on")
+        await anyio.sleep(1)
+        steps.append("too far")
+
+    async with tukio.Engine() as engine:
+        names = {"a": "cancels", "b": "quick"}
+        run: Any = await engine.run_once(flow("a b", names=names), {})
+        assert await run.wait() is CANCELLED
+
+    assert steps == ["goes on"]
+    assert states(run) == {"a": "cancelled", "b": None}
+
+
+async def test_a_task_that_cancels_its_run_and_returns_ends_it(task: Tasks, ran: list[str]) -> None:
+    """At once: nothing follows from its result."""
+
+    @task
+    async def cancels(event: tukio.Event) -> dict[str, int]:
+        tukio.current_workflow().cancel()
+        return {"n": 1}
+
+    async with tukio.Engine() as engine:
+        names = {"a": "cancels", "b": "quick"}
+        run: Any = await engine.run_once(flow("a b", names=names), {})
+        assert await run.wait() is CANCELLED
+
+    assert (states(run), ran) == ({"a": "finished", "b": None}, [])
+
+
+async def test_a_task_that_finishes_in_spite_of_a_cancellation_has_finished(
+    task: Tasks, ran: list[str]
+) -> None:
+    """The run is cancelled all the same; 1.1.2 did not keep the output, now it is there."""
+
+    @task
+    async def insists(event: tukio.Event) -> dict[str, int] | None:
+        try:
+            await anyio.sleep(10)
+        except anyio.get_cancelled_exc_class():
+            return {"n": 1}
+        return None
+
+    async with tukio.Engine() as engine:
+        names = {"a": "insists", "b": "quick"}
+        run: Any = await engine.run_once(flow("a b", names=names), {})
+        await anyio.sleep(1)
+        run.cancel()
+        assert await run.wait() is CANCELLED
+
+    assert states(run) == {"a": "finished", "b": None}
+    assert execution(run, "a")["outputs"] == {"n": 1}
+    assert ran == []
+
+
+@as_in_1_x
+async def test_wait_for_cancels_the_run(ran: list[str]) -> None:
+    """As it does with any future."""
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(flow("a b", names=slow("a")), {})
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(run, 1)
+        assert run.cancelled()
+        assert await run.wait() is CANCELLED
+
+    assert states(run) == {"a": "cancelled", "b": None}
+
+
+# Suspending ---------------------------------------------------------------------------------------
+
+
+async def test_a_suspended_run_is_run_again_where_it_was(ran: list[str], task: Tasks) -> None:
+    """Tasks at work are run again from scratch, by a new id and with the same inputs.
+
+    Those that are over are not.
+    """
+    got: list[tuple[str, Any]] = []
+
+    @task
+    async def long(event: tukio.Event) -> dict[str, Any]:
+        got.append((tukio.current_task().uid, dict(event.data)))
+        event.data["spoilt"] = True
+        await anyio.sleep(10)
+        return {"long": 1}
+
+    start = anyio.current_time()
+    async with tukio.Engine() as engine:
+        names = {"a": "quick", "b": "long", "c": "quick"}
+        run: Any = await engine.run_once(flow("a b c", names=names), {"in": 0})
+        await anyio.sleep(3)
+        assert run.committed
+        run.suspend()
+        await settle()
+        assert run.state is SUSPENDED
+        assert not run.committed
+        assert states(run) == {"a": "finished", "b": "suspended", "c": None}
+        await anyio.sleep(100)
+        assert ran == ["a"]
+        run.resume()
+        assert run.committed
+        assert await run.wait() is FINISHED
+
+    assert anyio.current_time() - start == 113
+    (first, before), (second, after) = got
+    assert before == after == {"in": 0, "a": 1}
+    assert first != second == step_of(run, "b").uid
+    assert ran == ["a", "c"]
+    assert states(run) == dict.fromkeys("abc", "finished")
+
+
+async def test_all_tasks_at_work_are_suspended(torn: list[str], ran: list[str]) -> None:
+    """They are cancelled, without a teardown."""
+    async with tukio.Engine() as engine:
+        names = QUICK | {"b": "torn", "c": "slow"}
+        run: Any = await engine.run_once(flow(FORK, names=names), {})
+        await anyio.sleep(1)
+        run.suspend()
+        await settle()
+        assert states(run) == {
+            "a": "finished",
+            "b": "suspended",
+            "c": "suspended",
+            "d": None,
+            "e": None,
+        }
+        assert torn == ["begin", "cut"]
+        assert ran == ["a", "c"]
+        run.resume()
+        assert await run.wait() is FINISHED
+
+    assert torn == ["begin", "cut", "begin"]
+    assert sorted(ran) == ["a", "c", "c", "d", "e"]
+
+
+async def test_a_suspended_run_is_an_instance(ran: list[str]) -> None:
+    """It is not over, and the engine waits for it."""
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(flow("a", names=slow("a")), {})
+        await anyio.sleep(1)
+        run.suspend()
+        await anyio.sleep(60)
+        assert engine.instances == [run]
+        engine.stop()
+        await settle()
+        assert not engine.done()
+        run.resume()
+        await engine
+        assert run.state is FINISHED
+
+
+async def test_to_suspend_twice_or_to_resume_what_is_not_suspended_does_nothing(
+    ran: list[str],
+) -> None:
+    """Without an error and without an event."""
+    async with tukio.Engine() as engine:
+        story = listen(engine)
+        run: Any = await engine.run_once(flow("a", names=slow("a")), {})
+        await anyio.sleep(1)
+        run.resume()
+        run.suspend()
+        await settle()
+        run.suspend()
+        run.resume()
+        await settle()
+        run.resume()
+        assert await run.wait() is FINISHED
+
+    assert kinds(story) == [
+        "workflow-begin",
+        "task-begin a",
+        "workflow-suspend",
+        "task-begin a",
+        "workflow-resume",
+        "task-end a",
+        "workflow-end",
+    ]
+
+
+async def test_the_limit_of_a_workflow_goes_on_while_it_is_suspended(ran: list[str]) -> None:
+    """The clock is not paused; a suspended run that reaches it ends `timeout`."""
+    start = anyio.current_time()
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(flow("a", names=slow("a"), timeout=30), {})
+        await anyio.sleep(1)
+        run.suspend()
+        assert await run.wait() is TIMEOUT
+
+    assert anyio.current_time() - start == 30
+    assert run.timed_out
+
+
+# Rescue -------------------------------------------------------------------------------------------
+
+
+async def report_of(template: tukio.WorkflowTemplate, after: float, how: str = "running") -> Any:
+    """Return the report of a run, as it was so many seconds after its start."""
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(template, {"in": 0})
+        await anyio.sleep(after)
+        if how == "suspended":
+            run.suspend()
+            await settle()
+        if how == "cancelled":
+            run.cancel()
+            await run.wait()
+        report = run.report()
+        run.cancel()
+        await run.wait()
+    return report
+
+
+@pytest.mark.parametrize("how", ["running", "suspended", "cancelled"])
+async def test_a_rescued_run_goes_on_where_it_was(ran: list[str], how: str) -> None:
+    """It has its id and its start; what is over stays, what is not is run again."""
+    template = flow("a b c", names=slow("b"))
+    report = await report_of(template, 3, how)
+    assert ran == ["a", "b"]
+    ran.clear()
+    start = anyio.current_time()
+    async with tukio.Engine() as engine:
+        run: Any = await engine.rescue(template, report)
+        assert engine.instances == [run]
+        assert await run.wait() is FINISHED
+
+    assert anyio.current_time() - start == 10
+    assert ran == ["b", "c"]
+    assert run.uid == report["exec"]["id"]
+    assert run.report()["exec"]["start"] == report["exec"]["start"]
+    assert run.report()["tasks"][0] == report["tasks"][0]
+    assert run.outputs == {
+        "a": {"in": 0, "a": 1},
+        "b": {"in": 0, "a": 1, "b": 1},
+        "c": {"in": 0, "a": 1, "b": 1, "c": 1},
+    }
+    assert execution(run, "b")["id"] != report["tasks"][1]["exec"]["id"]
+
+
+async def test_a_root_that_was_at_work_is_run_again_with_its_inputs(ran: list[str]) -> None:
+    """The data that started the run."""
+    template = flow("a b", names=slow("a"))
+    report = await report_of(template, 3)
+    ran.clear()
+    async with tukio.Engine() as engine:
+        run: Any = await engine.rescue(template, report)
+        assert await run.wait() is FINISHED
+
+    assert ran == ["a", "b"]
+    assert execution(run, "a")["inputs"] == {"in": 0}
+
+
+@pytest.mark.parametrize("how", ["skipped", "timeout", "exception"])
+async def test_a_task_with_another_end_is_not_run_again_either(
+    task: Tasks, ran: list[str], how: str
+) -> None:
+    """Skipped, failed and timed out count as over."""
+
+    @task
+    async def ends(event: tukio.Event) -> None:
+        ran.append("ends")
+        if how == "skipped":
+            raise SkipTask("why")
+        if how == "exception":
+            raise KeyError("boom")
+        await anyio.sleep(60)
+
+    names = slow("c") | {"b": "ends"}
+    template = flow({"a": ["b", "c"]}, names=names, limits={"b": 1})
+    report = await report_of(template, 3)
+    assert ran == ["a", "ends", "c"]
+    ran.clear()
+    async with tukio.Engine() as engine:
+        run: Any = await engine.rescue(template, report)
+        assert await run.wait() is FINISHED
+
+    assert ran == ["c"]
+    assert states(run) == {"a": "finished", "b": how, "c": "finished"}
+
+
+async def test_a_task_that_was_not_reached_gets_what_its_parent_returned(ran: list[str]) -> None:
+    """A report without its execution is enough."""
+    template = flow("a b", names=slow("b"))
+    report = await report_of(template, 3)
+    report["tasks"][1]["exec"] = None
+    ran.clear()
+    async with tukio.Engine() as engine:
+        run: Any = await engine.rescue(template, report)
+        assert await run.wait() is FINISHED
+
+    assert ran == ["b"]
+    assert execution(run, "b")["inputs"] == {"in": 0, "a": 1}
+
+
+async def test_a_report_of_a_run_that_never_started_is_a_rescue_error(ran: list[str]) -> None:
+    """There is nothing to go on with; no run is left behind."""
+    template = flow("a", names=slow("a"))
+    report = await report_of(template, 1)
+    report["tasks"][0]["exec"] = None
+    async with tukio.Engine() as engine:
+        with pytest.raises(tukio.workflow.RescueError):
+            await engine.rescue(template, report)
+        assert engine.instances == []
+
+
+async def test_a_rescue_minds_no_policy(ran: list[str]) -> None:
+    """It runs beside another run of its template, and counts for those that follow."""
+    template = flow("a", names=slow("a"), policy="skip")
+    report = await report_of(template, 1)
+    async with tukio.Engine() as engine:
+        await engine.load(template)
+        first: Any = await engine.trigger("flow", {})
+        rescued: Any = await engine.rescue(template, report)
+        assert engine.instances == [first, rescued]
+        await anyio.sleep(5)
+        first.cancel()
+        await first.wait()
+        assert not await engine.trigger("flow", {})
