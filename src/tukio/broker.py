@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 
 from .event import Event
-from .ports import loop_broker
+from .ports import lone_mailbox, loop_broker
 from .subscription import Subscription
 from .task.run import current_task, running_task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from .event import EventSource, Sender
     from .subscription import Handler, Serve
+    from .task.mailbox import Mailbox
 
     # Who gets an event, in which topics, and the event of their own.
-    Delivery = tuple["Receiver", Iterable[str], Event]
+    Delivery = tuple["Receiver", tuple[str, ...], Event]
 
 EXEC_TOPIC = "__exec_topic__"
 """The topic of execution events."""
@@ -37,16 +38,16 @@ engine_broker: ContextVar[Broker] = ContextVar("tukio_broker")
 class Receiver(Protocol):
     """What the broker delivers to; hashable by identity."""
 
-    def deliver(self, event: Event) -> None:
-        """Take an event that is the receiver's own; must neither wait nor raise."""
+    def deliver(self, event: Event, topics: Collection[str]) -> None:
+        """Take an event that is the receiver's own, dispatched in some topics; must not wait."""
         ...
 
     def end(self) -> None:
-        """Learn that it is in no topic any more."""
+        """Learn that it is in no topic any more, or that the broker is closed."""
         ...
 
-    async def finish(self, deadline: float) -> None:
-        """Learn that the broker closes; wait until all is dealt with, but not past the deadline."""
+    async def settle(self, deadline: float) -> bool:
+        """Wait until all is dealt with, but not past the deadline; return whether it was not."""
         ...
 
 
@@ -72,6 +73,7 @@ class Broker:
 
     __slots__ = (
         "__weakref__",
+        "_closed",
         "_handlers",
         "_outbox",
         "_receivers",
@@ -83,6 +85,7 @@ class Broker:
 
     def __init__(self, serve: Serve) -> None:
         self.heard: bool = False
+        self._closed: bool = False
         self._serve: Serve = serve
         # None stands for every topic but those of execution events.
         self._topics: dict[str | None, dict[Receiver, None]] = {}
@@ -131,9 +134,13 @@ class Broker:
         self.detach(subscription, topic)
         if subscription not in self._receivers:
             del self._handlers[handler]
+        else:
+            subscription.drop(lambda topics: not self._listens(subscription, topics))
 
     def attach(self, receiver: Receiver, topic: str | None) -> None:
         """Let a receiver have the events of a topic; it may be in every topic and in some.
+
+        Of a broker that is closed it gets none: it learns that at once.
 
         Raises:
             TypeError: The topic is neither a string nor None. Nothing changes.
@@ -141,6 +148,9 @@ class Broker:
         if topic is not None and not isinstance(topic, str):
             msg = f"topic must be a string or None, not {type(topic).__name__}"
             raise TypeError(msg)
+        if self._closed:
+            receiver.end()
+            return
         receivers = self._topics.setdefault(topic, {})
         if receiver in receivers:
             return
@@ -201,6 +211,10 @@ class Broker:
             topics = (topics,)
         event = data if isinstance(data, Event) else Event(data, topics, source)
         names = tuple(topics or ())
+        for name in names:
+            if not isinstance(name, str):
+                msg = f"topics must be strings, not {name!r}"
+                raise TypeError(msg)
         if not self._topics:
             return
         receivers = dict(self._topics.get(None, ()))
@@ -237,11 +251,15 @@ class Broker:
             limit: Seconds after which those still at it are cut.
         """
         deadline = anyio.current_time() + limit
-        while self._receivers:
-            # One more may come while another is waited for.
+        busy = True
+        while busy:
+            # What one does in the meantime, another may hear.
+            busy = False
             for receiver in list(self._receivers):
-                await receiver.finish(deadline)
-                self._receivers.pop(receiver, None)
+                busy |= await receiver.settle(deadline)
+        self._closed = True
+        for receiver in self._receivers:
+            receiver.end()
         self._forget()
 
     def _forget(self) -> None:
@@ -261,8 +279,8 @@ class Broker:
         self._sending = True
         try:
             while self._outbox:
-                receiver, _, event = self._outbox.popleft()
-                receiver.deliver(event)
+                receiver, topics, event = self._outbox.popleft()
+                receiver.deliver(event, topics)
         finally:
             self._sending = False
 
@@ -317,10 +335,13 @@ class TopicManager:
         """Have the events of a topic put into the queue of the calling task.
 
         Raises:
-            EngineError: Not called from a task.
+            EngineError: Not called from a task, or by something that has outlived its task.
             TypeError: The topic is no string.
         """
-        current_task().mailbox.subscribe(topic)
+        if not isinstance(topic, str):
+            msg = f"topic must be a string, not {type(topic).__name__}"
+            raise TypeError(msg)
+        _mailbox().subscribe(topic)
 
     @staticmethod
     def unsubscribe(topic: str) -> None:
@@ -329,4 +350,11 @@ class TopicManager:
         Raises:
             EngineError: Not called from a task.
         """
-        current_task().mailbox.unsubscribe(topic)
+        _mailbox().unsubscribe(topic)
+
+
+def _mailbox() -> Mailbox:
+    """Return the mailbox of the calling task, in a workflow or outside."""
+    task = running_task()
+    mailbox = None if task is not None else lone_mailbox(get_broker)
+    return current_task().mailbox if mailbox is None else mailbox

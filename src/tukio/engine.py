@@ -9,6 +9,7 @@ import inspect
 import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from weakref import WeakSet
 
 from .errors import RescueError
 from .event import Event
@@ -71,6 +72,7 @@ class Engine:
         self._home: Home = Home(loop)
         self._instances: Instances = Instances()
         self._stopping: bool = False
+        self._streams: WeakSet[EventStream] = WeakSet()
 
     async def __aenter__(self) -> Self:
         await self._home.open(partial(self.stop, force=True), self._instances.drained)
@@ -152,8 +154,11 @@ class Engine:
 
         Raises:
             ValueError: `buffer` is not positive.
+            TypeError: A topic is no string.
         """
-        return EventStream(self._home.broker, topics, buffer)
+        stream = EventStream(lambda: self._home.broker, topics, buffer)
+        self._streams.add(stream)
+        return stream
 
     def get(self, run_id: str) -> Workflow | None:
         """Return the run with an execution id; None if it is over or unknown."""
@@ -283,8 +288,8 @@ class Engine:
         a run are for the engine's own thread, too.
 
         Raises:
-            EngineError: Called where the engine runs, which would wait for ever; or the engine
-                has not been used anywhere yet. Nothing was called.
+            EngineError: Called in an event loop, which would stand still; or the event loop of
+                the engine does not run, or there is none yet. Nothing was called.
             Exception: What the function raised.
         """
         result: Result = self._home.port.call_from_thread(partial(function, *args))
@@ -332,6 +337,9 @@ class Engine:
     async def _stopped(self) -> None:
         while not self.done():
             await self._instances.changed()
+        # The broker may be that of other engines as well, and go on.
+        for stream in self._streams:
+            stream.end()
 
     # Inside --------------------------------------------------------------------------------------
 

@@ -13,6 +13,8 @@ import anyio
 from .task.inbox import Inbox
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
     from .broker import Broker
     from .event import Event
 
@@ -30,22 +32,30 @@ class EventStream:
             async for event in events:
                 ...
 
-    The iteration ends when the engine does, after the events that were dispatched until then.
+    The iteration ends with the engine, after the events that were dispatched until then: when the
+    engine's block is left, or someone has awaited `stop()`.
 
     Args:
-        broker: Where the events come from.
+        broker: Returns where the events come from.
         topics: Which; none is every topic except the execution events.
         buffer: How many events wait for the reader.
 
     Raises:
         ValueError: `buffer` is not positive.
+        TypeError: A topic is no string.
     """
 
-    def __init__(self, broker: Broker, topics: tuple[str, ...], buffer: int = BUFFER) -> None:
+    def __init__(
+        self, broker: Callable[[], Broker], topics: tuple[str, ...], buffer: int = BUFFER
+    ) -> None:
         if buffer < 1:
             msg = f"buffer must be a positive number of events, not {buffer!r}"
             raise ValueError(msg)
-        self._broker: Broker = broker
+        for topic in topics:
+            if not isinstance(topic, str):
+                msg = f"a topic must be a string, not {topic!r}"
+                raise TypeError(msg)
+        self._broker: Callable[[], Broker] = broker
         self._topics: tuple[str | None, ...] = topics or (None,)
         self._inbox: Inbox = Inbox(buffer)
 
@@ -56,12 +66,12 @@ class EventStream:
 
     async def __aenter__(self) -> Self:
         for topic in self._topics:
-            self._broker.attach(self, topic)
+            self._broker().attach(self, topic)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
         for topic in self._topics:
-            self._broker.detach(self, topic)
+            self._broker().detach(self, topic)
 
     def __aiter__(self) -> Self:
         return self
@@ -78,15 +88,16 @@ class EventStream:
 
     # For the broker ----------------------------------------------------------------------------
 
-    def deliver(self, event: Event) -> None:
+    def deliver(self, event: Event, topics: Collection[str]) -> None:
         """Keep an event for the reader."""
+        del topics
         self._inbox.put_nowait(event)
 
     def end(self) -> None:
         """End the iteration after what is in the buffer."""
         self._inbox.close()
 
-    async def finish(self, deadline: float) -> None:
-        """End the iteration after what is in the buffer; there is nothing to wait for."""
+    async def settle(self, deadline: float) -> bool:
+        """Have nothing to wait for."""
         del deadline
-        self.end()
+        return False

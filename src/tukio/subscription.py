@@ -17,13 +17,17 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from .ports import is_cancelled
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection
 
     from .event import Event
 
     Handler = Callable[[Event], object]
     Serve = Callable[[Callable[[], Awaitable[None]], str], None]
+    # What an async handler returned, and the topics that it was called for.
+    Call = tuple[Awaitable[object], Collection[str]]
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -44,6 +48,7 @@ class Subscription:
     """
 
     __slots__ = (
+        "_busy",
         "_deadline",
         "_idle",
         "_scope",
@@ -59,32 +64,50 @@ class Subscription:
         self.alive: bool = True
         self.dropped: int = 0
         self._serve: Serve = serve
-        self._waiting: deque[Awaitable[object]] = deque()
+        self._waiting: deque[Call] = deque()
         self._deadline: float = math.inf
+        self._busy: bool = False
         self._scope: anyio.CancelScope | None = None
         # Set when all calls have been dealt with; None while there is nothing to do.
         self._idle: anyio.Event | None = None
 
-    def deliver(self, event: Event) -> None:
-        """Call the handler; if it is async, line the call up behind the earlier ones."""
+    def deliver(self, event: Event, topics: Collection[str]) -> None:
+        """Call the handler; if it is async, line the call up behind the earlier ones.
+
+        Raises:
+            EngineError: It is async, and there is nothing here that could await it.
+        """
         if not self.alive:
             return
         try:
             result = self.handler(event)
-        except Exception:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # noqa: ASYNC103 - nobody can cancel what does not await
+            # It may be the cancellation of something that the handler has looked at.
             log.exception("handler %r failed on %s", self.handler, event)
-            return
+            return  # noqa: ASYNC104 - as said above
         if inspect.isawaitable(result):
-            self._line_up(result)
+            self._line_up(result, topics)
+
+    def drop(self, unwanted: Callable[[Collection[str]], bool]) -> None:
+        """Do not make those of the calls that wait whose topics are not wanted any more."""
+        kept: deque[Call] = deque()
+        for call, topics in self._waiting:
+            if unwanted(topics):
+                _discard(call)
+            else:
+                kept.append((call, topics))
+        self._waiting = kept
 
     def end(self) -> None:
         """Deliver nothing any more, not even what waits; a call in progress goes on."""
         self.alive = False
         while self._waiting:
-            _discard(self._waiting.popleft())
+            _discard(self._waiting.popleft()[0])
 
-    async def finish(self, deadline: float) -> None:
-        """Wait until all calls have been dealt with, and end.
+    async def settle(self, deadline: float) -> bool:
+        """Wait until all calls have been dealt with; return whether there were any.
 
         Args:
             deadline: When those still in progress are cut, on the clock of the backend.
@@ -92,21 +115,26 @@ class Subscription:
         self._deadline = deadline
         if self._scope is not None:
             self._scope.deadline = deadline
-        if self._idle is not None:
-            await self._idle.wait()
-        self.end()
+        if self._idle is None:
+            return False
+        await self._idle.wait()
+        return True
 
-    def _line_up(self, call: Awaitable[object]) -> None:
+    def _line_up(self, call: Awaitable[object], topics: Collection[str]) -> None:
         if len(self._waiting) >= QUEUE_SIZE:
             _discard(call)
             self.dropped += 1
             if self.dropped == 1:
                 log.warning("handler %r is too slow: new events are dropped", self.handler)
             return
-        self._waiting.append(call)
         if self._idle is None:
+            try:
+                self._serve(self._call_in_order, f"tukio handler {self.handler!r}")
+            except BaseException:
+                _discard(call)
+                raise
             self._idle = anyio.Event()
-            self._serve(self._call_in_order, f"tukio handler {self.handler!r}")
+        self._waiting.append((call, topics))
 
     async def _call_in_order(self) -> None:
         """Await the calls that wait, until there are none.
@@ -117,21 +145,28 @@ class Subscription:
         try:
             with anyio.CancelScope(deadline=self._deadline, shield=True) as self._scope:
                 while self._waiting:
-                    await self._call(self._waiting.popleft())
+                    self._busy = True
+                    call, _ = self._waiting.popleft()
+                    await self._call(call, self._scope)
+                    self._busy = False
         finally:
             idle, self._idle, self._scope = self._idle, None, None
-            if self._waiting:
-                log.warning(
-                    "handler %r was cut short: %d events lost", self.handler, len(self._waiting)
-                )
+            if self._busy or self._waiting:
+                lost = self._busy + len(self._waiting)
+                log.warning("handler %r was cut short: %d events lost", self.handler, lost)
                 self.end()
             if idle is not None:
                 idle.set()
 
-    async def _call(self, call: Awaitable[object]) -> None:
+    async def _call(self, call: Awaitable[object], scope: anyio.CancelScope) -> None:
         try:
             await call
-        except Exception:
+        except (KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:  # noqa: ASYNC103 - raised on, or not meant for this task
+            # It may have found the cancellation of something else, and is not cancelled itself.
+            if not isinstance(error, Exception) and (scope.cancel_called or is_cancelled()):
+                raise
             log.exception("async handler %r failed", self.handler)
 
 

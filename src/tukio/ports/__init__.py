@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from ..broker import Broker
     from ..run import Run
+    from ..task.mailbox import Mailbox
     from ..task.run import TaskRun
     from ..template import WorkflowTemplate
     from ..watchdog import Watchdog
@@ -30,7 +31,8 @@ ELSEWHERE = (
     "this engine runs in another event loop or thread"
     " - call it there; from another thread, through engine.from_thread(...)"
 )
-IN_LOOP = "this would wait for itself - in the engine's own event loop, await the method instead"
+IN_LOOP = "an event loop cannot wait like this - await the method instead, or call it from a thread"
+NOT_RUNNING = "the event loop of this engine is not running - nothing was called"
 
 
 class Scope(Protocol):
@@ -124,7 +126,7 @@ class Port(Protocol):
         """Run an async function where the engine runs, from another thread; return its result.
 
         Raises:
-            EngineError: Called where the engine itself runs.
+            EngineError: Called in an event loop, or that of the engine does not run.
             Exception: What the function raised.
         """
         ...
@@ -196,6 +198,32 @@ def running_backend() -> str | None:
     if asyncio is not None and asyncio._get_running_loop() is not None:
         return "asyncio"
     return None
+
+
+def is_cancelled() -> bool:
+    """Say of a task that met a cancellation whether it was meant for the task.
+
+    On asyncio it may be that of a future which was cancelled before anybody awaited it.
+    """
+    if running_backend() != "asyncio":
+        return True
+    task = sys.modules["asyncio"].current_task()
+    return task is None or task.cancelling() > 0
+
+
+def lone_mailbox(broker: Callable[[], Broker]) -> Mailbox | None:
+    """Return the mailbox of the registered task outside a workflow that this code runs in.
+
+    None if it does not run in one; there are such tasks on asyncio only.
+
+    Args:
+        broker: Returns the broker of its topics.
+    """
+    if running_backend() != "asyncio":
+        return None
+    module = importlib.import_module(".asyncio", __name__)
+    found: Mailbox | None = module.lone_mailbox(broker())
+    return found
 
 
 def loop_broker(loop: Any = None) -> Broker:

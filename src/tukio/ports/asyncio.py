@@ -24,11 +24,12 @@ from ..task.factory import TukioTask, install, uninstall
 from ..task.run import TaskRun
 from ..watchdog import Watchdog
 from ..workflow import Workflow
-from . import ELSEWHERE, IN_LOOP, Broken
+from . import ELSEWHERE, IN_LOOP, NOT_RUNNING, Broken, running_backend
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
+    from ..task.mailbox import Mailbox
     from ..template import WorkflowTemplate
     from . import Host
 
@@ -46,8 +47,9 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set[TaskRun]]):
 
     __slots__ = ("_result", "_run")
 
-    # There is no kind to choose any more.
-    __new__ = asyncio.Future.__new__
+    if not TYPE_CHECKING:
+        # There is no kind to choose any more.
+        __new__ = asyncio.Future.__new__
 
     def __init__(
         self,
@@ -169,11 +171,14 @@ class AsyncioPort:
         """Run an async function on this loop, from another thread, and return its result.
 
         Raises:
-            EngineError: Called on the loop itself, which would wait for ever.
+            EngineError: Called in an event loop, which would stand still, or the loop does not
+                run.
             Exception: What the function raised.
         """
-        if asyncio._get_running_loop() is not None:
+        if running_backend() is not None:
             raise EngineError(IN_LOOP)
+        if not self.loop.is_running():
+            raise EngineError(NOT_RUNNING)
         return asyncio.run_coroutine_threadsafe(_awaited(function), self.loop).result()
 
     def workflow(
@@ -307,6 +312,12 @@ def broker_of(loop: asyncio.AbstractEventLoop | None) -> Broker:
         broker = Broker(partial(_serve_on, loop))
         setattr(loop, _BROKER, broker)
     return broker
+
+
+def lone_mailbox(broker: Broker) -> Mailbox | None:
+    """Return the mailbox of the calling task, if it is a registered one outside a workflow."""
+    task = asyncio.current_task()
+    return task.lone_mailbox(broker) if isinstance(task, TukioTask) else None
 
 
 def _serve_on(

@@ -19,7 +19,7 @@ from ..run import Run
 from ..state import FutureState, Phase
 from ..watchdog import Watchdog
 from ..workflow import Workflow
-from . import ELSEWHERE, IN_LOOP, Broken
+from . import ELSEWHERE, IN_LOOP, NOT_RUNNING, Broken, running_backend
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -124,12 +124,15 @@ class TrioPort:
         """Run an async function in this trio run, from another thread, and return its result.
 
         Raises:
-            EngineError: Called in the trio run itself, which would wait for ever.
+            EngineError: Called in an event loop, which would stand still, or the trio run is over.
             Exception: What the function raised.
         """
-        if trio.lowlevel.in_trio_run():
+        if running_backend() is not None:
             raise EngineError(IN_LOOP)
-        return trio.from_thread.run(function, trio_token=self._token)
+        try:
+            return trio.from_thread.run(function, trio_token=self._token)
+        except trio.RunFinishedError:
+            raise EngineError(NOT_RUNNING) from None
 
     async def checkpoint(self) -> None:
         """Let others have a turn, and be cancelled if so requested."""

@@ -17,11 +17,14 @@ from ..errors import SkipTask, TukioTaskError
 from ..event import Event, EventSource
 from ..registry import TaskRegistry
 from ..state import FutureState
-from .inbox import Inbox
+from .mailbox import Mailbox
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Coroutine
+
+    from ..broker import Broker
+    from .inbox import Inbox
 
 
 class Alone:
@@ -39,11 +42,12 @@ class Alone:
 
     __slots__ = (
         "_anchor",
+        "_broker",
         "_clock",
         "_ended_at",
         "_input_data",
+        "_mailbox",
         "_output_data",
-        "_queue",
         "_started_at",
         "_uid",
         "holder",
@@ -57,7 +61,8 @@ class Alone:
         self._anchor: float = time.time() - self._started_at
         self._ended_at: float | None = None
         self._uid: str | None = None
-        self._queue: Inbox | None = None
+        self._mailbox: Mailbox | None = None
+        self._broker: Broker | None = None
         self._output_data: Any = None
         self.state: FutureState = FutureState.pending
         self.timed_out: bool = False
@@ -80,9 +85,26 @@ class Alone:
     @property
     def queue(self) -> Inbox:
         """Events it receives while it runs."""
-        if self._queue is None:
-            self._queue = Inbox()
-        return self._queue
+        return self.mailbox.queue
+
+    @property
+    def mailbox(self) -> Mailbox:
+        """What it receives while it runs."""
+        if self._mailbox is None:
+            self._mailbox = Mailbox(self)
+        return self._mailbox
+
+    @property
+    def broker(self) -> Broker:
+        """The broker that its topics are from."""
+        assert self._broker is not None
+        return self._broker
+
+    def listens(self, broker: Broker) -> Mailbox:
+        """Return its mailbox, for topics of a broker."""
+        if self._broker is None:
+            self._broker = broker
+        return self.mailbox
 
     @property
     def source(self) -> EventSource:
@@ -113,6 +135,8 @@ class Alone:
     def is_over(self, task: asyncio.Future[Any]) -> None:
         """Take how the asyncio task has ended."""
         self._ended_at = self._clock()
+        if self._mailbox is not None:
+            self._mailbox.close()
         # Not exception(), which would keep asyncio from reporting an error that nobody looks at.
         error = task._exception
         if self.timed_out:

@@ -17,20 +17,22 @@ from ..registry import TaskRegistry
 from ..state import FutureState, TaskExecState
 from .alone import Alone
 from .at_rest import ScopeAtRest
+from .stack import frames_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextvars import Context
     from types import FrameType
 
+    from ..broker import Broker
     from ..event import Event, EventSource
     from ..ports import Scope
     from ..run import Run
     from ..template import TaskTemplate
     from ..workflow import Workflow
     from .inbox import Inbox
+    from .mailbox import Mailbox
     from .run import TaskRun
-from .stack import frames_of
 
 
 class TukioTask(asyncio.Task[Any]):
@@ -228,6 +230,11 @@ class TukioTask(asyncio.Task[Any]):
         if not frames:
             return super().get_stack(limit=limit)
         return frames if limit is None else frames[max(0, len(frames) - limit) :]
+
+    def lone_mailbox(self, broker: Broker) -> Mailbox | None:
+        """Return what it receives from a broker, outside a workflow; None within one."""
+        outside = self._alone if self.run is None else None
+        return None if outside is None else outside.listens(broker)
 
     def _calling_step(self) -> TaskRun | None:
         """Return the step that this drives, if it is what calls this."""

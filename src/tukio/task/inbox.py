@@ -19,10 +19,26 @@ INBOX_SIZE = 10_000
 """How many events wait in a task's queue before the oldest are dropped."""
 
 
+class _Reader:
+    """Someone who waits for an event.
+
+    Attributes:
+        event: The event that was handed to them; None before.
+        called: Set when there is one, or none will come.
+    """
+
+    __slots__ = ("called", "event")
+
+    def __init__(self) -> None:
+        self.event: Event | None = None
+        self.called: anyio.Event = anyio.Event()
+
+
 class Inbox:
     """Events that were received and wait to be read, first in, first out.
 
-    It never makes a sender wait. When it is full, the oldest event is dropped and counted.
+    It never makes a sender wait. When it is full, the oldest event is dropped and counted. Those
+    who wait for an event are served in the order they came.
 
     Args:
         size: How many events it holds.
@@ -31,24 +47,36 @@ class Inbox:
         dropped: How many events were dropped because it was full.
     """
 
-    __slots__ = ("_arrival", "_closed", "_events", "dropped", "size")
+    __slots__ = ("_all_done", "_closed", "_events", "_readers", "_unfinished", "dropped", "size")
 
     def __init__(self, size: int = INBOX_SIZE) -> None:
         self.size: int = size
         self.dropped: int = 0
         self._events: deque[Event] = deque()
-        self._arrival: anyio.Event | None = None
+        self._readers: deque[_Reader] = deque()
         self._closed: bool = False
+        # Events that were put and not called done; of use only to who calls `join`.
+        self._unfinished: int = 0
+        self._all_done: anyio.Event | None = None
+
+    @property
+    def maxsize(self) -> int:
+        """How many events it holds, as asyncio's queues call it."""
+        return self.size
 
     def put_nowait(self, event: Event) -> None:
-        """Add an event and wake those who wait for one."""
+        """Add an event, or hand it to the first of those who wait for one."""
+        self._unfinished += 1
+        if self._readers:
+            self._hand_over(event)
+            return
         if len(self._events) >= self.size:
             self._events.popleft()
+            self._unfinished -= 1
             self.dropped += 1
             if self.dropped == 1:
                 log.warning("a queue is full (%d events): the oldest are dropped", self.size)
         self._events.append(event)
-        self._wake()
 
     async def put(self, event: Event) -> None:
         """Add an event, as `put_nowait`; it does not wait."""
@@ -74,18 +102,51 @@ class Inbox:
         Cancellation: no event is lost.
         """
         await anyio.lowlevel.checkpoint_if_cancelled()
-        while not self._events:
-            if self._closed:
-                raise anyio.EndOfStream
-            if self._arrival is None:
-                self._arrival = anyio.Event()
-            await self._arrival.wait()
-        return self._events.popleft()
+        if self._events:
+            return self._events.popleft()
+        if self._closed:
+            raise anyio.EndOfStream
+        reader = _Reader()
+        self._readers.append(reader)
+        try:
+            await reader.called.wait()
+        except BaseException:
+            self._give_up(reader)
+            raise
+        if reader.event is None:
+            raise anyio.EndOfStream
+        return reader.event
+
+    def task_done(self) -> None:
+        """Say that an event which was taken has been dealt with, for `join`.
+
+        Raises:
+            ValueError: There were not as many events.
+        """
+        if not self._unfinished:
+            msg = "task_done() called too many times: once for each event that was taken"
+            raise ValueError(msg)
+        self._unfinished -= 1
+        if not self._unfinished and self._all_done is not None:
+            self._all_done.set()
+            self._all_done = None
+
+    async def join(self) -> None:
+        """Wait until `task_done` was called for each event.
+
+        Cancellation: only the waiting ends.
+        """
+        await anyio.lowlevel.checkpoint_if_cancelled()
+        while self._unfinished:
+            if self._all_done is None:
+                self._all_done = anyio.Event()
+            await self._all_done.wait()
 
     def close(self) -> None:
         """Let no one wait any more for events that will not come."""
         self._closed = True
-        self._wake()
+        while self._readers:
+            self._readers.popleft().called.set()
 
     def qsize(self) -> int:
         """Return how many events are waiting."""
@@ -99,10 +160,21 @@ class Inbox:
         """Return whether the next event would push the oldest one out."""
         return len(self._events) >= self.size
 
-    def _wake(self) -> None:
-        if self._arrival is not None:
-            self._arrival.set()
-            self._arrival = None
+    def _hand_over(self, event: Event) -> None:
+        reader = self._readers.popleft()
+        reader.event = event
+        reader.called.set()
+
+    def _give_up(self, reader: _Reader) -> None:
+        """Wait no more; what was handed over meanwhile goes to the next, or back."""
+        if reader in self._readers:
+            self._readers.remove(reader)
+        elif reader.event is None:
+            return
+        elif self._readers:
+            self._hand_over(reader.event)
+        else:
+            self._events.appendleft(reader.event)
 
 
 def _empty_error() -> Exception:

@@ -1,13 +1,14 @@
 """What one step receives while it runs: events of topics, and the data of further parents.
 
-Owns:   the step's queue, the topics that feed it, and the parents it waits for.
-Knows:  the broker of its run.
+Owns:   the task's queue, the topics that feed it, and the parents it waits for.
+Knows:  the broker.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from ..errors import EngineError
 from ..event import Event
 from .inbox import Inbox
 from .parents import Parents
@@ -15,24 +16,35 @@ from .parents import Parents
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from ..broker import Broker
     from .run import TaskRun
 
 
+class Listener(Protocol):
+    """A task that has a mailbox."""
+
+    @property
+    def broker(self) -> Broker:
+        """Where the events of topics come from."""
+        ...
+
+
 class Mailbox:
-    """The mailbox of a step; made when something is put in or someone looks.
+    """The mailbox of a task; made when something is put in or someone looks.
 
     Args:
-        step: The step.
+        task: The task.
 
     Attributes:
         queue: The events, in the order they came.
     """
 
-    __slots__ = ("_parents", "_step", "_topics", "queue")
+    __slots__ = ("_closed", "_parents", "_task", "_topics", "queue")
 
-    def __init__(self, step: TaskRun) -> None:
+    def __init__(self, task: Listener) -> None:
         self.queue: Inbox = Inbox()
-        self._step: TaskRun = step
+        self._task: Listener = task
+        self._closed: bool = False
         self._parents: Parents | None = None
         # Topic -> how often it was subscribed to.
         self._topics: dict[str | None, int] = {}
@@ -47,8 +59,12 @@ class Mailbox:
 
         Raises:
             TypeError: The topic is neither a string nor None.
+            EngineError: The task is over. Nothing changes.
         """
-        self._step.run.broker.attach(self, topic)
+        if self._closed:
+            msg = f"the task is over, and gets nothing in topic {topic!r} any more"
+            raise EngineError(msg)
+        self._task.broker.attach(self, topic)
         self._topics[topic] = self._topics.get(topic, 0) + 1
 
     def unsubscribe(self, topic: str | None) -> None:
@@ -58,17 +74,18 @@ class Mailbox:
         self._topics[topic] -= 1
         if not self._topics[topic]:
             del self._topics[topic]
-            self._step.run.broker.detach(self, topic)
+            self._task.broker.detach(self, topic)
 
     def close(self) -> None:
-        """Unsubscribe from everything."""
+        """Unsubscribe from everything, for good."""
+        self._closed = True
         for topic in self._topics:
-            self._step.run.broker.detach(self, topic)
+            self._task.broker.detach(self, topic)
         self._topics.clear()
 
-    def parents(self, among: Collection[str] | None) -> Parents:
+    def parents_of(self, step: TaskRun, among: Collection[str] | None) -> Parents:
         """Return the parents of the step as they arrive; from now on, they leave the queue out."""
-        self._parents = Parents(self._step, among)
+        self._parents = Parents(step, among)
         return self._parents
 
     def receive(self, data: dict[str, Any], parent: TaskRun) -> None:
@@ -85,12 +102,15 @@ class Mailbox:
 
     # For the broker ----------------------------------------------------------------------------
 
-    def deliver(self, event: Event) -> None:
+    def deliver(self, event: Event, topics: Collection[str]) -> None:
         """Put an event into the queue."""
+        del topics
         self.queue.put_nowait(event)
 
     def end(self) -> None:
         """Learn that no topic is subscribed to any more; parents may still come."""
 
-    async def finish(self, deadline: float) -> None:
-        """Learn that the broker closes; there is nothing to wait for."""
+    async def settle(self, deadline: float) -> bool:
+        """Have nothing to wait for."""
+        del deadline
+        return False

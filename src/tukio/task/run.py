@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from contextvars import Context
     from datetime import datetime
 
+    from ..broker import Broker
     from ..event import Event
     from ..ports import Host
     from ..report import StepRecord
@@ -122,8 +123,6 @@ class TaskRun(Step):
         self.cut: FutureState | None = None
         self._callbacks: list[Callable[[TaskRun], object]] | None = None
 
-    # What it is ------------------------------------------------------------------------------
-
     @property
     def uid(self) -> str:
         """Id of this execution: the holder's `uid` if it has one."""
@@ -155,10 +154,17 @@ class TaskRun(Step):
         return self.mailbox.queue
 
     @property
+    def broker(self) -> Broker:
+        """The broker of its run."""
+        return self.run.broker
+
+    @property
     def mailbox(self) -> Mailbox:
         """What it receives while it runs."""
         if self._mailbox is None:
             self._mailbox = Mailbox(self)
+            if self.state is not FutureState.pending:
+                self._mailbox.close()
         return self._mailbox
 
     @property
@@ -244,7 +250,11 @@ class TaskRun(Step):
 
         Returns:
             Whether there was something to cancel.
+
+        Raises:
+            EngineError: Called from another event loop or thread. Nothing changes.
         """
+        self.run.port.check_here()
         if self.host is None:
             return False
         self.cancel_called = True
@@ -290,7 +300,7 @@ class TaskRun(Step):
         Args:
             among: Ids of the parents to wait for; None is all.
         """
-        return self.mailbox.parents(among)
+        return self.mailbox.parents_of(self, among)
 
     def receive(self, data: dict[str, Any], parent: Step) -> None:
         """Take the data of a late parent."""
@@ -363,10 +373,8 @@ class TaskRun(Step):
             raise
 
     def _agree_on_id(self) -> None:
-        """Have one id with the holder, also if someone looked at it before there was a holder.
-
-        That one holds, unless the holder has chosen its own.
-        """
+        """Have one id with the holder: the one that was looked at, or the holder's own choice."""
+        assert self._uid is not None
         if isinstance(self.holder, TaskHolder) and getattr(self.holder, "_uid", "") is None:
             self.holder.uid = self._uid
         else:

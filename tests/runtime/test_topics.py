@@ -1,0 +1,596 @@
+"""The topics of a task, which feed its queue while it runs; `TopicManager`; `get_broker`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+import tukio
+from support.clock import new_loop, settle
+from support.flow import flow
+from support.leaks import no_asyncio_errors
+from tukio.task.factory import new_task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.flow import Tasks
+
+LOOPS = pytest.mark.backends("asyncio", "uvloop")
+
+OUTSIDE = pytest.mark.parametrize(
+    "call",
+    [
+        lambda: tukio.TopicManager("a").__enter__(),
+        lambda: tukio.TopicManager.subscribe("a"),
+        lambda: tukio.TopicManager.unsubscribe("a"),
+    ],
+    ids=["with", "subscribe", "unsubscribe"],
+)
+
+
+def with_topics(topics: list[str] | None, **fields: Any) -> tukio.WorkflowTemplate:
+    """Return a template whose only task, `a`, has topics."""
+    template = flow("a", **fields)
+    template.tasks[0].topics = topics
+    return template
+
+
+def collecting(task: Tasks) -> dict[str, list[Any]]:
+    """Register a task that takes a second; return what is in its queue then, by task id."""
+    got: dict[str, list[Any]] = {}
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        await anyio.sleep(1)
+        me = tukio.current_task()
+        got[me.template.uid] = drain(me)
+
+    return got
+
+
+def drain(step: tukio.TaskRun) -> list[Any]:
+    """Return what is in the queue of a step: the numbers, or the types of execution events."""
+    events = [step.queue.get_nowait() for _ in range(step.queue.qsize())]
+    return [event.data.get("n", event.data.get("type")) for event in events]
+
+
+async def send_all(engine: tukio.Engine) -> None:
+    """Send data in topics a and b, in both, in none, and in one that nobody has."""
+    for n, topic in enumerate(["a", "b", ["a", "b"], None, "z"]):
+        engine.broker.dispatch({"n": n}, topic)
+    await engine.data_received({"n": 5}, "a")
+
+
+# The topics of a template -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("topics", "expected"),
+    [
+        (None, [0, 1, 2, 3, 4, 5]),
+        ([], []),
+        (["a"], [0, 2, 5]),
+        (["b", "a"], [0, 1, 2, 5]),
+        (["a", "a"], [0, 2, 5]),
+        (["y"], []),
+    ],
+)
+async def test_the_topics_of_a_task_say_what_comes_into_its_queue(
+    task: Tasks, topics: list[str] | None, expected: list[int]
+) -> None:
+    """None is everything and an empty list nothing; in 1.1.2 a double one was fatal (B39)."""
+    got = collecting(task)
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(with_topics(topics), {})
+        await send_all(engine)
+        await anyio.sleep(0.5)
+        await send_all(engine)
+
+    assert run.errors == {}
+    assert got == {"a": expected}
+
+
+async def test_topics_come_from_the_document_of_a_template(task: Tasks) -> None:
+    """A task that says nothing about topics gets nothing."""
+    got = collecting(task)
+    tasks = [
+        {"id": "root", "name": "a", "topics": None},
+        {"id": "left", "name": "a", "topics": ["a"]},
+        {"id": "right", "name": "a"},
+    ]
+    template = flow({"root": ["left", "right"]}, tasks=tasks)
+    async with tukio.Engine() as engine:
+        await engine.run_once(template, {})
+        await anyio.sleep(0.5)
+        engine.broker.dispatch({"n": 0}, "a")
+        await anyio.sleep(1)
+        engine.broker.dispatch({"n": 1}, "a")
+
+    assert got == {"root": [0], "left": [1], "right": []}
+
+
+@pytest.mark.parametrize(
+    ("topics", "expected"),
+    [
+        (None, ["n"]),
+        (["a"], ["n"]),
+        ([tukio.EXEC_TOPIC], ["task-progress", "mine"]),
+        ([tukio.EXEC_TOPIC, "a"], ["task-progress", "n", "mine"]),
+    ],
+)
+async def test_a_task_gets_execution_events_only_if_it_asks(
+    task: Tasks, topics: list[str] | None, expected: list[str]
+) -> None:
+    """In 1.1.2 "everything" included them, its own beginning first (B41)."""
+    got: list[str] = []
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        me = tukio.current_task()
+        me.dispatch_progress({"half": "way"})
+        tukio.get_broker().dispatch({"n": "n"}, "a")
+        me.dispatch_progress(None, "mine")
+        got.extend(drain(me))
+
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(with_topics(topics), {})
+
+    assert run.errors == {}
+    assert got == expected
+
+
+async def test_a_run_does_not_get_the_data_that_started_it(task: Tasks) -> None:
+    """But that of the next run, if its task listens."""
+    got: list[Any] = []
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        await anyio.sleep(1)
+        got.append((event.data["n"], drain(tukio.current_task())))
+
+    async with tukio.Engine() as engine:
+        template = with_topics(["a"])
+        template.topics = ["a"]
+        await engine.load(template)
+        await engine.data_received({"n": 1}, "a")
+        await anyio.sleep(0.5)
+        await engine.data_received({"n": 2}, "a")
+
+    assert got == [(1, [2]), (2, [])]
+
+
+async def test_a_holder_has_the_queue_of_its_step(task: Tasks) -> None:
+    """Before its method is called; each execution a new one."""
+    queues: list[Any] = []
+
+    @task
+    class A(tukio.TaskHolder):
+        async def execute(self, event: tukio.Event) -> dict[str, Any]:
+            queues.append(self.queue)
+            assert self.queue is tukio.current_task().queue
+            queue: Any = self.queue
+            heard: tukio.Event = await queue.get()
+            assert heard.topic == ("t",)
+            return heard.data
+
+    async with tukio.Engine() as engine:
+        runs: list[Any] = [
+            await engine.run_once(with_topics(["t"], names={"a": "A"}), {}) for _ in range(2)
+        ]
+        await settle()
+        engine.broker.dispatch({"n": 1}, "t")
+
+    assert [run.outputs for run in runs] == [{"a": {"n": 1}}] * 2
+    assert queues[0] is not queues[1]
+
+
+# The end of a step --------------------------------------------------------------------------------
+
+ENDINGS = [
+    *["returns", "raises", "skips", "times out", "task cancelled"],
+    *["run cancelled", "run times out", "suspended"],
+]
+
+
+def ending(task: Tasks, how: str, subscribe: Callable[[], object]) -> tukio.WorkflowTemplate:
+    """Register a task that subscribes, takes a second and ends in a certain way."""
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        subscribe()
+        await anyio.sleep(1 if how in {"returns", "raises", "skips"} else 100)
+        if how == "raises":
+            raise LookupError
+        if how == "skips":
+            raise tukio.SkipTask
+
+    limits = {"a": 1.0} if how == "times out" else None
+    return flow("a", limits=limits, timeout=1 if how == "run times out" else None)
+
+
+async def end(run: Any, how: str) -> None:
+    """Let a run's first step come to its end, a second after its beginning."""
+    await anyio.sleep(1)
+    if how == "task cancelled":
+        next(iter(run.tasks)).cancel()
+    if how == "run cancelled":
+        run.cancel()
+    if how == "suspended":
+        run.suspend()
+    await settle()
+
+
+@pytest.mark.parametrize("how", ENDINGS)
+@pytest.mark.parametrize("by", ["template", "with", "subscribe"])
+async def test_a_step_that_is_over_gets_nothing_any_more(task: Tasks, how: str, by: str) -> None:
+    """In whatever way it ends, and however it subscribed (B59)."""
+
+    def subscribe() -> None:
+        if by == "with":
+            manager = tukio.TopicManager("t")
+            manager.__enter__()
+        if by == "subscribe":
+            tukio.TopicManager.subscribe("t")
+            tukio.TopicManager.subscribe("t")
+
+    template = ending(task, how, subscribe)
+    template.tasks[0].topics = ["t", "other"] if by == "template" else []
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(template, {})
+        await settle()
+        (step,) = run.tasks
+        engine.broker.dispatch({"n": 1}, "t")
+        assert step.queue.qsize() == 1
+        await end(run, how)
+        assert step.state is not tukio.FutureState.pending
+        engine.broker.dispatch({"n": 2}, "t")
+        assert drain(step) == [1]
+        run.cancel()
+
+
+async def test_a_resumed_step_starts_with_an_empty_queue(task: Tasks) -> None:
+    """It is run again from scratch, and so is what it listens to."""
+    got: list[Any] = []
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        await anyio.sleep(2)
+        got.append(drain(tukio.current_task()))
+
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(with_topics(["t"]), {})
+        for n, change in enumerate([run.suspend, run.resume]):
+            await anyio.sleep(1)
+            engine.broker.dispatch({"n": n}, "t")
+            change()
+        await anyio.sleep(1)
+        engine.broker.dispatch({"n": 2}, "t")
+
+    assert got == [[2]]
+
+
+async def test_a_step_that_cannot_begin_listens_to_nothing(task: Tasks) -> None:
+    """Nor does what its holder subscribed to before it failed stay."""
+
+    @task
+    class A:
+        def __init__(self, config: Any) -> None:
+            tukio.TopicManager.subscribe("t")
+            raise LookupError
+
+        async def execute(self, event: tukio.Event) -> None:
+            pass
+
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(with_topics(["a", "t"], names={"a": "A"}), {})
+        await run.wait()
+        engine.broker.dispatch({"n": 1}, ["a", "t"])
+        assert [drain(step) for step in run.tasks] == [[]]
+
+    assert list(run.errors) == ["a"]
+
+
+# TopicManager -------------------------------------------------------------------------------------
+
+
+async def test_a_task_may_listen_for_the_length_of_a_block(task: Tasks) -> None:
+    """Entering it returns nothing; an error that leaves the block ends it, too."""
+    got: list[Any] = []
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        me = tukio.current_task()
+        send(0)
+        with tukio.TopicManager("t") as nothing:
+            assert nothing is None
+            send(1)
+        send(2)
+        with pytest.raises(LookupError), tukio.TopicManager("t", loop=None):
+            send(3)
+            raise LookupError
+        send(4)
+        got.extend(drain(me))
+
+    def send(n: int) -> None:
+        tukio.get_broker().dispatch({"n": n}, "t")
+
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(flow("a"), {})
+
+    assert run.errors == {}
+    assert got == [1, 3]
+
+
+@pytest.mark.parametrize(
+    ("topics", "expected"), [([], [1, 2, 3, 5]), (["t"], range(8)), (None, range(8))]
+)
+async def test_blocks_may_be_nested(task: Tasks, topics: list[str] | None, expected: Any) -> None:
+    """Also within the topics of the task itself; nothing comes twice."""
+    got: list[Any] = []
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        same = tukio.TopicManager("t")
+        send(0)
+        with same:
+            send(1)
+            with tukio.TopicManager("t"), same:
+                send(2)
+            send(3)
+        send(4)
+        tukio.TopicManager.subscribe("t")
+        send(5)
+        tukio.TopicManager.unsubscribe("t")
+        send(6)
+        tukio.TopicManager.unsubscribe("never")
+        send(7)
+        got.extend(drain(tukio.current_task()))
+
+    def send(n: int) -> None:
+        tukio.get_broker().dispatch({"n": n}, "t")
+
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(with_topics(topics), {})
+
+    assert run.errors == {}
+    assert got == list(expected)
+
+
+async def test_a_task_may_unsubscribe_from_a_topic_of_its_template(task: Tasks) -> None:
+    """In 1.1.2 that killed the workflow (B39)."""
+    got: list[Any] = []
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        for n in range(3):
+            tukio.get_broker().dispatch({"n": n}, ["t", "other"] if n == 2 else "t")
+            tukio.TopicManager.unsubscribe("t")
+        got.extend(drain(tukio.current_task()))
+
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(with_topics(["t", "other"]), {})
+
+    assert run.state is tukio.FutureState.finished
+    assert run.errors == {}
+    assert got == [0, 2]
+
+
+async def test_sub_tasks_subscribe_for_their_task(task: Tasks) -> None:
+    """Each step has its own queue, however many are at work."""
+    got: list[Any] = []
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        me, topic = tukio.current_task(), event.data["topic"]
+
+        async def listen() -> None:
+            with tukio.TopicManager(topic):
+                await anyio.sleep(1)
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(listen)
+        got.append((topic, drain(me)))
+
+    async with tukio.Engine() as engine:
+        for topic in "xy":
+            await engine.run_once(flow("a"), {"topic": topic})
+        await anyio.sleep(0.5)
+        for n, topics in enumerate(["x", "y", ["x", "y"]]):
+            engine.broker.dispatch({"n": n}, topics)
+
+    assert sorted(got) == [("x", [0, 2]), ("y", [1, 2])]
+
+
+async def test_what_outlives_a_task_cannot_subscribe_for_it(task: Tasks) -> None:
+    """The task has unsubscribed from everything: nobody would undo it (B59)."""
+    refused: list[str] = []
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        group.start_soon(late)
+
+    async def late() -> None:
+        await anyio.sleep(1)
+        try:
+            tukio.TopicManager.subscribe("t")
+        except tukio.EngineError as error:
+            refused.append(str(error))
+
+    async with tukio.Engine() as engine, anyio.create_task_group() as group:
+        run: Any = await engine.run_once(flow("a"), {})
+        await anyio.sleep(2)
+        engine.broker.dispatch({"n": 1}, "t")
+        assert [drain(step) for step in run.tasks] == [[]]
+
+    assert len(refused) == 1
+
+
+@pytest.mark.parametrize("topic", [5, b"t", ["t"]])
+async def test_a_topic_must_be_a_string(task: Tasks, topic: Any) -> None:
+    """An error in the call; the step listens to what it did before, and ends in good order."""
+    got: list[Any] = []
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        with pytest.raises(TypeError):
+            tukio.TopicManager.subscribe(topic)
+        with pytest.raises(TypeError), tukio.TopicManager(topic):
+            pass
+        tukio.get_broker().dispatch({"n": 1}, "t")
+        got.extend(drain(tukio.current_task()))
+
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(with_topics(["t"]), {})
+
+    assert run.errors == {}
+    assert got == [1]
+
+
+@OUTSIDE
+async def test_outside_a_task_there_is_no_queue_to_feed(call: Callable[[], object]) -> None:
+    """Neither in the engine's block nor in a handler."""
+    errors: list[BaseException] = []
+
+    def handler(event: tukio.Event) -> None:
+        with pytest.raises(tukio.EngineError, match="not inside a task") as refusal:
+            call()
+        errors.append(refusal.value)
+
+    with pytest.raises(tukio.EngineError, match="not inside a task"):
+        call()
+    async with tukio.Engine() as engine:
+        with pytest.raises(tukio.EngineError, match="not inside a task"):
+            call()
+        engine.broker.register(handler)
+        engine.broker.dispatch({})
+
+    assert len(errors) == 1
+
+
+@OUTSIDE
+def test_outside_of_any_loop_neither(call: Callable[[], object]) -> None:
+    """Nor does it need one to say so."""
+    with pytest.raises(tukio.EngineError, match="not inside a task"):
+        call()
+
+
+@LOOPS
+async def test_a_task_outside_a_workflow_may_listen(task: Tasks) -> None:
+    """As in 1.x: it has a queue, and the broker is that of its loop."""
+    got: list[Any] = []
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        current: Any = asyncio.current_task()
+        broker = tukio.get_broker()
+        with tukio.TopicManager("t"):
+            broker.dispatch({"n": 1}, "t")
+            await anyio.sleep(1)
+        broker.dispatch({"n": 2}, "t")
+        await anyio.sleep(1)
+        got.extend(drain(current))
+
+    await new_task("a", data={})
+    assert got == [1]
+
+
+# get_broker ---------------------------------------------------------------------------------------
+
+
+async def test_the_broker_is_that_of_the_engine_around(task: Tasks) -> None:
+    """In a task that of its run, in a block the innermost, and after it the one before."""
+    seen: list[Any] = []
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        seen.append(tukio.get_broker())
+        async with anyio.create_task_group() as group:
+            group.start_soon(look)
+
+    async def look() -> None:
+        seen.append(tukio.get_broker())
+
+    async with tukio.Engine() as engine:
+        async with tukio.Engine() as inner:
+            assert tukio.get_broker() is inner.broker
+            run: Any = await engine.run_once(flow("a"), {})
+            await run.wait()
+            async with anyio.create_task_group() as group:
+                group.start_soon(look)
+        assert tukio.get_broker() is engine.broker
+
+    assert seen == [engine.broker, engine.broker, inner.broker]
+    assert engine.broker is not inner.broker
+
+
+@pytest.mark.backends("trio")
+async def test_on_trio_there_is_no_broker_without_an_engine() -> None:
+    """Neither before one nor after it."""
+    for _ in range(2):
+        with pytest.raises(tukio.EngineError, match="use the 'broker' of an engine"):
+            tukio.get_broker()
+        async with tukio.Engine():
+            pass
+
+
+def test_outside_of_any_loop_there_is_none_either() -> None:
+    """The error says what to use."""
+    with pytest.raises(tukio.EngineError, match="use the 'broker' of an engine"):
+        tukio.get_broker()
+
+
+@LOOPS
+async def test_in_loose_mode_a_loop_has_one_broker(task: Tasks) -> None:
+    """All engines on it share it, and so do their tasks."""
+    seen: list[Any] = []
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        seen.append(tukio.get_broker())
+
+    broker = tukio.get_broker()
+    loop = asyncio.get_running_loop()
+    engines = [tukio.Engine(), tukio.Engine(loop=loop)]
+    for engine in engines:
+        run: Any = await engine.run_once(flow("a"), {})
+        await run
+    async with tukio.Engine() as structured:
+        assert tukio.get_broker() is structured.broker is not broker
+        assert tukio.get_broker(loop) is broker
+
+    assert seen == [broker, broker]
+    assert [engine.broker for engine in engines] == [broker, broker]
+    assert tukio.get_broker() is broker
+
+
+@LOOPS
+async def test_an_engine_whose_broker_was_looked_at_shares_it_all_the_same(task: Tasks) -> None:
+    """A handler may be registered before the engine is used for the first time."""
+    story: list[str] = []
+    engine = tukio.Engine()
+    engine.broker.register(lambda event: story.append("engine's"), "t")
+    tukio.get_broker().register(lambda event: story.append("loop's"), "t")
+    await engine.data_received({}, "t")
+
+    assert sorted(story) == ["engine's", "loop's"]
+
+
+@LOOPS
+def test_each_loop_has_a_broker_of_its_own(backend: str) -> None:
+    """Known by the loop, before it runs and afterwards."""
+    with no_asyncio_errors():
+        loops = [new_loop(backend) for _ in range(2)]
+        brokers = [tukio.get_broker(loop) for loop in loops]
+
+        async def look() -> tukio.Broker:
+            return tukio.get_broker()
+
+        assert [loop.run_until_complete(look()) for loop in loops] == brokers
+        assert [tukio.Engine(loop=loop).broker for loop in loops] == brokers
+        assert brokers[0] is not brokers[1]
+        for loop in loops:
+            loop.close()
