@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
-from support.clock import BACKENDS, is_available, run
 from support.leaks import no_asyncio_errors, no_leaks
+from tukio.testing.clock import BACKENDS, is_available, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator

@@ -73,7 +73,8 @@ NAMES: tuple[tuple[str, ...], ...] = (
 
 # What stands around the engine: it may use all of it, and nothing of it may use this.
 AROUND: tuple[tuple[str, ...], ...] = (
-    ("testing.timeline", "testing.points"),
+    ("testing.loop", "testing.timeline", "testing.points"),
+    ("testing.clock",),
     ("testing.invariants",),
     ("testing.everywhere",),
     ("testing",),
@@ -82,11 +83,17 @@ AROUND: tuple[tuple[str, ...], ...] = (
 LAYERS = DECIDES + CARRIES_OUT + NAMES + AROUND
 HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 
-# Which modules may import a backend; nobody imports uvloop, which is a loop like any other.
+# Which modules may import a backend; uvloop is a loop like any other, but for virtual time.
 BACKENDS = {
-    "asyncio": {"ports.asyncio", "task.factory"},
-    "trio": {"ports.trio"},
-    "uvloop": set[str](),
+    "asyncio": {"ports.asyncio", "task.factory", "testing.loop", "testing.clock"},
+    "trio": {"ports.trio", "testing.clock"},
+    "uvloop": {"testing.clock"},
+}
+
+# What belongs to an extra, and to which modules.
+EXTRAS = {
+    "hypothesis": {"testing.strategies"},
+    "pytest": {"testing.plugin"},
 }
 
 MOST_LINES = 400
@@ -206,7 +213,8 @@ def test_what_decides_needs_only_the_standard_library(module: str) -> None:
 def test_the_package_needs_only_anyio(module: str) -> None:
     """Everything else belongs to an extra."""
     third = outside(imports_of(module)) - sys.stdlib_module_names
-    assert third <= {"anyio"} | {name for name, users in BACKENDS.items() if module in users}
+    extras = (BACKENDS | EXTRAS).items()
+    assert third <= {"anyio"} | {name for name, users in extras if module in users}
 
 
 @every_module

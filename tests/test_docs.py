@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.clock import new_loop
 from support.leaks import no_asyncio_errors
 from tukio.registry import TaskRegistry
+from tukio.testing.clock import new_loop
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from support.clock import is_available
+from tukio.testing.clock import is_available
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

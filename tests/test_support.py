@@ -14,13 +14,13 @@ import anyio.lowlevel
 import pytest
 
 from support.checkpoints import cancel_at_every_await
-from support.clock import new_loop, run, settle
-from support.loop import START, Deadlock
+from tukio.testing.clock import new_loop, run, settle
+from tukio.testing.loop import START, Deadlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from support.loop import VirtualTime
+    from tukio.testing.loop import VirtualTime
 
 LOOPS = pytest.mark.backends("asyncio", "uvloop")
 DAY = 24 * 3600

@@ -13,14 +13,14 @@ import pytest
 import trio
 from hypothesis import given, strategies as st
 
-from support.clock import BACKENDS, new_loop, settle
 from support.leaks import Leak, no_asyncio_errors, no_leaks
-from support.loop import START
+from tukio.testing.clock import BACKENDS, new_loop, settle
+from tukio.testing.loop import START
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from support.loop import VirtualTime
+    from tukio.testing.loop import VirtualTime
 
 pytest_plugins = ["pytester"]
 

@@ -12,10 +12,10 @@ import anyio
 import pytest
 
 import tukio
-from support.clock import new_loop, settle
 from support.flow import flow, kinds, listen
 from support.leaks import no_asyncio_errors
 from tukio.task import TukioTask, new_task
+from tukio.testing.clock import new_loop, settle
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

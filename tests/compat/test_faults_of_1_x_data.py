@@ -15,9 +15,9 @@ import anyio
 import pytest
 
 import tukio
-from support.clock import new_loop, settle
 from support.flow import flow, kinds, listen
 from tukio.broker import workflow_exec_topics
+from tukio.testing.clock import new_loop, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable

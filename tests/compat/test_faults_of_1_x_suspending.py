@@ -9,8 +9,8 @@ import anyio.lowlevel
 import pytest
 
 import tukio
-from support.clock import settle
 from support.flow import flow, kinds, listen
+from tukio.testing.clock import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable

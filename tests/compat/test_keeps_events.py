@@ -13,10 +13,10 @@ import anyio
 import pytest
 
 import tukio
-from support.clock import settle
 from support.flow import flow, kinds, listen
 from tukio.broker import workflow_exec_topics
 from tukio.task import TukioTaskError
+from tukio.testing.clock import settle
 from tukio.utils import SkipTask
 from tukio.workflow import WorkflowRootTaskError
 

@@ -9,8 +9,8 @@ import anyio
 import pytest
 
 import tukio
-from support.clock import settle
 from support.flow import flow, kinds, listen
+from tukio.testing.clock import settle
 from tukio.utils import SkipTask
 
 if TYPE_CHECKING:

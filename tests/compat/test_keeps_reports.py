@@ -14,9 +14,9 @@ import anyio
 import pytest
 
 import tukio
-from support.clock import settle
 from support.flow import flow
 from tukio.task import TukioTaskError
+from tukio.testing.clock import settle
 from tukio.utils import SkipTask
 
 if TYPE_CHECKING:

@@ -225,5 +225,9 @@ DIFFERENCES: dict[str, list[Difference]] = {
     "policies_skip_while_suspended": [one_execution("a")],
     "engine_stop_by_force": [task_cancelled("a", at=100)],
     "engine_stop_then_by_force": [task_cancelled("a", at=500)],
-    "pieces_enumerations": [Difference("cancelled tasks tell so, and those that do not stop are named", _task_cancel_is_a_word)],
+    "pieces_enumerations": [
+        Difference(
+            "cancelled tasks tell so, and those that do not stop are named", _task_cancel_is_a_word
+        )
+    ],
 }

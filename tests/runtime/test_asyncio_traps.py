@@ -19,10 +19,10 @@ import anyio.to_thread
 import pytest
 
 import tukio
-from support.clock import new_loop, settle
 from support.flow import flow, kinds, listen
 from support.leaks import no_asyncio_errors
 from tukio.task.factory import TukioTask
+from tukio.testing.clock import new_loop, settle
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

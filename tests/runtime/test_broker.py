@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 import tukio
-from support.clock import settle
 from support.flow import flow, kinds, listen
+from tukio.testing.clock import settle
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -19,9 +19,9 @@ import anyio.lowlevel
 import pytest
 
 import tukio
-from support.clock import new_loop, settle
 from support.flow import flow, listen
 from tukio.task.factory import TukioTask, new_task, tukio_factory
+from tukio.testing.clock import new_loop, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

@@ -325,7 +325,7 @@ def test_g7_what_ends_the_program_goes_out(
     task: Tasks, kind: type[BaseException], backend: str
 ) -> None:
     """`KeyboardInterrupt` and `SystemExit` in a task are recorded, and go on outwards."""
-    from support.clock import run as run_virtually
+    from tukio.testing.clock import run as run_virtually
 
     runs: list[tukio.Workflow] = []
 

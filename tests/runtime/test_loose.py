@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 
 import tukio
-from support.clock import new_loop
 from support.flow import flow, kinds, listen
 from support.leaks import no_asyncio_errors
+from tukio.testing.clock import new_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
     from support.flow import Tasks
-    from support.loop import VirtualTime
+    from tukio.testing.loop import VirtualTime
 
 pytestmark = pytest.mark.backends("asyncio", "uvloop")
 

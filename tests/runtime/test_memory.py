@@ -13,9 +13,9 @@ import anyio
 import pytest
 
 import tukio
-from support.clock import BACKENDS, is_available, run as run_on
 from support.flow import flow
 from tukio.ports import running_backend
+from tukio.testing.clock import BACKENDS, is_available, run as run_on
 
 if TYPE_CHECKING:
     from support.flow import Tasks

@@ -16,8 +16,8 @@ import pytest
 
 import tukio
 from support.checkpoints import cancel_at_every_await
-from support.clock import settle
 from support.flow import flow
+from tukio.testing.clock import settle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

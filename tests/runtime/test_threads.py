@@ -19,9 +19,9 @@ import anyio.to_thread
 import pytest
 
 import tukio
-from support.clock import BACKENDS
 from support.flow import flow
 from support.leaks import no_asyncio_errors, no_leaks
+from tukio.testing.clock import BACKENDS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

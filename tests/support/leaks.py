@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import anyio.lowlevel
 import trio
 
-from .loop import VirtualTime
+from tukio.testing.loop import VirtualTime
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterator

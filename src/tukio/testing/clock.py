@@ -2,7 +2,8 @@
 
 Owns:   the names of the backends, and `run`, which runs a test in virtual time and notices when it
         is stuck.
-Knows:  nothing of tukio. A test that waits for a thread or a socket needs a real clock; see `loop`.
+Knows:  nothing of workflows. A test that waits for a thread or a socket needs a real clock; see
+        `loop`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,8 @@ import importlib.util
 from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, cast
 
 import anyio
-import trio
-import trio.testing
 
+from ..ports import running_backend
 from .loop import Deadlock, VirtualTime
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ def run(backend: str, async_fn: Callable[[*Args], Awaitable[T]], *args: *Args) -
         raise Deadlock(msg) from ended_by
 
     if backend == "trio":
+        import trio.testing
+
         clock = trio.testing.MockClock(autojump_threshold=0)
         return anyio.run(guarded, backend="trio", backend_options={"clock": clock})
     options = {"loop_factory": lambda: new_loop(backend)}
@@ -86,7 +88,9 @@ async def settle() -> None:
 
     Unlike `anyio.wait_all_tasks_blocked`, which sleeps 0.1 seconds at a time on asyncio.
     """
-    if trio.lowlevel.in_trio_run():
+    if running_backend() == "trio":
+        import trio.testing
+
         await trio.testing.wait_all_tasks_blocked()
     else:
         await cast("VirtualTime", asyncio.get_running_loop()).settle()
