@@ -60,8 +60,10 @@ async def drive(run: Run) -> None:
 
 def _has_work(run: Run) -> bool:
     """Say whether a host is needed: for steps, or because a suspended run must keep one."""
+    if run.out_of_time():
+        return False
     if run.phase is Phase.SUSPENDED:
-        return len(run.hosts) == 1 and not run.coming
+        return run.suspension is not None and not run.suspension.is_attended
     return run.phase is RUNNING and bool(run.plan.ready)
 
 
@@ -220,6 +222,8 @@ async def _unwound(run: Run, host: Host, step: TaskRun, error: BaseException | N
     cut = step.cut = _reason(run, step)
     output = None if cut is FutureState.suspended else await _clean_up(run, step)
     host.step = None
+    # The clean-up may have outlasted the run's limit: then nothing follows.
+    run.out_of_time()
     if error is not None:
         outcome.fail(run, step, error)
     elif cut is FutureState.suspended:

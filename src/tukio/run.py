@@ -242,7 +242,7 @@ class Run:
         """
         self.begin()
         # A handler of its begin may have stopped it.
-        if self.phase is not RUNNING:
+        if self.out_of_time() or self.phase is not RUNNING:
             return False
         self.phase = after(self.phase, Move.SUSPEND)
         if self.suspension is None:
@@ -257,7 +257,7 @@ class Run:
         Returns:
             False if it was not suspended: then nothing changes.
         """
-        if self.phase is not Phase.SUSPENDED or self.suspension is None:
+        if self.out_of_time() or self.phase is not Phase.SUSPENDED or self.suspension is None:
             return False
         self.phase = after(self.phase, Move.RESUME)
         steps = self.suspension.steps_again()
@@ -299,6 +299,9 @@ class Run:
         """Let nothing start any more, and leave it to the caller to cancel what has started."""
         if self.phase in {Phase.STOPPING, Phase.OVER}:
             return False
+        if self.port.time() >= self.deadline:
+            # That came first, though every host was too busy unwinding to notice.
+            ending, failure = self._deadline_means, None
         self.phase = after(self.phase, Move.STOP)
         self.ending = ending
         self.failure = failure
@@ -324,7 +327,7 @@ class Run:
 
     def out_of_time(self) -> bool:
         """Return whether the limit is reached; if so, the run stops."""
-        if self.port.time() < self.deadline:
+        if self.deadline == math.inf or self.port.time() < self.deadline:
             return False
         self.stop(self._deadline_means)
         return True

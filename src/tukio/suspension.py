@@ -1,4 +1,4 @@
-"""The suspension of a run: which steps are to be run again, and where its last host waits.
+"""The suspension of a run: which steps are to be run again, and where one host waits.
 
 Owns:   the steps that were interrupted, and those that have yet to begin again.
 Knows:  its run; the driver, which unwinds the steps, says when each is unwound.
@@ -44,7 +44,12 @@ class Suspension:
         """Interrupt every step at work; the driver then hands each to `put_off_step`."""
         for host in list(self._run.hosts):
             step = host.step
-            if step is not None and step.host is not None and step.cut is None:
+            if step is None or step.host is None or step.cut is not None:
+                continue
+            if host.scope is not None and host.scope.cancel_called:
+                # It has reached its limit, or was cancelled, before: that counts.
+                step.cut = FutureState.timeout
+            else:
                 step.cut = FutureState.suspended
                 self._run.interrupt(host)
 
@@ -83,7 +88,12 @@ class Suspension:
         if self._due.pop(step, self) is not self and not self._due:
             self._run.tell(self._announced, None)
 
-    # Where the last host waits: the tree of the run stays open.
+    # Where a host waits: the tree of the run stays open, and its limit is kept.
+
+    @property
+    def is_attended(self) -> bool:
+        """Whether a host waits for the run to be resumed."""
+        return self._wake is not None
 
     async def wait(self) -> None:
         """Wait for the run to be resumed."""
