@@ -46,8 +46,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("backend", [_param(name) for name in names])
 
 
-def pytest_collection_finish() -> None:
-    """Keep all that is loaded by now out of the collections after each test, for speed."""
+@pytest.fixture(autouse=True, scope="module")
+def quick_collections() -> None:
+    """Keep all that is there by now out of the collections after each test, for speed.
+
+    Once more for each module: what modules and reports have left there is looked at no more.
+    """
     gc.collect()
     gc.freeze()
 
