@@ -60,7 +60,8 @@ def tests(session: nox.Session) -> None:
     data = f"{DATA}{session.python}"
     for old in Path().glob(f"{data}*"):
         old.unlink()
-    session.run("coverage", "run", "-m", "pytest", *session.posargs, env={"COVERAGE_FILE": data})
+    pytest = ("coverage", "run", "-m", "pytest", "-n", "auto")
+    session.run(*pytest, *session.posargs, env={"COVERAGE_FILE": data})
 
 
 @nox.session
