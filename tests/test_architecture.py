@@ -42,12 +42,11 @@ CARRIES_OUT: tuple[tuple[str, ...], ...] = (
         "task.inbox",
         "task.parents",
         "task.holder",
-        "task.call",
         "task.timeout",
         "task.at_rest",
         "task.stack",
     ),
-    ("task.mailbox", "task.snapshot"),
+    ("task.mailbox", "task.snapshot", "task.call"),
     ("task.run",),
     ("task.join",),
     ("ports", "stream", "outcome"),
@@ -58,6 +57,7 @@ CARRIES_OUT: tuple[tuple[str, ...], ...] = (
     ("workflow",),
     ("task.alone",),
     ("task.factory",),
+    ("task.task",),
     ("ports.asyncio", "ports.trio"),
     ("home", "instances"),
     ("engine",),
@@ -65,7 +65,7 @@ CARRIES_OUT: tuple[tuple[str, ...], ...] = (
 
 # What users import from.
 NAMES: tuple[tuple[str, ...], ...] = (
-    ("task.task", "task.template"),
+    ("task.template",),
     ("task",),
     ("utils",),
     ("tukio",),
@@ -85,7 +85,7 @@ HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 
 # Which modules may import a backend; uvloop is a loop like any other, but for virtual time.
 BACKENDS = {
-    "asyncio": {"ports.asyncio", "task.factory", "testing.loop", "testing.clock"},
+    "asyncio": {"ports.asyncio", "task.factory", "task.task", "testing.loop", "testing.clock"},
     "trio": {"ports.trio", "testing.clock"},
     "uvloop": {"testing.clock"},
 }

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 
 from .event import Event
-from .ports import lone_mailbox, loop_broker
+from .ports import lone_mailbox, loop_broker, loop_service
 from .subscription import Subscription
 from .task.run import current_task, running_task
 
@@ -64,8 +64,16 @@ def is_exec_topic(topic: str) -> bool:
 class Broker:
     """Dispatches data in topics to the handlers registered there.
 
+    That of an engine is `engine.broker`. One made by itself, as in 1.x, is for a workflow without
+    an engine, on asyncio.
+
     Args:
-        serve: Starts an async function in the background, under a name.
+        loop: An asyncio event loop, where async handlers run; None is the running one.
+        serve: Starts an async function in the background, under a name; it is what an engine has
+            in place of a loop.
+
+    Raises:
+        EngineError: Neither was given, and asyncio is not running.
 
     Attributes:
         heard: Whether anybody listens to execution events; they are not even made if not.
@@ -83,10 +91,10 @@ class Broker:
         "heard",
     )
 
-    def __init__(self, serve: Serve) -> None:
+    def __init__(self, loop: Any = None, *, serve: Serve | None = None) -> None:
         self.heard: bool = False
         self._closed: bool = False
-        self._serve: Serve = serve
+        self._serve: Serve = loop_service(loop) if serve is None else serve
         # None stands for every topic but those of execution events.
         self._topics: dict[str | None, dict[Receiver, None]] = {}
         # Receiver -> in how many topics it is.

@@ -39,7 +39,7 @@ class Home:
     def broker(self) -> Broker:
         """The engine's broker."""
         if self._broker is None:
-            self._broker = Broker(self._serve)
+            self._broker = Broker(serve=self._serve)
         return self._broker
 
     @property

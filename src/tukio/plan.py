@@ -288,8 +288,8 @@ class Plan(Generic[S]):
         raise InvalidResult(step.template.uid, type(result).__name__)
 
     def reached(self) -> list[S]:
-        """Return the steps that were started, in the order of the tasks."""
-        return [step for step in self.steps if step is not None and step.started_at is not None]
+        """Return the steps that were reached, begun or not, in the order of the tasks."""
+        return [step for step in self.steps if step is not None]
 
     def _reach(self, number: int, data: Any, parent: S | None) -> S:
         step = self.make(self._run, number, self.shape.tasks[number], data, parent)

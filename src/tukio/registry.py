@@ -22,8 +22,13 @@ Task = TypeVar("Task", bound="Callable[..., Any]")
 
 
 class TaskRegistry:
-    """The tasks that templates can name; filled by `register`."""
+    """The tasks that templates can name; filled by `register`.
 
+    Attributes:
+        start: Runs a task by itself; set by the module that does, `tukio.task.task`.
+    """
+
+    start: ClassVar[Callable[..., Any]]
     _registry: ClassVar[dict[Any, Record]] = {}
     _codes: ClassVar[dict[CodeType, Any]] = {}
 

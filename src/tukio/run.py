@@ -164,7 +164,8 @@ class Run:
         """Start the run: its root task begins in the next turn of the event loop.
 
         Args:
-            trigger: The event to start with, the run's own.
+            trigger: The event to start with, the run's own; anything else is what the root task
+                is called with.
 
         Returns:
             The execution of the root task.
@@ -273,8 +274,8 @@ class Run:
             self.port.spawn(self)
 
     def root_event(self) -> Any:
-        """Return the root task's own copy of the event the run was started with."""
-        return copy(self._trigger)
+        """Return what the root task is called with: of an event, a copy of its own."""
+        return copy(self._trigger) if isinstance(self._trigger, Event) else self._trigger
 
     def stop(self, ending: FutureState, failure: Exception | None = None) -> bool:
         """Cancel everything; nothing of the run starts any more.

@@ -98,6 +98,20 @@ class TaskTemplate:
         """
         return Listen.get(self.topics)
 
+    def new_task(self, data: Any, loop: Any = None) -> Any:
+        """Run the task by itself, outside a workflow. For asyncio only, as in 1.x.
+
+        Args:
+            data: What its coroutine is called with.
+            loop: The event loop; None is the running one.
+
+        Returns:
+            A `TukioTask`; see `tukio.task.new_task`, also for the errors.
+        """
+        return TaskRegistry.start(
+            self.name, data=data, config=self.config, timeout=self.timeout, loop=loop
+        )
+
     @classmethod
     def from_dict(cls, task_dict: Mapping[str, Any]) -> Self:
         """Return the task that a dict with the keys of `as_dict` describes; only `name` is needed.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
@@ -30,6 +31,7 @@ from .template import WorkflowTemplate
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, KeysView, Mapping
+    from datetime import datetime
 
     from .run import Run
     from .task.run import TaskRun
@@ -128,7 +130,10 @@ class Workflow:
 
     @property
     def tasks(self) -> KeysView[TaskRun]:
-        """The executions of its tasks so far, in declared order; an ordered set."""
+        """The executions of its tasks so far, also of those that are about to begin.
+
+        An ordered set, in declared order.
+        """
         return dict.fromkeys(self._run.plan.reached()).keys()
 
     @property
@@ -148,14 +153,15 @@ class Workflow:
         it. `exec.elapsed` is there for a run with a time limit: the seconds of it that are used
         up. A rescued run had none of it while nobody ran it.
         """
-        run, instant = self._run, self._run.port.wall_time
+        run = self._run
+        start, end = self._times()
         document = self.template.as_dict()
         for task, step in zip(document["tasks"], run.plan.steps, strict=True):
             task["exec"] = None if step is None else step.report()
         execution: dict[str, Any] = {
             "id": self.uid,
-            "start": None if run.started_at is None else instant(run.started_at),
-            "end": None if run.ended_at is None else instant(run.ended_at),
+            "start": start,
+            "end": end,
             "state": self.state.value,
         }
         if run.limit < math.inf:
@@ -164,11 +170,12 @@ class Workflow:
         return document | {"exec": execution}
 
     def __str__(self) -> str:
-        return (
-            f"<Workflow template.uid={self.template.uid}, uid={self.uid}, state={self.state.value}>"
-        )
+        ids = f"template.uid={self.template.uid}, uid={self.uid}"
+        start, end = self._times()
+        return f"<Workflow {ids}, start={start}, end={end}>"
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        return f"<Workflow {self.template.uid} {self.uid} {self.state.value}>"
 
     # What can be done to it -------------------------------------------------------------------
 
@@ -184,8 +191,12 @@ class Workflow:
         Raises:
             IllegalMove: It was started, or cancelled, before.
         """
-        trigger = Event(data) if isinstance(data, dict | Event) else data
-        return self._run.start(trigger)
+        if isinstance(data, dict):
+            data = Event(data)
+        elif isinstance(data, Event):
+            # With its topic and its source; the caller may go on to change it.
+            data = copy(data)
+        return self._run.start(data)
 
     def fast_forward(self, report: Mapping[str, Any]) -> None:
         """Go on with a run from its report, without an engine; see `Engine.rescue`.
@@ -299,6 +310,11 @@ class Workflow:
             return False
         self._run.stop(ending)
         return True
+
+    def _times(self) -> list[datetime | None]:
+        """Return when it started and when it ended: aware UTC, or None."""
+        run, instant = self._run, self._run.port.wall_time
+        return [None if at is None else instant(at) for at in (run.started_at, run.ended_at)]
 
     # For the run -------------------------------------------------------------------------------
 

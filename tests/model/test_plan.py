@@ -189,13 +189,15 @@ def test_the_root_is_ready_first_and_alone() -> None:
     )
 
 
-def test_a_step_that_was_not_started_is_not_reached() -> None:
-    """A report shows what began."""
+def test_a_step_is_reached_as_soon_as_it_is_due() -> None:
+    """Before it has begun, as 1.x knew of a task before its coroutine ran."""
     plan = plan_of("a b c")
+    assert plan.reached() == []
     plan.begin({})
+    assert ids(plan.reached()) == ["a"]
     end(plan, take(plan))
     assert ids(plan.ready) == ["b"]
-    assert ids(plan.reached()) == ["a"]
+    assert ids(plan.reached()) == ["a", "b"]
 
 
 # Results

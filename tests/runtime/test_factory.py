@@ -20,7 +20,7 @@ import pytest
 
 import tukio
 from support.flow import flow, listen
-from tukio.task.factory import TukioTask, new_task, tukio_factory
+from tukio.task import TukioTask, new_task, tukio_factory
 from tukio.testing.clock import new_loop, settle
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 import tukio
 from support.flow import flow
 from support.leaks import no_asyncio_errors
-from tukio.task.factory import new_task
+from tukio.task import new_task
 from tukio.testing.clock import new_loop, settle
 
 if TYPE_CHECKING:

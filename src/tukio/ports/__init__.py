@@ -235,12 +235,29 @@ def loop_broker(loop: Any = None) -> Broker:
     Raises:
         EngineError: No loop was given, and none is running.
     """
+    broker: Broker = _asyncio_for(loop).broker_of(loop)
+    return broker
+
+
+def loop_service(loop: Any = None) -> Callable[[Callable[[], Awaitable[None]], str], None]:
+    """Return what runs something in the background of an asyncio event loop, under a name.
+
+    Args:
+        loop: The loop; None is the running one.
+
+    Raises:
+        EngineError: No loop was given, and none is running.
+    """
+    service: Callable[[Callable[[], Awaitable[None]], str], None]
+    service = _asyncio_for(loop).service_on(loop)
+    return service
+
+
+def _asyncio_for(loop: Any) -> Any:
     if loop is None and running_backend() != "asyncio":
         msg = "no engine and no asyncio loop here - use the 'broker' of an engine"
         raise EngineError(msg)
-    module = importlib.import_module(".asyncio", __name__)
-    broker: Broker = module.broker_of(loop)
-    return broker
+    return importlib.import_module(".asyncio", __name__)
 
 
 def standalone_workflow(loop: Any = None) -> type[Any]:

@@ -21,7 +21,7 @@ from ..errors import EngineError
 from ..run import CLEANUP_TIMEOUT, Run
 from ..state import FutureState
 from ..task.factory import TukioTask, install, uninstall
-from ..task.run import TaskRun
+from ..task.run import TaskRun, running_task
 from ..watchdog import Watchdog
 from ..workflow import Workflow
 from . import ELSEWHERE, IN_LOOP, NOT_RUNNING, Broken, running_backend
@@ -84,6 +84,15 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set[TaskRun]]):
                 with anyio.CancelScope(shield=True):
                     await self.wait()
             raise
+
+    def unlock_when_task_done(self, task: Any = None) -> None:
+        """Unlock when a task is over.
+
+        Args:
+            task: Anything with `add_done_callback`; None is the calling task, of a workflow or
+                not.
+        """
+        super().unlock_when_task_done(task or running_task() or asyncio.current_task())
 
     def result(self) -> set[TaskRun]:
         """Return the executions of its tasks.
@@ -309,9 +318,16 @@ def broker_of(loop: asyncio.AbstractEventLoop | None) -> Broker:
     # the loop, weak or not, would then keep both for ever.
     broker: Broker | None = getattr(loop, _BROKER, None)
     if broker is None:
-        broker = Broker(partial(_serve_on, loop))
+        broker = Broker(loop)
         setattr(loop, _BROKER, broker)
     return broker
+
+
+def service_on(
+    loop: asyncio.AbstractEventLoop | None,
+) -> Callable[[Callable[[], Awaitable[None]], str], None]:
+    """Return what runs something in the background of a loop (None: the running one)."""
+    return partial(_serve_on, loop or asyncio.get_running_loop())
 
 
 def lone_mailbox(broker: Broker) -> Mailbox | None:

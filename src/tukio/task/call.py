@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..event import Event
 from ..registry import TaskRegistry
+from .holder import TaskHolder
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -33,6 +34,7 @@ def call(step: TaskRun) -> Coroutine[Any, Any, Any]:
             return function(_event(step))
         config = step.template.config
         step.holder = holder = holder_class(deepcopy(config) if config else {})
+        _agree_on_id(holder, step)
         _hand_queue_to(holder, step)
         return function(holder, _event(step))
     except StopIteration as error:
@@ -46,6 +48,16 @@ def _event(step: TaskRun) -> Any:
         return step.run.root_event()
     parent: Any = step.parent
     return Event.sent_by(parent, step.input_data)
+
+
+def _agree_on_id(holder: Any, step: TaskRun) -> None:
+    """Have one id with the holder: the one that was looked at, or the holder's own choice."""
+    if step._uid is None:
+        return
+    if isinstance(holder, TaskHolder) and getattr(holder, "_uid", "") is None:
+        holder.uid = step._uid
+    else:
+        step._uid = None
 
 
 def _hand_queue_to(holder: Any, step: TaskRun) -> None:

@@ -168,6 +168,16 @@ class TukioTask(asyncio.Task[Any]):
         if self.step is not None:
             self.step.dispatch_progress(data, event_type)
 
+    def timeout(self) -> None:
+        """Cut the task as if it had reached its time limit.
+
+        Outside a workflow, it is cancelled, and its state is that of a timeout.
+        """
+        if self.step is not None:
+            self.step.timeout()
+        elif self._alone is not None and self.cancel():
+            self._alone.timed_out = True
+
     def cancel(self, msg: Any | None = None) -> bool:
         """Cancel as any asyncio task.
 
@@ -247,53 +257,6 @@ class TukioTask(asyncio.Task[Any]):
         if self._alone is None:
             self._alone = Alone(None, self.get_loop().time)
         return self._alone
-
-
-def new_task(
-    name: Any,
-    *,
-    data: Any = None,
-    config: Any = None,
-    timeout: float | None = None,
-    loop: asyncio.AbstractEventLoop | None = None,
-) -> TukioTask:
-    """Run a registered task by itself, outside a workflow. For asyncio only, as in 1.x.
-
-    No engine looks after it: no event tells of it, and `teardown()` is not called.
-
-    Args:
-        name: The name it is registered under.
-        data: What its coroutine is called with.
-        config: For a holder class.
-        timeout: Seconds after which it is cancelled and fails with `TimeoutError`; None or 0 is
-            no limit.
-        loop: The event loop; None is the running one.
-
-    Raises:
-        UnknownTaskName: Nothing is registered under that name.
-        Exception: What the holder class or the call raised.
-    """
-    holder_class, function = TaskRegistry.get(name)
-    loop = loop or asyncio.get_running_loop()
-    coro = function(data) if holder_class is None else function(holder_class(config), data)
-    if not timeout:
-        return TukioTask(coro, loop=loop)
-    alone = Alone(coro, loop.time)
-    task = TukioTask(_within(timeout, coro, alone), loop=loop, alone=alone)
-    # It was never awaited if the task is cancelled before it begins, and Python would warn.
-    task.add_done_callback(lambda _: coro.close())
-    return task
-
-
-async def _within(limit: float, coro: Coroutine[Any, Any, Any], alone: Alone) -> Any:
-    scope = asyncio.timeout(limit)
-    try:
-        async with scope:
-            return await coro
-    except TimeoutError:
-        # Or it is one of the task's own, which is an ordinary error.
-        alone.timed_out = scope.expired()
-        raise
 
 
 # The task factory --------------------------------------------------------------------------------
@@ -390,7 +353,6 @@ __all__ = [
     "TukioTask",
     "TukioTaskError",
     "install",
-    "new_task",
     "tukio_factory",
     "uninstall",
 ]

@@ -75,13 +75,22 @@ class JoinTask(TaskHolder):
         parents = task.parents(None if isinstance(wait_for, int) else wait_for)
         async for uid, data in parents:
             self._data[uid] = data
-            self._arrived.append({"id": uid, "end_time": task.now()})
-            self._tell()
+            self.add_task_report(uid)
             if len(self._data) >= count:
                 break
         self._status = "done"
         self._tell()
         return self._collected(task.inputs)
+
+    @property
+    def data(self) -> dict[str, Any] | None:
+        """The data of the parent that came first; None before."""
+        return next(iter(self._data.values()), None)
+
+    def add_task_report(self, task_id: str) -> None:
+        """Note in the report that a parent has come, and tell it."""
+        self._arrived.append({"id": task_id, "end_time": current_task().now()})
+        self._tell()
 
     def report(self) -> dict[str, Any]:
         """Return which parents have come (`tasks`: their `id` and `end_time`) and the `status`.
@@ -110,7 +119,7 @@ class JoinTask(TaskHolder):
             return {uid: dict(data) for uid, data in self._data.items()}
         if collect == "merge":
             return {key: value for data in self._data.values() for key, value in data.items()}
-        return next(iter(self._data.values()), inputs)
+        return inputs if self.data is None else self.data
 
 
 def _find_list_faults(

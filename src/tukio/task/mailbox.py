@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import EngineError
 from ..event import Event
+from ..template import Listen
 from .inbox import Inbox
 from .parents import Parents
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from ..broker import Broker
+    from ..template import TaskTemplate
     from .run import TaskRun
 
 
@@ -66,6 +68,17 @@ class Mailbox:
             raise EngineError(msg)
         self._task.broker.attach(self, topic)
         self._topics[topic] = self._topics.get(topic, 0) + 1
+
+    def subscribe_as(self, template: TaskTemplate) -> None:
+        """Subscribe to the topics that a template names.
+
+        Raises:
+            TypeError: They are no topics. Some of them may be subscribed to.
+        """
+        # Looked at first: a text would be taken for a list of letters.
+        everything = template.listen is Listen.everything
+        for topic in (None,) if everything else template.topics or ():
+            self.subscribe(topic)
 
     def unsubscribe(self, topic: str | None) -> None:
         """Undo one `subscribe`; nothing happens if there was none."""

@@ -17,9 +17,8 @@ from ..errors import EngineError, RecordedError
 from ..event import EventSource
 from ..plan import Step
 from ..state import FutureState, TaskExecState
-from ..template import Listen
 from .call import call
-from .holder import Recorded, TaskHolder
+from .holder import Recorded
 from .mailbox import Mailbox
 from .snapshot import full_snapshot, snapshot
 
@@ -261,6 +260,24 @@ class TaskRun(Step):
         self.run.interrupt(self.host)
         return True
 
+    def timeout(self) -> bool:
+        """Cut this task as if it had reached its time limit.
+
+        Its successors run with what `teardown()` returns, or its inputs.
+
+        Returns:
+            Whether there was something to cut.
+
+        Raises:
+            EngineError: Called from another event loop or thread. Nothing changes.
+        """
+        self.run.port.check_here()
+        if self.host is None:
+            return False
+        self.cut = self.cut or FutureState.timeout
+        self.run.interrupt(self.host)
+        return True
+
     def add_done_callback(self, callback: Callable[[TaskRun], object]) -> None:
         """Have a function called with this task when it is over; now, if it is."""
         if self.done():
@@ -349,36 +366,19 @@ class TaskRun(Step):
         run = self.run
         try:
             self.coroutine = coro = call(self)
-            if self._uid is not None and self.holder is not None:
-                self._agree_on_id()
         finally:
             if run.broker.heard:
                 run.tell(TaskExecState.BEGIN.value, self.input_data, self)
             if run.suspension is not None:
                 run.suspension.begun(self)
         if self.template.topics != []:
-            self._listen(coro)
+            try:
+                self.mailbox.subscribe_as(self.template)
+            except BaseException:
+                # Without this, Python warns that nobody has awaited it.
+                coro.close()
+                raise
         return coro.send(None)
-
-    def _listen(self, coro: Any) -> None:
-        """Subscribe to the topics of the task, before its coroutine begins."""
-        try:
-            # Looked at first: a text would be taken for a list of letters.
-            everything = self.template.listen is Listen.everything
-            for topic in (None,) if everything else self.template.topics or ():
-                self.mailbox.subscribe(topic)
-        except BaseException:
-            # Without this, Python warns that nobody has awaited it.
-            coro.close()
-            raise
-
-    def _agree_on_id(self) -> None:
-        """Have one id with the holder: the one that was looked at, or the holder's own choice."""
-        assert self._uid is not None
-        if isinstance(self.holder, TaskHolder) and getattr(self.holder, "_uid", "") is None:
-            self.holder.uid = self._uid
-        else:
-            self._uid = None
 
     def let_go(self) -> None:
         """Let go of what only a running step needs."""
