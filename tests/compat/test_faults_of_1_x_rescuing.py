@@ -110,10 +110,10 @@ async def test_b21_a_parent_that_passed_its_inputs_on_does_so_again(
 
 
 @pytest.mark.parametrize("error", [KeyError("x"), tukio.TukioTaskError({"code": 3})])
-async def test_b21_and_b22_a_failed_task_leads_to_nothing_in_a_rescue(
+async def test_b22_a_failed_task_leads_to_nothing_in_a_rescue(
     task: Tasks, ran: list[str], error: Exception
 ) -> None:
-    """In 1.1.2 it was a ValueError with a zombie, or the successors ran with the error's output."""
+    """In 1.1.2 its successors ran with the error's output; without one it was a fault as B21."""
 
     @task
     async def fails(event: tukio.Event) -> None:
