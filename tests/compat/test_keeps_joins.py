@@ -181,6 +181,20 @@ async def test_a_join_that_is_out_of_time_passes_on_what_came_first(
     assert ran == ["a", "k"]
 
 
+async def test_a_parent_that_comes_first_is_joined_though_nobody_waits_for_it(
+    parents: None, ran: list[str]
+) -> None:
+    """Its data goes on, and it is in the report; it does not count."""
+    async with Engine() as engine:
+        run: Any = await engine.run_once(joining(["c", "d"], 1, 2, 3), {})
+        assert await run.wait() is FINISHED
+
+    assert [one["id"] for one in step_of(run)["reporting"]["tasks"]] == ["b", "c", "d"]
+    assert step_of(run)["outputs"] == {"late": 1}
+    waited = step_of(run, "k")["start"] - run.report()["exec"]["start"]
+    assert waited.total_seconds() == 3
+
+
 async def test_two_joins_in_a_row(parents: None, ran: list[str]) -> None:
     """One is a parent of the other."""
     template = joining(2, 1, 2)

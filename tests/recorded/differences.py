@@ -205,6 +205,7 @@ DIFFERENCES: dict[str, list[Difference]] = {
     "joins_count": [joined("j")],
     "joins_names": [joined("j")],
     "joins_names_in_another_order": [joined("j")],
+    "joins_first_of_others": [joined("j")],
     "joins_two_of_three": [joined("j")],
     "joins_skipped_parent": [joined("j"), skipped("b", "nothing")],
     "joins_cancelled": [

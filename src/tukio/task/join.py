@@ -27,8 +27,9 @@ class JoinTask(TaskHolder):
 
     Args:
         config: `wait_for`: how many parents, or a list of their task ids. `collect`: `first`
-            (default) passes on the data of the parent that came first, `merge` one dict of all
-            in the order they came, `all` a dict of parent id to data.
+            (default) passes on the data of the parent that came first, waited for or not; of
+            those that were waited for, `merge` passes on one dict, in the order they came, and
+            `all` a dict of parent id to data.
 
     It goes on as soon as those it waits for have come, or cannot come any more. When it reaches
     its time limit, it passes on what has come until then.
@@ -72,11 +73,12 @@ class JoinTask(TaskHolder):
         del event
         task, wait_for = current_task(), self.config["wait_for"]
         count = wait_for if isinstance(wait_for, int) else len(wait_for)
-        parents = task.parents(None if isinstance(wait_for, int) else wait_for)
-        async for uid, data in parents:
+        among = None if isinstance(wait_for, int) else wait_for
+        async for uid, data in task.parents(among, others=True):
             self._data[uid] = data
             self.add_task_report(uid)
-            if len(self._data) >= count:
+            count -= self._waits_for(uid)
+            if not count:
                 break
         self._status = "done"
         self._tell()
@@ -115,11 +117,16 @@ class JoinTask(TaskHolder):
 
     def _collected(self, inputs: dict[str, Any]) -> dict[str, Any]:
         collect = self.config.get("collect", "first")
+        awaited = {uid: data for uid, data in self._data.items() if self._waits_for(uid)}
         if collect == "all":
-            return {uid: dict(data) for uid, data in self._data.items()}
+            return awaited
         if collect == "merge":
-            return {key: value for data in self._data.values() for key, value in data.items()}
+            return {key: value for data in awaited.values() for key, value in data.items()}
         return inputs if self.data is None else self.data
+
+    def _waits_for(self, uid: str) -> bool:
+        wait_for = self.config["wait_for"]
+        return isinstance(wait_for, int) or uid in wait_for
 
 
 def _find_list_faults(

@@ -96,9 +96,9 @@ class Mailbox:
             self._task.broker.detach(self, topic)
         self._topics.clear()
 
-    def parents_of(self, step: TaskRun, among: Collection[str] | None) -> Parents:
+    def parents_of(self, step: TaskRun, among: Collection[str] | None, *, others: bool) -> Parents:
         """Return the parents of the step as they arrive; from now on, they leave the queue out."""
-        self._parents = Parents(step, among)
+        self._parents = Parents(step, among, others=others)
         return self._parents
 
     def receive(self, data: dict[str, Any], parent: TaskRun) -> None:

@@ -28,12 +28,15 @@ class Parents:
 
     Args:
         step: The task.
-        among: Ids of the parents to wait for; None is all. Others are left out.
+        among: Ids of the parents to wait for; None is all.
+        others: Whether others are handed out, too, if they come meanwhile.
     """
 
-    def __init__(self, step: TaskRun, among: Collection[str] | None = None) -> None:
+    def __init__(
+        self, step: TaskRun, among: Collection[str] | None = None, *, others: bool = False
+    ) -> None:
         tasks = step.run.plan.shape.tasks
-        self._among: Collection[str] | None = among
+        self._wanted: Collection[str] | None = None if others else among
         self._arrived: deque[tuple[str, dict[str, Any]]] = deque()
         self._change: anyio.Event | None = None
         expected = step.run.plan.expect(step)
@@ -71,7 +74,7 @@ class Parents:
     def arrive(self, parent: Any, data: dict[str, Any]) -> None:
         """Take the data of a parent."""
         uid = parent.template.uid
-        if self._among is None or uid in self._among:
+        if self._wanted is None or uid in self._wanted:
             self._arrived.append((uid, dict(data)))
         self.miss(parent.number)
 

@@ -309,15 +309,16 @@ class TaskRun(Step):
         """Put an event into the queue; it does not wait."""
         self.queue.put_nowait(event)
 
-    def parents(self, among: Collection[str] | None = None) -> Parents:
+    def parents(self, among: Collection[str] | None = None, *, others: bool = False) -> Parents:
         """Return the parents that led to this task, as an async iterator over their data.
 
         From now on, late parents do not land in the queue any more.
 
         Args:
             among: Ids of the parents to wait for; None is all.
+            others: Whether others are handed out, too, if they come meanwhile.
         """
-        return self.mailbox.parents_of(self, among)
+        return self.mailbox.parents_of(self, among, others=others)
 
     def receive(self, data: dict[str, Any], parent: Step) -> None:
         """Take the data of a late parent."""

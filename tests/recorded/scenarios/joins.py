@@ -42,6 +42,13 @@ async def two_of_three(stage: Stage) -> None:
     await stage.play(graph, {**times, "j": _join(2)})
 
 
+async def first_of_others(stage: Stage) -> None:
+    """The first to arrive need not be one that is waited for; its data goes on all the same."""
+    graph = {"a": ["b", "c", "d"], "b": ["j"], "c": ["j"], "d": ["j"], "j": ["k"]}
+    times = {"b": pause(0.1), "c": pause(0.2), "d": pause(0.3)}
+    await stage.play(graph, {**times, "j": _join(["c", "d"])})
+
+
 async def skipped_parent(stage: Stage) -> None:
     """A parent that skips, reaches its limit or returns nothing has arrived."""
 
