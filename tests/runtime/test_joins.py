@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -125,7 +126,7 @@ async def test_one_who_is_not_waited_for_is_collected_by_nobody(
 
 async def test_a_join_goes_on_as_soon_as_those_it_waits_for_have_come(steps: None) -> None:
     """Whoever comes later, or never, is none of its business."""
-    join = {"wait_for": ["c", "b"], "collect": "all"}
+    join: dict[str, Any] = {"wait_for": ["c", "b"], "collect": "all"}
     assert await outcome(joining(join, b=2, c=1, d=60)) == (2, {"c": C, "b": B}, ["c", "b"])
     join = {"wait_for": 1, "collect": "all"}
     assert await outcome(joining(join, b=2, c=1, d=60)) == (1, {"c": C}, ["c"])
@@ -198,7 +199,7 @@ async def test_a_join_that_waits_only_for_one_who_cannot_come_has_its_inputs(ste
 
 async def test_a_join_that_nobody_leads_to_is_not_reached(steps: None) -> None:
     """The run ends without it."""
-    names = dict.fromkeys("bcd", ("fails", {}))
+    names: Any = dict.fromkeys("bcd", ("fails", {}))
     async with tukio.Engine() as engine:
         run: Any = await engine.run_once(joining({"wait_for": 3}, **names), {})
         assert await run.wait() is FINISHED
@@ -255,6 +256,68 @@ async def test_a_join_that_was_suspended_has_all_who_came(
         assert await run.wait() is FINISHED
 
     assert run.outputs["j"] == {"c": C, "b": B, "d": D}
+
+
+async def test_a_report_says_when_a_parent_ended_also_after_a_suspension(steps: None) -> None:
+    """The `end_time` of a parent is its own, not that of the join's second start."""
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(joining({"wait_for": 3}, b=1, c=2, d=5), {})
+        await anyio.sleep(3)
+        run.suspend()
+        await anyio.sleep(10)
+        run.resume()
+        assert await run.wait() is FINISHED
+
+    entries = {entry["id"]: entry["exec"] for entry in run.report()["tasks"]}
+    shown = {one["id"]: one["end_time"] for one in entries["j"]["reporting"]["tasks"]}
+    assert shown == {uid: entries[uid]["end"] for uid in "bcd"}
+
+
+async def test_a_parent_lost_while_the_join_is_suspended_is_not_waited_for(
+    task: Tasks, steps: None
+) -> None:
+    """A step that makes an error of its interruption has failed; the join learns of it."""
+
+    @task
+    class sore(tukio.TaskHolder):  # noqa: N801 - named like a task
+        async def execute(self, event: tukio.Event) -> None:
+            try:
+                await anyio.sleep(30)
+            except anyio.get_cancelled_exc_class():
+                raise LookupError from None
+
+    async with tukio.Engine() as engine:
+        join = {"wait_for": 3, "collect": "all"}
+        run: Any = await engine.run_once(joining(join, b=2, c=("sore", {}), d=3), {})
+        await anyio.sleep(1)
+        run.suspend()
+        await anyio.sleep(1)
+        run.resume()
+        assert await run.wait() is FINISHED
+
+    assert run.outputs["j"] == {"b": B, "d": D}
+    assert run.report()["exec"]["end"] - run.report()["exec"]["start"] == timedelta(seconds=5)
+
+
+async def test_a_task_of_ones_own_may_join(task: Tasks, steps: None) -> None:
+    """By `parents()`: each with a dict that is the task's to change."""
+    came: list[tuple[str, list[str], dict[str, Any]]] = []
+
+    @task
+    async def mine(event: tukio.Event) -> None:
+        parents = tukio.current_task().parents()
+        async for uid, data in parents:
+            came.append((uid, parents.expected, dict(data)))
+            data["by"] = "changed"
+
+    async with tukio.Engine() as engine:
+        template = joining({}, b=2, c=1, d=("fails", {"seconds": 1}))
+        template.tasks[4].name = "mine"
+        run: Any = await engine.run_once(template, {})
+        assert await run.wait() is FINISHED
+
+    assert came == [("c", ["b", "d"], C), ("b", [], B)]
+    assert run.outputs["c"] == C
 
 
 # Its progress -------------------------------------------------------------------------------------

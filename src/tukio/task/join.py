@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from ..event import Event
+    from .parents import Parents
 
 COLLECT = ("first", "merge", "all")
 """What a join can pass on."""
@@ -35,10 +36,16 @@ class JoinTask(TaskHolder):
     its time limit, it passes on what has come until then.
     """
 
-    __slots__ = ("_arrived", "_data", "_status")
+    __slots__ = ("_arrived", "_awaited", "_data", "_parents", "_status")
 
     def __init__(self, config: Any = None) -> None:
         super().__init__(config)
+        wait_for = self.config.get("wait_for")
+        # None is all of them.
+        self._awaited: frozenset[str] | None = None
+        if isinstance(wait_for, list):
+            self._awaited = frozenset(wait_for)
+        self._parents: Parents | None = None
         self._data: dict[str, dict[str, Any]] = {}
         self._arrived: list[dict[str, Any]] = []
         self._status: str = "running"
@@ -71,10 +78,10 @@ class JoinTask(TaskHolder):
     async def execute(self, event: Event) -> dict[str, Any]:
         """Wait for the parents and return what is passed on."""
         del event
-        task, wait_for = current_task(), self.config["wait_for"]
-        count = wait_for if isinstance(wait_for, int) else len(wait_for)
-        among = None if isinstance(wait_for, int) else wait_for
-        async for uid, data in task.parents(among, others=True):
+        task, awaited = current_task(), self._awaited
+        count = self.config["wait_for"] if awaited is None else len(awaited)
+        self._parents = task.parents(awaited, others=True)
+        async for uid, data in self._parents:
             self._data[uid] = data
             self.add_task_report(uid)
             count -= self._waits_for(uid)
@@ -91,7 +98,10 @@ class JoinTask(TaskHolder):
 
     def add_task_report(self, task_id: str) -> None:
         """Note in the report that a parent has come, and tell it."""
-        self._arrived.append({"id": task_id, "end_time": current_task().now()})
+        task = current_task()
+        ended_at = None if self._parents is None else self._parents.ended_at(task_id)
+        end_time = task.now() if ended_at is None else task.run.port.wall_time(ended_at)
+        self._arrived.append({"id": task_id, "end_time": end_time})
         self._tell()
 
     def report(self) -> dict[str, Any]:
@@ -125,8 +135,7 @@ class JoinTask(TaskHolder):
         return inputs if self.data is None else self.data
 
     def _waits_for(self, uid: str) -> bool:
-        wait_for = self.config["wait_for"]
-        return isinstance(wait_for, int) or uid in wait_for
+        return self._awaited is None or uid in self._awaited
 
 
 def _find_list_faults(

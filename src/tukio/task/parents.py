@@ -38,6 +38,7 @@ class Parents:
         tasks = step.run.plan.shape.tasks
         self._wanted: Collection[str] | None = None if others else among
         self._arrived: deque[tuple[str, dict[str, Any]]] = deque()
+        self._ended_at: dict[str, float] = {}
         self._change: anyio.Event | None = None
         expected = step.run.plan.expect(step)
         self._expected: dict[int, str] = {
@@ -54,6 +55,10 @@ class Parents:
     def expected(self) -> list[str]:
         """Ids of the parents that may still arrive, in declared order."""
         return list(self._expected.values())
+
+    def ended_at(self, task_id: str) -> float | None:
+        """Return when a parent that has come ended, on the clock of the run; None if unknown."""
+        return self._ended_at.get(task_id)
 
     def __aiter__(self) -> Self:
         return self
@@ -76,6 +81,7 @@ class Parents:
         uid = parent.template.uid
         if self._wanted is None or uid in self._wanted:
             self._arrived.append((uid, dict(data)))
+            self._ended_at[uid] = parent.ended_at
         self.miss(parent.number)
 
     def miss(self, number: int) -> None:
