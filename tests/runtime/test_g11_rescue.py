@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+import tukio
+from support.flow import flow
 from support.gallery import WORKFLOWS, register_tasks
-from tukio.testing import rescue_everywhere
+from tukio.testing import Timeline, rescue_everywhere
 
 if TYPE_CHECKING:
-    import tukio
     from support.flow import Tasks
 
 every_workflow = pytest.mark.parametrize("name", WORKFLOWS)
@@ -53,3 +54,50 @@ async def test_g11_a_run_that_was_suspended_is_rescued_after_every_event(
     register_tasks(task)
     events = await rescue_everywhere(partial(suspended, name=name))
     assert events >= 5
+
+
+@pytest.mark.parametrize(
+    ("seconds", "again"),
+    [(0.5, "a x b c y"), (1.5, "x b c y"), (2.5, "x c y"), (3.5, "x y")],
+    ids=["in a", "in b", "in c", "over"],
+)
+async def test_g11_a_run_whose_template_has_gained_tasks_is_rescued(
+    task: Tasks, seconds: float, again: str
+) -> None:
+    """They run as if they had been there from the start, with what those before had returned."""
+    register_tasks(task)
+    names = dict.fromkeys("abc", "slow") | dict.fromkeys("xy", "quick")
+    grown = flow({"a": ["x", "b"], "b": ["c"], "c": ["y"]}, names=names)
+    async with tukio.Engine() as engine:
+        from_the_start: Any = await engine.run_once(grown, {"in": 0})
+        run: Any = await engine.run_once(flow("a b c", names=names), {"in": 0})
+        await anyio.sleep(seconds)
+        report = tukio.report_from_json(tukio.report_to_json(run.report()))
+        run.cancel()
+
+    async with tukio.Engine() as engine:
+        timeline = Timeline.of(engine)
+        rescued: Any = await engine.rescue(grown, report)
+        assert await rescued.wait() is tukio.FutureState.finished
+    begun = [moment.task for moment in timeline if moment.kind == "task-begin"]
+    assert sorted(map(str, begun)) == sorted(again.split())
+    assert rescued.outputs == from_the_start.outputs
+
+
+async def test_g11_a_run_that_is_still_in_progress_is_not_rescued(task: Tasks) -> None:
+    """It would be there twice; when it is over, nothing is in the way."""
+    register_tasks(task)
+    template = flow("a", names={"a": "slow"})
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(template, {})
+        await anyio.sleep(0.5)
+        report = run.report()
+        for _ in range(2):
+            with pytest.raises(tukio.RescueError, match="still in progress"):
+                await engine.rescue(template, report)
+            run.suspend()
+        assert engine.instances == [run]
+        run.cancel()
+        await run.wait()
+        rescued: Any = await engine.rescue(template, report)
+        assert await rescued.wait() is tukio.FutureState.finished
