@@ -7,6 +7,7 @@ hit the next one; and a run is an `asyncio.Future` whose cancellation takes time
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from contextlib import suppress
 from contextvars import ContextVar
@@ -22,7 +23,7 @@ import tukio
 from support.flow import flow, kinds, listen
 from support.leaks import no_asyncio_errors
 from tukio.task.factory import TukioTask
-from tukio.testing.clock import new_loop, settle
+from tukio.testing.clock import is_available, new_loop, settle
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -562,6 +563,35 @@ WAYS = [
     by_task_group,
     by_ensure_future,
 ]
+eager_too = pytest.mark.parametrize(
+    ("backend", "eager"),
+    [
+        ("asyncio", False),
+        pytest.param(
+            "uvloop",
+            False,
+            marks=pytest.mark.skipif(not is_available("uvloop"), reason="uvloop is not installed"),
+        ),
+        # Not every Python's eager factory takes what uvloop hands to it.
+        pytest.param(
+            "asyncio",
+            True,
+            marks=pytest.mark.skipif(
+                sys.version_info < (3, 12), reason="asyncio has eager tasks since Python 3.12"
+            ),
+        ),
+    ],
+    ids=["asyncio", "uvloop", "eager"],
+)
+"""With tasks that begin in the next turn, and with those of asyncio that begin at once."""
+
+
+def use_tasks(*, eager: bool) -> None:
+    """Have the running loop make such tasks."""
+    if sys.version_info >= (3, 12) and eager:
+        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+
+
 WAYS_THAT_CANCEL = [
     by_await,
     by_gather,
@@ -572,11 +602,13 @@ WAYS_THAT_CANCEL = [
 ]
 
 
+@eager_too
 @pytest.mark.parametrize("wait", WAYS, ids=lambda wait: wait.__name__)
 async def test_a_run_can_be_waited_for_like_any_future(
-    unwound: list[float], wait: Callable[[Any], Awaitable[Any]]
+    unwound: list[float], wait: Callable[[Any], Awaitable[Any]], eager: bool
 ) -> None:
     """Its result is the set of its tasks."""
+    use_tasks(eager=eager)
     async with tukio.Engine() as engine:
         run = await engine.run_once(flow("slow"), {})
         assert isinstance(run, asyncio.Future)
@@ -585,11 +617,13 @@ async def test_a_run_can_be_waited_for_like_any_future(
         assert await wait(run) == set(run.tasks)
 
 
+@eager_too
 @pytest.mark.parametrize("wait", WAYS, ids=lambda wait: wait.__name__)
 async def test_a_cancelled_run_cancels_those_who_wait_for_it(
-    unwound: list[float], wait: Callable[[Any], Awaitable[Any]]
+    unwound: list[float], wait: Callable[[Any], Awaitable[Any]], eager: bool
 ) -> None:
     """Once it has unwound; with a message or without, as often as one likes."""
+    use_tasks(eager=eager)
     async with tukio.Engine() as engine:
         run = await engine.run_once(flow("slow"), {})
         waiter = asyncio.ensure_future(wait(run))
@@ -608,11 +642,13 @@ async def test_a_cancelled_run_cancels_those_who_wait_for_it(
     assert run.state is CANCELLED
 
 
+@eager_too
 @pytest.mark.parametrize("wait", WAYS, ids=lambda wait: wait.__name__)
 async def test_a_failed_run_raises_in_those_who_wait_for_it(
-    task: Tasks, wait: Callable[[Any], Awaitable[Any]]
+    task: Tasks, wait: Callable[[Any], Awaitable[Any]], eager: bool
 ) -> None:
     """What it failed with is a group of what its tasks raised."""
+    use_tasks(eager=eager)
 
     @task
     async def bad(event: tukio.Event) -> None:
@@ -627,11 +663,13 @@ async def test_a_failed_run_raises_in_those_who_wait_for_it(
     assert run.state is tukio.FutureState.exception
 
 
+@eager_too
 @pytest.mark.parametrize("wait", WAYS_THAT_CANCEL, ids=lambda wait: wait.__name__)
 async def test_cancelling_one_who_awaits_a_run_cancels_the_run(
-    unwound: list[float], wait: Callable[[Any], Awaitable[Any]]
+    unwound: list[float], wait: Callable[[Any], Awaitable[Any]], eager: bool
 ) -> None:
     """As with any future; in 1.x it was a TypeError (B31). The waiter waits for it to unwind."""
+    use_tasks(eager=eager)
     async with tukio.Engine() as engine:
         run = await engine.run_once(flow("slow"), {})
         waiter: asyncio.Future[Any] = asyncio.ensure_future(wait(run))
@@ -646,11 +684,13 @@ async def test_cancelling_one_who_awaits_a_run_cancels_the_run(
     assert unwound == [3]
 
 
+@eager_too
 @pytest.mark.parametrize("wait", [by_wait, by_shield], ids=lambda wait: wait.__name__)
 async def test_cancelling_one_who_only_watches_a_run_leaves_it_alone(
-    unwound: list[float], wait: Callable[[Any], Awaitable[Any]]
+    unwound: list[float], wait: Callable[[Any], Awaitable[Any]], eager: bool
 ) -> None:
     """`asyncio.wait` and `asyncio.shield` are for that; so is the run's own `wait()`."""
+    use_tasks(eager=eager)
     async with tukio.Engine() as engine:
         run = await engine.run_once(flow("slow"), {})
         waiters = [asyncio.ensure_future(wait(run)), asyncio.ensure_future(run.wait())]
@@ -705,10 +745,12 @@ async def test_awaiting_a_run_in_a_cancelled_scope_does_not_spin(task: Tasks) ->
     assert turns <= queued < turns * 1.2
 
 
+@eager_too
 async def test_a_limit_on_waiting_for_a_run_cancels_it_and_it_is_really_over(
-    unwound: list[float],
+    unwound: list[float], eager: bool
 ) -> None:
     """In 1.x the limit never fired, or fired while the run went on."""
+    use_tasks(eager=eager)
 
     async def limited_by_wait_for(run: Any) -> None:
         await asyncio.wait_for(run, 10)
@@ -734,10 +776,12 @@ async def test_a_limit_on_waiting_for_a_run_cancels_it_and_it_is_really_over(
             assert current().cancelling() == 0
 
 
+@eager_too
 async def test_a_step_that_awaits_another_run_is_cancelled_with_it(
-    task: Tasks, unwound: list[float]
+    task: Tasks, unwound: list[float], eager: bool
 ) -> None:
     """A child workflow as 1.x code starts it: cancelling the outer one ends both."""
+    use_tasks(eager=eager)
     children: list[Any] = []
 
     @task
@@ -757,10 +801,12 @@ async def test_a_step_that_awaits_another_run_is_cancelled_with_it(
     assert unwound == [3]
 
 
+@eager_too
 async def test_a_step_whose_child_run_is_cancelled_ends_cancelled(
-    task: Tasks, unwound: list[float]
+    task: Tasks, unwound: list[float], eager: bool
 ) -> None:
     """As when any future that it awaits is cancelled; nobody cancelled the run itself."""
+    use_tasks(eager=eager)
 
     @task
     async def parent(event: tukio.Event) -> None:
