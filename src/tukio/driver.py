@@ -38,85 +38,126 @@ RUNNING = Phase.RUNNING
 
 
 async def drive(run: Run) -> None:
-    """Be a host of a run: take ready steps until there are none."""
-    host = run.port.host()
+    """Be a host of a run: take ready steps until there are none.
+
+    Each frame between the host and a suspended step is alive for as long as the step waits, and
+    is gone through whenever it goes on: this one, `_work` and `_rest_of` are all there is.
+    """
+    host = run.port.host(run)
     run.coming = False
     run.hosts[host] = None
     try:
-        while _has_work(run):
+        while (work := _what_to_do(run)) is not None:
             run.begin()
-            await _drive_in_scope(run, host)
-    except GeneratorExit:
-        # The event loop is gone: there is nobody left to tell.
-        raise
-    except Exception as bug:
-        log.exception("workflow %s cannot go on", run.uid)
-        run.stop(FutureState.exception, bug)
-    except BaseException:
+            host.stale, host.cut_at = False, math.inf
+            try:
+                with run.port.scope(run.deadline) as scope:
+                    host.scope = scope
+                    await work(run, host, scope)
+            except BaseException as exc:
+                # What it awaits, the clean-up after the step, is shielded and bounded there.
+                await _broken_off(run, host, exc)  # noqa: ASYNC102
+            else:
+                if host.step is not None:
+                    await _unwound(run, host, host.step)
+                else:
+                    run.out_of_time()
+    except BaseException as exc:
+        _leave(run, host, exc)
+        if not isinstance(exc, Exception):
+            raise
+    else:
         _leave(run, host)
-        raise
-    _leave(run, host)
 
 
-def _has_work(run: Run) -> bool:
-    """Say whether a host is needed: for steps, or because a suspended run must keep one."""
+def _what_to_do(run: Run) -> Callable[[Run, Host, Scope], Coroutine[Any, Any, None]] | None:
+    """Say what a host is needed for: steps, or to stay with a suspended run; None for nothing."""
     if run.out_of_time():
-        return False
-    if run.phase is Phase.SUSPENDED:
-        return run.suspension is not None and not run.suspension.is_attended
-    return run.phase is RUNNING and bool(run.plan.ready)
+        return None
+    if run.phase is RUNNING:
+        return _work if run.plan.ready else None
+    suspension = run.suspension
+    waits = run.phase is Phase.SUSPENDED and suspension is not None and not suspension.is_attended
+    return _stay if waits else None
 
 
-def _leave(run: Run, host: Host) -> None:
+def _leave(run: Run, host: Host, exc: BaseException | None = None) -> None:
+    if isinstance(exc, GeneratorExit):
+        # The event loop is gone: there is nobody left to tell.
+        return
+    if isinstance(exc, Exception):
+        log.error("workflow %s cannot go on", run.uid, exc_info=exc)
+        run.stop(FutureState.exception, exc)
     del run.hosts[host]
     if not run.hosts and not run.coming:
         run.port.last_host_left(run)
 
 
-async def _drive_in_scope(run: Run, host: Host) -> None:
-    """Drive steps until none is ready or the scope is cancelled, then deal with that."""
-    host.stale, host.cut_at = False, math.inf
-    try:
-        with run.port.scope(run.deadline) as scope:
-            host.scope = scope
-            if run.phase is RUNNING:
-                await _work(run, host, scope)
-            elif run.suspension is not None and run.phase is Phase.SUSPENDED:
-                await run.suspension.wait()
-    except BaseException as exc:
-        # What it awaits, the clean-up after the step, is shielded and bounded there.
-        await _broken_off(run, host, exc)  # noqa: ASYNC102
-    else:
-        if host.step is not None:
-            await _unwound(run, host, host.step)
-        else:
-            run.out_of_time()
+async def _stay(run: Run, host: Host, scope: Scope) -> None:
+    """Wait until a suspended run is resumed: its tree stays open."""
+    del host, scope
+    if run.suspension is not None:
+        await run.suspension.wait()
 
 
 async def _work(run: Run, host: Host, scope: Scope) -> None:
+    """Take steps until none is ready or the scope is cancelled."""
     ready, budget = run.plan.ready, BUDGET
     while ready and not host.stale and run.phase is RUNNING:
         step = ready.popleft()
         context = _open(run, host, scope, step)
+        budget -= 1
+        pinned = False
         try:
             trap = context.run(step.begin)
+            pinned = True
+            if ready:
+                run.call_for_host()
+            result = await _rest_of(context, step.coroutine, trap)
         except StopIteration as end:
+            # It has come to its end without suspending.
             outcome.finish(run, step, end.value)
-            budget -= 1
         except Exception as exc:
-            outcome.fail(run, step, exc)
-            budget -= 1
+            await _failed(run, host, exc, cut=pinned and scope.cancel_called)
         else:
-            run.call_for_host()
-            await _see_through(run, host, scope, trap)
+            budget = BUDGET
+            outcome.finish(run, step, result)
+            # One that was cut and made something of it has ended like that.
+            host.stale |= scope.cancel_called
         host.step = None
         if step.template.timeout and not host.stale:
             scope.deadline = run.deadline
-        if host.cancelling() and not host.stale:
-            await run.port.settle(host)
-        if not budget:
-            budget = BUDGET
-            await run.port.checkpoint()
+        if not budget or host.cancelling():
+            budget = await _between_steps(run, host, budget)
+
+
+async def _between_steps(run: Run, host: Host, budget: int) -> int:
+    """Settle what was aimed at the step that is over, or let others have a turn.
+
+    Args:
+        run: The run.
+        host: The host that drove the step.
+        budget: How many steps it may run before others have a turn.
+
+    Returns:
+        How many it may run from now on.
+    """
+    if host.cancelling() and not host.stale:
+        await run.port.settle(host)
+    if not budget:
+        await run.port.checkpoint()
+    return budget or BUDGET
+
+
+async def _failed(run: Run, host: Host, exc: Exception, *, cut: bool) -> None:
+    """Take what the host's step raised; if it was cut, clean up after it first."""
+    step = host.step
+    assert step is not None
+    if cut:
+        await _unwound(run, host, step, exc)
+        host.stale = True
+    else:
+        outcome.fail(run, step, exc)
 
 
 def _open(run: Run, host: Host, scope: Scope, step: TaskRun) -> Context:
@@ -132,27 +173,6 @@ def _open(run: Run, host: Host, scope: Scope, step: TaskRun) -> Context:
     return context
 
 
-async def _see_through(run: Run, host: Host, scope: Scope, trap: Any) -> None:
-    """Await the rest of the host's step, and take what comes of it.
-
-    A step that was cut and made something of it - a result, an error - has ended like that.
-    """
-    step = host.step
-    assert step is not None
-    assert step.context is not None
-    try:
-        result = await _rest_of(step.context, step.coroutine, trap)
-    except Exception as exc:
-        if scope.cancel_called:
-            await _unwound(run, host, step, exc)
-        else:
-            outcome.fail(run, step, exc)
-    else:
-        outcome.finish(run, step, result)
-    if scope.cancel_called:
-        host.stale = True
-
-
 @coroutine
 def _rest_of(
     context: Context, coro: Coroutine[Any, Any, Any], trap: Any
@@ -164,7 +184,7 @@ def _rest_of(
         coro: A coroutine that has been started.
         trap: What it yielded last, for the backend.
     """
-    run, send, throw = context.run, coro.send, coro.throw
+    run, send = context.run, coro.send
     while True:
         try:
             try:
@@ -173,7 +193,7 @@ def _rest_of(
                 run(coro.close)
                 raise
             except BaseException as exc:
-                trap = run(throw, exc)
+                trap = run(coro.throw, exc)
             else:
                 try:
                     trap = run(send, answer)

@@ -311,7 +311,7 @@ async def test_a_task_of_ones_own_may_join(task: Tasks, steps: None) -> None:
             data["by"] = "changed"
 
     async with tukio.Engine() as engine:
-        template = joining({}, b=2, c=1, d=("fails", {"seconds": 1}))
+        template = joining({}, b=2, c=1, d=("fails", {"seconds": 1.5}))
         template.tasks[4].name = "mine"
         run: Any = await engine.run_once(template, {})
         assert await run.wait() is FINISHED

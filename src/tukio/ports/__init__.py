@@ -155,8 +155,11 @@ class Port(Protocol):
         """Spawn one more host."""
         ...
 
-    def host(self) -> Host:
-        """Return the host that the calling task is."""
+    def host(self, run: Run) -> Host:
+        """Return the host of a run that the calling task is.
+
+        If all was cancelled from outside before it began, the run is cancelled.
+        """
         ...
 
     def last_host_left(self, run: Run) -> None:

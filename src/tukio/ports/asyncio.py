@@ -208,8 +208,9 @@ class AsyncioPort:
         # It changes nothing in the context of the run, of which each step has a copy.
         TukioTask(drive(run), loop=self.loop, name=name, run=run, context=run.context)
 
-    def host(self) -> Host:
-        """Return the host that the calling task is."""
+    def host(self, run: Run) -> Host:
+        """Return the host that the calling task is; had it been cancelled, it would not begin."""
+        del run
         # Looking for the running loop is a system call, up to Python 3.11.
         host = asyncio.current_task(self.loop)
         assert isinstance(host, TukioTask)

@@ -151,10 +151,15 @@ class TrioPort:
     def spawn(self, run: Run) -> None:
         """Spawn one more host."""
         assert self._nursery is not None
-        self._nursery.start_soon(_drive, run, name=f"tukio {run.template.uid}")
+        self._nursery.start_soon(drive, run, name=f"tukio {run.template.uid}")
 
-    def host(self) -> Host:
-        """Return a host for the calling task."""
+    def host(self, run: Run) -> Host:
+        """Return a host of a run for the calling task.
+
+        If all was cancelled from outside before it began, the run is cancelled.
+        """
+        if trio.current_effective_deadline() == -math.inf:
+            run.stop(FutureState.cancelled)
         return TrioHost()
 
     def last_host_left(self, run: Run) -> None:
@@ -199,19 +204,6 @@ class TrioPort:
         if exc is not None:
             self._nursery.cancel_scope.cancel()
         await self._manager.__aexit__(None, None, None)
-
-
-async def _drive(run: Run) -> None:
-    """Be a host of a run, unless all was cancelled from outside before it began."""
-    try:
-        await trio.lowlevel.checkpoint_if_cancelled()
-    except trio.Cancelled:
-        run.stop(FutureState.cancelled)
-        run.coming = False
-        if not run.hosts:
-            run.over()
-        raise
-    await drive(run)
 
 
 async def _call_at(instant: float, function: Callable[[], object], scope: trio.CancelScope) -> None:
