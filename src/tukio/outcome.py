@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import InvalidResult, SkipTask, TukioTaskError
 from .policy import ErrorPolicy
 from .state import FutureState, Phase, TaskExecState
+from .task.call import CalledOff
 
 if TYPE_CHECKING:
     from .run import Run
@@ -40,6 +41,9 @@ def finish(run: Run, step: TaskRun, result: Any) -> None:
 
 def fail(run: Run, step: TaskRun, exc: BaseException) -> None:
     """Take what a step raised: its branch stops, or goes on if it says that it was skipped."""
+    if isinstance(exc, CalledOff):
+        drop(run, step)
+        return
     step.error = exc
     content: Any = {"exception": exc}
     if isinstance(exc, SkipTask):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
@@ -10,6 +10,8 @@ import pytest
 
 import tukio
 from support.flow import flow, kinds, listen
+from tukio.testing import Timeline, check_guarantees
+from tukio.testing.clock import settle
 
 if TYPE_CHECKING:
     from support.flow import Tasks
@@ -236,6 +238,58 @@ async def test_g3_one_task_can_be_cancelled_alone(task: Tasks) -> None:
     assert step.state is CANCELLED
     assert "task-cancel a" in kinds(story)
     assert not step.cancel()
+
+
+async def test_g3_a_task_can_be_cancelled_before_it_begins(task: Tasks) -> None:
+    """It never does; it is told of like any other, and a join does not wait for it."""
+    answers: list[bool] = []
+
+    @task
+    async def quick(event: tukio.Event) -> dict[str, Any]:
+        return {**event.data, tukio.current_task().template.uid: 1}
+
+    @task
+    async def cancels_b(event: tukio.Event) -> None:
+        (due,) = (step for step in run.tasks if step.template.uid == "b")
+        answers.extend([due.in_progress(), due.cancel(), due.cancel()])
+
+    graph = {"a": ["c", "b"], "c": ["j"], "b": ["j", "d"], "j": ["k"]}
+    names = dict.fromkeys("abdk", "quick") | {"c": "cancels_b", "j": "join"}
+    template = flow(graph, names=names)
+    {one.uid: one for one in template.tasks}["j"].config = {"wait_for": 2}
+    async with tukio.Engine() as engine:
+        story, timeline = listen(engine), Timeline.of(engine)
+        run: Any = await engine.run_once(template, {})
+        assert await run.wait() is tukio.FutureState.finished
+
+    assert answers == [False, True, True]
+    assert run.outputs == {"a": {"a": 1}, "c": None, "j": {"a": 1}, "k": {"a": 1, "k": 1}}
+    (step,) = (step for step in run.tasks if step.template.uid == "b")
+    assert (step.state, step.done(), step.holder, step.cancel()) == (CANCELLED, True, None, False)
+    assert [kind for kind in kinds(story) if kind[-2:] == " b"] == ["task-begin b", "task-cancel b"]
+    check_guarantees(run, timeline)
+
+
+async def test_g3_the_first_task_can_be_cancelled_before_it_begins(task: Tasks) -> None:
+    """The run has nothing to do then; also if it is suspended and resumed first."""
+
+    @task
+    async def never(event: tukio.Event) -> None:
+        raise AssertionError
+
+    for suspended in (False, True):
+        async with tukio.Engine() as engine:
+            timeline = Timeline.of(engine)
+            run: Any = await engine.run_once(flow("never"), {})
+            (root,) = run.tasks
+            assert root.cancel()
+            if suspended:
+                run.suspend()
+                await settle()
+                run.resume()
+            assert await run.wait() is tukio.FutureState.finished
+        check_guarantees(run, timeline)
+        assert (root.state, run.errors) == (CANCELLED, {})
 
 
 async def test_g3_a_step_that_cancels_itself_and_returns_does_not_harm_the_next(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -247,3 +247,42 @@ async def test_g4_report_times_are_on_the_same_clock(task: Tasks) -> None:
 
     times = run.report()["exec"]
     assert (times["end"] - times["start"]).total_seconds() == pytest.approx(12)
+
+
+@pytest.mark.parametrize(
+    "deeds", ["timeout", "timeout timeout", "timeout suspend", "timeout cancel"]
+)
+async def test_g4_a_task_may_be_told_that_its_time_is_up(task: Tasks, deeds: str) -> None:
+    """What comes next goes on from there, or has its say over it: a cancellation, a suspension."""
+    torn: list[bool] = []
+
+    @task
+    class Slow(tukio.TaskHolder):
+        async def execute(self, event: tukio.Event) -> None:
+            await anyio.sleep(30)
+
+        def teardown(self) -> dict[str, int]:
+            torn.append(tukio.current_task().timed_out)
+            return {"so far": 1}
+
+    @task
+    async def after(event: tukio.Event) -> dict[str, object]:
+        return event.data
+
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(flow("Slow after"), {})
+        (step,) = run.tasks
+        assert not step.timeout()
+        await anyio.sleep(1)
+        for deed in deeds.split():
+            assert getattr(run if deed == "suspend" else step, deed)()
+        await anyio.sleep(1)
+        assert not step.timeout()
+        assert run.resume() is ("suspend" in deeds)
+        assert await run.wait() is tukio.FutureState.finished
+
+    if "cancel" in deeds:
+        assert (step.state, run.outputs) == (tukio.FutureState.cancelled, {})
+    else:
+        assert (step.state, run.outputs["after"]) == (TIMEOUT, {"so far": 1})
+    assert torn == ["cancel" not in deeds]

@@ -401,7 +401,8 @@ def elsewhere(other: str, function: Callable[[], Any]) -> None:
         run(other, call)
 
 
-def test_a_task_is_not_cancelled_from_a_thread(task: Tasks, backend: str) -> None:
+@pytest.mark.parametrize("name", ["cancel", "timeout"])
+def test_a_task_is_not_cancelled_from_a_thread(task: Tasks, backend: str, name: str) -> None:
     """As little as its run: half a cancellation would be one that nothing can complete."""
     gates = gate(task)
     story: list[Any] = []
@@ -413,7 +414,7 @@ def test_a_task_is_not_cancelled_from_a_thread(task: Tasks, backend: str) -> Non
                 await anyio.lowlevel.checkpoint()
             (step,) = run.tasks
             try:
-                story.append(await in_thread(step.cancel))
+                story.append(await in_thread(getattr(step, name)))
             except (tukio.EngineError, RuntimeError) as error:
                 story.append(type(error))
             # Before anything is asserted: what was cancelled in part might never end by itself.

@@ -21,13 +21,20 @@ if TYPE_CHECKING:
 log: logging.Logger = logging.getLogger(__name__)
 
 
+class CalledOff(Exception):
+    """A step was cancelled before it began."""
+
+
 def call(step: TaskRun) -> Coroutine[Any, Any, Any]:
     """Return the coroutine of a step; for a holder class, make the holder first.
 
     Raises:
+        CalledOff: The step was cancelled while it was due.
         UnknownTaskName: The task is not registered any more.
         Exception: What the holder class or the call raised.
     """
+    if step.cancel_called:
+        raise CalledOff
     holder_class, function = TaskRegistry.get(step.template.name)
     try:
         if holder_class is None:

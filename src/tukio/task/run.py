@@ -248,25 +248,24 @@ class TaskRun(Step):
         """Cancel this task only; its branch of the workflow stops, the others go on.
 
         Returns:
-            Whether there was something to cancel.
+            Whether it was due or at work.
 
         Raises:
             EngineError: Called from another event loop or thread. Nothing changes.
         """
         self.run.port.check_here()
-        if self.host is None:
+        if self.host is not None:
+            self.run.interrupt(self.host)
+        elif self.started_at is not None or self.state is not FutureState.pending:
             return False
         self.cancel_called = True
-        self.run.interrupt(self.host)
         return True
 
     def timeout(self) -> bool:
-        """Cut this task as if it had reached its time limit.
-
-        Its successors run with what `teardown()` returns, or its inputs.
+        """Cut this task as if it had reached its time limit; its successors run as they do then.
 
         Returns:
-            Whether there was something to cut.
+            Whether it was at work.
 
         Raises:
             EngineError: Called from another event loop or thread. Nothing changes.
