@@ -898,3 +898,26 @@ async def test_an_eager_factory_set_after_ours_makes_no_host_eager(task: Tasks) 
         assert begun == []
         assert await run.wait() is tukio.FutureState.finished
     assert begun == ["a"]
+
+
+@EAGER
+@pytest.mark.backends("asyncio")
+@pytest.mark.parametrize("which", [0, 1], ids=["asyncio's", "a user's"])
+async def test_without_an_engine_nothing_is_eager(task: Tasks, which: int) -> None:
+    """Neither a workflow by itself nor a task by itself begins before the next turn."""
+    begun: list[str] = []
+
+    @task
+    async def a(event: Any) -> dict[str, int]:
+        begun.append("a")
+        await asyncio.sleep(1)
+        return {"n": 1}
+
+    asyncio.get_running_loop().set_task_factory(eager_factories()[which])
+    run: Any = tukio.Workflow(flow("a"))
+    run.run({})
+    alone = new_task("a", data=tukio.Event({}))
+    assert begun == []
+    results = await asyncio.gather(run, alone)
+    assert begun == ["a", "a"]
+    assert (run.outputs, results[1]) == ({"a": {"n": 1}}, {"n": 1})
