@@ -1,0 +1,83 @@
+"""What the model handles: orders, steps, and what there is to see of a run in the end.
+
+Owns:   their names and fields; the rules are the model's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .timeline import Told
+
+Data = dict[str, Any]
+Order = tuple[float, str, Any]
+"""An instant, what is done to the run then, and a detail: the task to cancel, the grace."""
+
+SEEN = ("state", "inputs", "outputs", "start", "end", "chosen")
+"""What a report says of a task."""
+WEIGHTS = ("limit", "suspend", "task", "run")
+"""Reasons to interrupt a step; until its clean-up begins, a later one overrides those before."""
+STOPS = {"cancel": "cancelled", "stop": "cancelled", "timeout": "timeout"}
+ENDS = {
+    "finished": ("workflow-end", None),
+    "cancelled": ("workflow-end", {"cancel": True}),
+    "timeout": ("workflow-end", {"cancel": True, "timeout": True}),
+    "exception": ("workflow-error", "WorkflowFailed"),
+}
+
+
+@dataclass
+class Outcome:
+    """What there is to see of a run when it is over."""
+
+    state: str
+    end: float
+    tasks: dict[str, Any]
+    errors: dict[str, list[str]]
+    outputs: Data
+    story: list[Told]
+    choices: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]], compare=False)
+    """Which of how many, wherever more than one thing was due."""
+
+
+@dataclass
+class Step:
+    """One task, from the moment it is due; its last execution."""
+
+    uid: str
+    task: Data
+    inputs: Data
+    state: str = "pending"
+    outputs: Any = None
+    start: float | None = None
+    end: float | None = None
+    chosen: list[str] | None = None
+    cut: str | None = None  # why it is interrupted: one of `WEIGHTS`
+    cleaning: bool = False  # whether its teardown has begun
+    joined: list[str] = field(default_factory=list[str])  # parents that a join has noticed
+    status: str = "running"  # of a join
+    woken: bool = False  # a join that has yet to look round
+
+    @property
+    def config(self) -> Data:
+        """Its behaviour."""
+        return dict(self.task.get("config") or {})
+
+    @property
+    def is_join(self) -> bool:
+        """Whether it is the join task."""
+        return bool(self.task["name"] == "join")
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it has begun and is not over."""
+        return self.start is not None and self.end is None
+
+    def seen(self) -> Data | None:
+        """Return what there is to see of it; None if it never began."""
+        if self.start is None:
+            return None
+        join = {"joined": self.joined, "status": self.status} if self.is_join else {}
+        return {key: getattr(self, key) for key in SEEN} | join
