@@ -329,7 +329,7 @@ class Run(Timeline):
             self.forget(step, after=self.now)
             step.cut = why
             self.later(self.now, lambda: self.reach(step), step)
-        elif WEIGHTS.index(why) > WEIGHTS.index(step.cut) and not step.cleaning:
+        elif WEIGHTS[why] > WEIGHTS[step.cut] and not step.cleaning:
             step.cut = why
 
     def reach(self, step: Step) -> None:

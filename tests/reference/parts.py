@@ -17,8 +17,8 @@ Order = tuple[float, str, Any]
 
 SEEN = ("state", "inputs", "outputs", "start", "end", "chosen")
 """What a report says of a task."""
-WEIGHTS = ("limit", "suspend", "task", "run")
-"""Reasons to interrupt a step; until its clean-up begins, a later one overrides those before."""
+WEIGHTS = {"limit": 0, "suspend": 0, "task": 1, "run": 2}
+"""Reasons to interrupt a step; until its clean-up begins, a weightier one overrides another."""
 STOPS = {"cancel": "cancelled", "stop": "cancelled", "timeout": "timeout"}
 ENDS = {
     "finished": ("workflow-end", None),
@@ -54,7 +54,7 @@ class Step:
     start: float | None = None
     end: float | None = None
     chosen: list[str] | None = None
-    cut: str | None = None  # why it is interrupted: one of `WEIGHTS`
+    cut: str | None = None  # why it is interrupted: a key of `WEIGHTS`
     cleaning: bool = False  # whether its teardown has begun
     joined: list[str] = field(default_factory=list[str])  # parents that a join has noticed
     status: str = "running"  # of a join

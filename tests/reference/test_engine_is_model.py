@@ -146,6 +146,10 @@ TIGHT: dict[str, tuple[Data, list[Order]]] = {
         flow(PAIR, {"a": SHIELDS | {"limit": 2}}),
         [(1.5, "suspend", None), (9.5, "resume", None)],
     ),
+    "a suspension comes while a step unwinds from its limit": (
+        flow(PAIR, {"a": SHIELDS | {"limit": 1}}),
+        [(2.5, "suspend", None), (9.5, "resume", None)],
+    ),
     "a resume comes while a step unwinds": (
         flow(PAIR, {"a": SHIELDS}),
         [(0.5, "suspend", None), (2.5, "resume", None)],
