@@ -94,3 +94,13 @@ async def settle() -> None:
         await trio.testing.wait_all_tasks_blocked()
     else:
         await cast("VirtualTime", asyncio.get_running_loop()).settle()
+
+
+def is_virtual() -> bool:
+    """Say whether the time of the running backend is virtual: then deadlines are exact."""
+    if running_backend() == "trio":
+        import trio.lowlevel
+        import trio.testing
+
+        return isinstance(trio.lowlevel.current_clock(), trio.testing.MockClock)
+    return isinstance(asyncio.get_running_loop(), VirtualTime)

@@ -21,10 +21,10 @@ TASK_BEGIN = TaskExecState.BEGIN.value
 TASK_ENDS = frozenset(
     kind.value
     for kind in TaskExecState
-    if kind not in {TaskExecState.BEGIN, TaskExecState.PROGRESS}
+    if kind not in {TaskExecState.BEGIN, TaskExecState.PROGRESS, TaskExecState.STUCK}
 )
 
-_EVENT_OF = {
+EVENT_OF = {
     FutureState.finished: TaskExecState.END.value,
     FutureState.exception: TaskExecState.ERROR.value,
     FutureState.skipped: TaskExecState.SKIP.value,
@@ -111,7 +111,7 @@ def _events_in_pairs(run: Workflow, moments: list[Moment]) -> None:
         demand("G1", ended_too, f"{step!r} began, and never ended")
         if step.done():
             kind = told.get(step.uid)
-            demand("G2", kind == _EVENT_OF[step.state], f"{step!r} was told of as {kind!r}")
+            demand("G2", kind == EVENT_OF[step.state], f"{step!r} was told of as {kind!r}")
 
 
 def _no_lost_error(run: Workflow, moments: list[Moment]) -> None:

@@ -1,0 +1,156 @@
+"""A workflow, and what is done to it and when, played on an engine.
+
+Owns:   the words for what can be done, and the doing, each at its instant.
+Knows:  the engine as its user does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import anyio
+import anyio.lowlevel
+
+from ..broker import EXEC_TOPIC
+from ..engine import Engine
+from ..template import WorkflowTemplate
+from ..workflow import Workflow
+from .invariants import check_guarantees
+from .timeline import Timeline
+from .watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ..event import Event
+    from ..refusal import Refusal
+    from ..task.run import TaskRun
+
+Action: TypeAlias = tuple[float, str, Any]
+"""An instant, in seconds since the beginning, what is done then, and a detail; see `play`."""
+
+HORIZON = 1000.25
+"""When runs that still go on are cancelled; between the instants of all that is drawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What came of a play.
+
+    Attributes:
+        runs: The runs, in the order they were started; all are over.
+        timeline: All that happened.
+    """
+
+    runs: list[Workflow]
+    timeline: Timeline
+
+    def __str__(self) -> str:
+        return str(self.timeline)
+
+
+async def play(
+    template: Mapping[str, Any],
+    history: Sequence[Action] = (),
+    data: Mapping[str, Any] | None = None,
+    *,
+    horizon: float = HORIZON,
+) -> Played:
+    """Start a workflow, do to it what a history says, and check the guarantees all the while.
+
+    What can be done at an instant, to all runs that are in progress then:
+
+    `cancel`, `suspend`, `resume`, `timeout`: as the methods of a run.
+    `cancel task`: cancels one task; the detail is its place among the tasks of the template.
+    `stop`: stops the engine; the detail is the grace in seconds, or None to use force.
+    `trigger`: starts a further run, with `{"run": <instant>}`.
+    `event`: the engine receives `{"event": <instant>}`; the detail is the topic.
+    `handler error`: from now on a handler of execution events fails; the detail says whether it
+    is "sync" or "async".
+
+    Args:
+        template: The dict form of a template whose tasks are registered.
+        history: What is done; what stands at one instant is done in this order, without a pause.
+            At instant 0 that is before the first task begins.
+        data: What the first run is started with.
+        horizon: When the runs that still go on are cancelled.
+
+    Raises:
+        TemplateError: The template has faults. Nothing was started.
+        BrokenGuarantee: A guarantee did not hold.
+
+    Cancellation: the runs are cancelled.
+    """
+    async with Engine() as engine:
+        stage = _Stage(engine, WorkflowTemplate.from_dict(template))
+        await engine.load(stage.template)
+        stage.started(await engine.trigger(stage.template.uid, dict(data or {})))
+        start = anyio.current_time()
+        ordered = sorted(history, key=lambda action: action[0])
+        for at, actions in groupby(ordered, key=lambda action: action[0]):
+            if at:
+                await anyio.sleep_until(start + at)
+            for action in actions:
+                await stage.act(*action)
+        with anyio.CancelScope(deadline=start + horizon):
+            for run in stage.runs:
+                await run.wait()
+        for run in stage.runs:
+            run.cancel()
+    stage.watch.check()
+    for run in stage.runs:
+        check_guarantees(run, stage.timeline)
+    return Played(stage.runs, stage.timeline)
+
+
+class _Stage:
+    """An engine, and what happens on it."""
+
+    def __init__(self, engine: Engine, template: WorkflowTemplate) -> None:
+        self.engine: Engine = engine
+        self.template: WorkflowTemplate = template
+        self.runs: list[Workflow] = []
+        self.watch: Watch = Watch.of(engine)
+        self.timeline: Timeline = Timeline.of(engine)
+
+    def started(self, *runs: Workflow | Refusal) -> None:
+        """Note what was started."""
+        self.runs += [run for run in runs if isinstance(run, Workflow)]
+
+    async def act(self, at: float, deed: str, detail: Any) -> None:
+        """Do what a history says."""
+        match deed:
+            case "stop":
+                self.engine.stop(detail, force=detail is None)
+            case "trigger":
+                self.started(await self.engine.trigger(self.template.uid, {"run": at}))
+            case "event":
+                self.started(*await self.engine.data_received({"event": at}, detail))
+            case "handler error":
+                handler = partial(_fails_later if detail == "async" else _fails, deed)
+                self.engine.broker.register(handler, EXEC_TOPIC)
+            case "cancel task":
+                uid = self.template.tasks[detail % len(self.template.tasks)].uid
+                for step in self._steps(uid):
+                    step.cancel()
+            case "cancel" | "suspend" | "resume" | "timeout":
+                for run in self.engine.instances:
+                    getattr(run, deed)()
+            case _:
+                msg = f"nothing is known of {deed!r} - see tukio.testing.play"
+                raise ValueError(msg)
+
+    def _steps(self, uid: str) -> list[TaskRun]:
+        return [step for run in self.engine.instances for step in run.tasks if step.template.uid == uid]
+
+
+def _fails(deed: str, event: Event) -> None:
+    raise RuntimeError(deed)
+
+
+async def _fails_later(deed: str, event: Event) -> None:
+    await anyio.lowlevel.checkpoint()
+    raise RuntimeError(deed)

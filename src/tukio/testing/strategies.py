@@ -1,0 +1,240 @@
+"""Random workflows and what is done to them, for tests with Hypothesis.
+
+Owns:   how likely what is. Few draws make an example, so that many are made; what is left of a
+        failure is small: actors that end at once, in a row, to which nothing is done.
+Knows:  the behaviours of actors, and the words of `play`. All that is drawn is plain data.
+
+    from hypothesis import given
+    from tukio.testing import actors, play, run
+    from tukio.testing.strategies import histories, workflow_templates
+
+    @given(template=workflow_templates(), history=histories())
+    def test_the_guarantees_hold(template, history):
+        with actors():
+            run(play, template, history)
+
+Durations are whole seconds, and the instants of a history lie between them: what is done comes
+between two things that happen, unless a suspension has shifted those.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from hypothesis import strategies as st
+
+from .actors import ACTOR
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hypothesis.strategies import DrawFn, SearchStrategy
+
+    from .play import Action
+
+Data: TypeAlias = dict[str, Any]
+Graph: TypeAlias = dict[str, list[str]]
+
+TOPICS = ("red", "blue")
+"""The topics that workflows and tasks listen to."""
+
+FAULTS: tuple[Data, ...] = (
+    *({"ends": how} for how in ("none", "event", "text")),
+    *({"ends": how} for how in ("skip", "task error", "timeout error", "error")),
+    *({"when_cut": how} for how in ("dict", "none", "text", "skip", "task error", "error")),
+    *({"shields": seconds} for seconds in (1, 2, 4, 12)),
+    *({"swallows": times} for times in (1, 3)),
+    *({"teardown": how} for how in ("dict", "error")),
+    *({"cleans": seconds} for seconds in (1, 2, 3, 7)),
+    {"nests": [1, 2, 1], "nested": "error"},
+    {"starts": "error"},
+)
+CHOOSES: Data = {"chooses": True}
+DEEDS: tuple[Data, ...] = (
+    *({"turns": turns} for turns in (1, 3)),
+    *({"nests": naps} for naps in ([1], [2, 1], [3, 3])),
+    *({"awaits": number} for number in (1, 1, 2)),
+    *(CHOOSES,) * 3,
+)
+
+_seconds: SearchStrategy[int] = st.sampled_from([0, 1, 2, 3, 5, 9, 9, 0])
+_deeds: SearchStrategy[list[Data]] = st.lists(st.sampled_from(DEEDS + FAULTS), max_size=4)
+_limits: SearchStrategy[int | None] = st.sampled_from([None, None, None, 1, 2, 4, 7])
+_run_limits: SearchStrategy[int | None] = st.sampled_from([None, None, None, 3, 6, 12])
+_collects: SearchStrategy[str | None] = st.sampled_from([None, None, "merge", "all"])
+_task_topics: SearchStrategy[list[str] | None] = st.sampled_from([["red"], [*TOPICS], None, []])
+_topics: SearchStrategy[list[str] | None] = st.sampled_from([[], [], [], ["red"], None])
+_policies: SearchStrategy[str] = st.sampled_from(
+    ["start-new", "skip", "skip-until-unlock", "abort-running"]
+)
+_ways: SearchStrategy[str] = st.sampled_from(["chain", "chain", "fan", "any", "any", "any"])
+_flags: SearchStrategy[bool] = st.booleans()
+
+
+class Tasks(Protocol):
+    """Draws the template of a task for its place in a workflow; `task_templates` is one."""
+
+    def __call__(
+        self, uid: str, *, parents: Sequence[str], successors: Sequence[str]
+    ) -> SearchStrategy[Data]:
+        """Return the strategy for one place."""
+        ...
+
+
+@st.composite
+def dags(draw: DrawFn, *, max_tasks: int = 6) -> Graph:
+    """Draw a graph: task id -> ids of its successors, in any order. It has one root.
+
+    Chains, wide ones, diamonds, shortcuts and everything else; it shrinks to a short chain.
+
+    Args:
+        draw: Given by Hypothesis.
+        max_tasks: How many tasks there are at most.
+    """
+    ids = [_id(number) for number in range(1 + draw(_below(max_tasks)))]
+    parents: dict[str, list[str]] = {}
+    for place, uid in enumerate(ids[1:], 1):
+        match draw(_ways):
+            case "chain":
+                parents[uid] = [ids[place - 1]]
+            case "fan":
+                parents[uid] = [ids[0]]
+            case _:
+                parents[uid] = _some_of(ids, 1 + draw(_below(2**place - 1)))
+    graph = {uid: [down for down, ups in parents.items() if uid in ups] for uid in ids}
+    for successors in graph.values():
+        if len(successors) > 1 and draw(_flags):
+            successors.reverse()
+    return graph
+
+
+def faults() -> SearchStrategy[Data]:
+    """Draw something that may go wrong in a task, as a part of an actor's behaviour.
+
+    It ends in another way, swallows or shields its cancellation, has a teardown that fails or
+    takes too long, a group of tasks that breaks, and so on.
+    """
+    return st.sampled_from(FAULTS).map(dict)
+
+
+@st.composite
+def task_templates(
+    draw: DrawFn, uid: str = "a", *, parents: Sequence[str] = (), successors: Sequence[str] = ()
+) -> Data:
+    """Draw an actor, or for several parents perhaps a join, in its dict form.
+
+    Args:
+        draw: Given by Hypothesis.
+        uid: Its id.
+        parents: Ids of the tasks that lead to it.
+        successors: Ids of the tasks that it leads to.
+    """
+    if len(parents) > 1 and draw(_flags):
+        task: Data = {"id": uid, "name": "join", "config": _join(draw, parents)}
+    else:
+        config = _behaviour(draw, successors)
+        task = {"id": uid, "name": ACTOR, "config": config}
+        if "awaits" in config:
+            task["topics"] = draw(_task_topics)
+    if limit := draw(_limits):
+        task["timeout"] = limit
+    return task
+
+
+@st.composite
+def workflow_templates(
+    draw: DrawFn, *, graphs: SearchStrategy[Graph] | None = None, tasks: Tasks = task_templates
+) -> Data:
+    """Draw a template in its dict form.
+
+    Args:
+        draw: Given by Hypothesis.
+        graphs: What its graph is drawn from; None is `dags()`.
+        tasks: What its tasks are drawn from, each for its place: with tasks of your own, random
+            workflows are made of these.
+    """
+    graph = draw(dags() if graphs is None else graphs)
+    parents = {uid: [up for up, downs in graph.items() if uid in downs] for uid in graph}
+    template: Data = {
+        "id": "random",
+        "policy": draw(_policies),
+        "topics": draw(_topics),
+        "tasks": [
+            draw(tasks(uid, parents=parents[uid], successors=downs)) for uid, downs in graph.items()
+        ],
+        "graph": graph,
+    }
+    if limit := draw(_run_limits):
+        template["timeout"] = limit
+    if draw(_below(4)) == 3:
+        template["on_error"] = "abort"
+    return template
+
+
+@st.composite
+def histories(draw: DrawFn, *, max_actions: int = 4) -> list[Action]:
+    """Draw what is done to a workflow and when, as `play` takes it: to any workflow.
+
+    Args:
+        draw: Given by Hypothesis.
+        max_actions: How many actions there are at most; to suspend and resume counts as one.
+    """
+    history: list[Action] = []
+    for number, (deed, detail) in draw(_actions(max_actions)):
+        at = number and number - 0.5
+        if deed == "pause":
+            history += [(at, "suspend", None), (at + detail, "resume", None)]
+        else:
+            history.append((at, deed, detail))
+    return sorted(history, key=lambda action: action[0])
+
+
+@cache
+def _actions(most: int) -> SearchStrategy[list[tuple[int, tuple[str, Any]]]]:
+    """Draw numbers of instants, and what is done then; "pause" is to suspend and resume."""
+    some: list[tuple[str, Any]] = [("suspend", None), ("resume", None), ("cancel", None)]
+    some += [("pause", seconds) for seconds in (0, 1, 4, 9)]
+    some += [("timeout", None), ("stop", None), ("stop", 3)]
+    some += [("cancel task", place) for place in range(4)]
+    some += [("event", topic) for topic in (*TOPICS, *TOPICS, "red", "red")]
+    some += [("trigger", None), ("handler error", "sync"), ("handler error", "async")]
+    return st.lists(st.tuples(_below(12), st.sampled_from(some)), max_size=most)
+
+
+def _behaviour(draw: DrawFn, successors: Sequence[str]) -> Data:
+    config: Data = {}
+    if duration := draw(_seconds):
+        config["seconds"] = duration
+    for deed in draw(_deeds):
+        config |= deed
+    if config.pop("chooses", None) and successors:
+        config["chooses"] = _some_of(successors, draw(_below(2 ** len(successors))))
+    return config
+
+
+def _join(draw: DrawFn, parents: Sequence[str]) -> Data:
+    """Draw the config of a join; it shrinks to one that waits for all of its parents."""
+    number = draw(_below(len(parents) + 2 ** len(parents) - 1))
+    more = number - len(parents) + 1
+    config: Data = {"wait_for": len(parents) - number if more < 1 else _some_of(parents, more)}
+    if how := draw(_collects):
+        config["collect"] = how
+    return config
+
+
+def _id(number: int) -> str:
+    """Return "a", "b" and so on; after "z" comes "a1"."""
+    rounds, letter = divmod(number, 26)
+    return "abcdefghijklmnopqrstuvwxyz"[letter] + (str(rounds) if rounds else "")
+
+
+@cache
+def _below(number: int) -> SearchStrategy[int]:
+    """Draw a number from zero on; made once, as that is what takes time."""
+    return st.integers(0, number - 1)
+
+
+def _some_of(values: Sequence[str], mask: int) -> list[str]:
+    """Return the values whose bits are set."""
+    return [value for place, value in enumerate(values) if mask >> place & 1]

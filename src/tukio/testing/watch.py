@@ -1,0 +1,174 @@
+"""What is true of every run while it goes on: looked at whenever something is told of it.
+
+Owns:   what each run has told so far, and the first guarantee that it broke.
+Knows:  the run and its steps, only to read from; `invariants` looks at runs that are over.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ..broker import EXEC_TOPIC
+from ..state import FutureState, Phase
+from .clock import is_virtual
+from .invariants import EVENT_OF, TASK_BEGIN, TASK_ENDS, TERMINAL, BrokenGuarantee, demand
+
+if TYPE_CHECKING:
+    from ..engine import Engine
+    from ..event import Event
+    from ..run import Run
+    from ..task.run import TaskRun
+
+LEADS_ON = frozenset({FutureState.finished, FutureState.skipped, FutureState.timeout})
+"""The ends of a task after which its successors may begin."""
+
+
+@dataclass(slots=True)
+class _Life:
+    """What a run has told so far.
+
+    Attributes:
+        run: The run.
+        begun: Execution id -> the step, for those that told their begin.
+        ended: Execution ids of those that told their end.
+        over: Whether it told its own end.
+    """
+
+    run: Run
+    begun: dict[str, TaskRun] = field(default_factory=dict[str, "TaskRun"])
+    ended: set[str] = field(default_factory=set[str])
+    over: bool = False
+
+
+class Watch:
+    """Checks the runs of an engine at each of their execution events.
+
+    `Watch.of(engine)` begins; a handler that acts on runs has to be registered after it. What
+    breaks first is kept, and raised by `check`.
+    """
+
+    __slots__ = ("_engine", "_exact", "_lives", "_problem")
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine: Engine = engine
+        # A real clock goes on while a deadline is on its way.
+        self._exact: bool = is_virtual()
+        self._lives: dict[str, _Life] = {}
+        self._problem: BrokenGuarantee | None = None
+
+    @classmethod
+    def of(cls, engine: Engine) -> Watch:
+        """Return a watch over all that happens in an engine from now on."""
+        watch = cls(engine)
+        engine.broker.register(watch._note, EXEC_TOPIC)
+        return watch
+
+    def check(self) -> None:
+        """Make sure that nothing was broken so far.
+
+        Raises:
+            BrokenGuarantee: What was broken first.
+        """
+        if self._problem is not None:
+            raise self._problem
+
+    def _note(self, event: Event) -> None:
+        source = event.source
+        assert source is not None
+        if self._problem is None:
+            try:
+                life = self._life_of(source.workflow_exec_id)
+                self._look(life, event.data["type"], source.task_exec_id, event.data["content"])
+            except BrokenGuarantee as problem:
+                # A handler that raises harms nobody: it would go unnoticed.
+                self._problem = problem
+
+    def _life_of(self, uid: str | None) -> _Life:
+        assert uid is not None
+        life = self._lives.get(uid)
+        if life is None:
+            workflow = self._engine.get(uid)
+            demand("G2", workflow is not None, "a run that is over told something")
+            assert workflow is not None
+            life = self._lives[uid] = _Life(workflow._run)
+        return life
+
+    def _look(self, life: _Life, kind: str, execution: str | None, content: Any) -> None:
+        demand("G2", not life.over, f"{kind!r} came after the terminal event")
+        if self._exact:
+            _limits_are_kept(life.run)
+        if kind in TERMINAL:
+            _is_over(life)
+        elif execution is not None and kind == TASK_BEGIN:
+            _begins(life, execution, content)
+        elif execution is not None and kind in TASK_ENDS:
+            _ends(life, execution, kind, content)
+
+
+def _limits_are_kept(run: Run) -> None:
+    """What is at work although its time is up has been cancelled, at least."""
+    now = run.port.time()
+    for host in run.hosts:
+        step = host.step
+        if step is None or step.host is None or step.started_at is None or host.scope is None:
+            continue  # idle, or being cleaned up after
+        limit = step.template.timeout or math.inf
+        late = now > min(step.started_at + limit, run.deadline)
+        demand("G4", not late or host.scope.cancel_called, f"{step!r} goes on past its limit")
+
+
+def _is_over(life: _Life) -> None:
+    life.over = True
+    run = life.run
+    demand("G1", not run.hosts, "the run told its end with tasks at work")
+    for uid, step in life.begun.items():
+        interrupted = step.state is FutureState.suspended
+        demand("G2", uid in life.ended or interrupted, f"the run told its end before {step!r} did")
+
+
+def _begins(life: _Life, execution: str, content: Any) -> None:
+    run = life.run
+    step = next((s for s in run.plan.steps if s is not None and s._uid == execution), None)
+    demand("G2", step is not None, "an execution began that is not in the run")
+    assert step is not None
+    demand("G2", execution not in life.begun, f"{step!r} began twice")
+    demand("G3", run.phase is Phase.RUNNING, f"{step!r} began while the run was {run.phase.value}")
+    demand("G4", run.port.time() <= run.deadline, f"{step!r} began past the limit of the run")
+    for earlier in life.begun.values():
+        again = earlier.number == step.number and earlier.state is not FutureState.suspended
+        demand("G11", not again, f"{step!r} began though it was not interrupted before")
+    root = step.number == run.plan.shape.root
+    demand("G8", root or _is_led_to(run, step), f"{step!r} began, and nothing led to it")
+    demand("G9", content == step.inputs, f"{step!r} was told of with other inputs")
+    life.begun[execution] = step
+
+
+def _is_led_to(run: Run, step: TaskRun) -> bool:
+    parents = [run.plan.steps[number] for number in run.plan.shape.predecessors[step.number]]
+    return any(
+        parent is not None
+        and parent.state in LEADS_ON
+        and (parent.chosen is None or step.number in parent.chosen)
+        for parent in parents
+    )
+
+
+def _ends(life: _Life, execution: str, kind: str, content: Any) -> None:
+    run, step = life.run, life.begun.get(execution)
+    demand("G2", step is not None, f"{kind!r} was told of a task that had not begun")
+    assert step is not None
+    demand("G2", execution not in life.ended, f"{step!r} ended twice")
+    life.ended.add(execution)
+    demand("G2", EVENT_OF.get(step.state) == kind, f"{step!r} was told of as {kind!r}")
+    now, begun, limit = run.port.time(), step.started_at, step.template.timeout
+    demand("G10", step.ended_at is not None and step.ended_at <= now, f"{step!r} has no end")
+    if step.state is FutureState.timeout:
+        assert begun is not None
+        early = not limit or now < begun + limit
+        demand("G4", not early, f"{step!r} timed out before its limit")
+    if step.state in {FutureState.finished, FutureState.timeout}:
+        demand("G10", content == step.outputs, f"{step!r} was told of with another output")
+    if step.state is FutureState.exception:
+        demand("G7", step.template.uid in run.errors, f"the error of {step!r} is not kept")
