@@ -13,8 +13,8 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import settings
 
+from support import profiles
 from support.leaks import no_asyncio_errors, no_leaks
 from tukio.testing.clock import BACKENDS, is_available, run
 
@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marker, and let no property fail for being slow in real time."""
-    settings.register_profile("tukio", deadline=None)
-    settings.load_profile("tukio")
+    """Declare the marker, and say how many examples the properties try."""
+    profiles.load()
     config.addinivalue_line("markers", "backends(*names): run the test on these backends only.")
 
 

@@ -2,8 +2,8 @@
 
 Owns:   the rules by which steps begin and end, joins wait, limits and orders are kept, and what
         is told meanwhile; in virtual time, without a loop, in one thread.
-Knows:  the dict form of a template and the behaviours in the config of its tasks (`behaviours`
-        says what they mean); nothing of the engine.
+Knows:  the dict form of a template, and that its tasks are actors and joins (`body` and `joins`
+        have what these do); nothing of the engine.
 Source: the design of tukio 2, sections 4 and 5; for the rest what tukio 1.1.2 did.
 
 What is said to come first comes first: ready steps begin in the order in which they became ready.
@@ -13,9 +13,11 @@ steps at work, orders from outside.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from . import body, joins
 from .parts import ENDS, STOPS, WEIGHTS, Outcome, Step
 from .timeline import Timeline, every_way
 
@@ -27,10 +29,13 @@ if TYPE_CHECKING:
 
 RETURNS = ("dict", "event", "none", "text")
 """The ways to end without raising: a step that does so has finished, interrupted or not."""
+ERRORS = {"error": "ValueError", "timeout error": "TimeoutError", "group error": "ExceptionGroup"}
 CLEANUP = 5
 """Seconds that a teardown may take."""
 HORIZON = 1000.25
 """When a run that still goes on is cancelled."""
+HARMLESS = ("trigger", "handler error")
+"""What does nothing to the runs in progress."""
 
 
 class Run(Timeline):
@@ -40,6 +45,7 @@ class Run(Timeline):
         template: The dict form of what is run.
         data: What it is started with.
         orders: What is done to it; those of one instant follow each other without a pause.
+        horizon: When it is cancelled if it still goes on.
         script: See `Timeline`.
         expected: Likewise.
     """
@@ -49,6 +55,8 @@ class Run(Timeline):
         template: Data,
         data: Data,
         orders: Sequence[Order],
+        *,
+        horizon: float = HORIZON,
         script: Sequence[int] = (),
         expected: Sequence[Told] | None = None,
     ) -> None:
@@ -67,6 +75,7 @@ class Run(Timeline):
         self.came: dict[str, dict[str, Data]] = {uid: {} for uid in self.tasks}
         self.lost: dict[str, set[str]] = {uid: set() for uid in self.tasks}
         self.errors: dict[str, list[str]] = {}
+        self.slow: dict[str, float] = {}
         self.phase = "new"  # then "running", "suspended", "over"
         self.ending: str | None = None
         for at in sorted({at for at, _, _ in orders}):
@@ -74,7 +83,7 @@ class Run(Timeline):
             self.later(at, partial(self.obey, together))
         if template.get("timeout"):
             self.later(template["timeout"], lambda: self.stop("timeout"))
-        self.later(HORIZON, lambda: self.stop("cancelled"))
+        self.later(horizon, lambda: self.stop("cancelled"))
         (root,) = [uid for uid in self.tasks if not self.parents[uid]]
         self.make_ready(root, data)
 
@@ -103,6 +112,8 @@ class Run(Timeline):
             if name == "cancel task":
                 if detail in self.steps:
                     self.cut(self.steps[detail], "task")
+            elif name == "event":
+                body.hear(self, *detail)
             elif name == "suspend":
                 self.suspend()
             elif name == "resume":
@@ -153,9 +164,10 @@ class Run(Timeline):
             self.announce()
 
     def again(self, step: Step) -> Step:
-        """Return a new execution of an interrupted step."""
-        self.steps[step.uid] = Step(step.uid, step.task, step.inputs)
-        return self.steps[step.uid]
+        """Return a new execution of an interrupted step, which has lost the events it had."""
+        new = Step(step.uid, step.task, step.inputs, late=[*step.late], queue=[*step.late])
+        self.steps[step.uid] = new
+        return new
 
     def announce(self) -> None:
         """Tell a resume as soon as all that is run again has begun."""
@@ -191,70 +203,25 @@ class Run(Timeline):
         self.announce()
         if limit := step.task.get("timeout"):
             self.later(self.now + limit, lambda: self.cut(step, "limit"), step)
-        if step.is_join:
-            if self.due_now():
-                self.wake_join(step.uid)  # it looks round in a turn of its own
-            else:
-                self.look_round(step)
-            return
-        config = step.config
-        if "chooses" in config:
-            step.chosen = [down for down in self.graph[step.uid] if down in config["chooses"]]
-        if config.get("turns") or config.get("seconds"):
-            self.later(self.now + config.get("seconds", 0), partial(self.wake, step), step)
+        if not step.is_join:
+            body.begin(self, step)
+        elif self.due_now():
+            joins.wake(self, step.uid)  # it looks round in a turn of its own
         else:
-            self.wake(step)
+            joins.look_round(self, step)
 
-    def wake(self, step: Step) -> None:
+    def come_to_end(self, step: Step, how: str) -> None:
         """Let a step come to its end; if it was interrupted just now, nobody knows better."""
-        how = step.config.get("ends", "dict")
         if step.cut:
             self.forget(step)
             self.react(step, how)
         else:
             self.end_as(step, how)
 
-    def look_round(self, join: Step) -> None:
-        """Notice the parents that have come; a join has finished when no more is needed (B05)."""
-        join.woken, wanted = False, join.config["wait_for"]
-        for parent in self.came[join.uid]:
-            if self.is_enough(join, wanted):
-                break
-            among = parent in wanted if isinstance(wanted, list) else True
-            if among and parent not in join.joined:
-                join.joined.append(parent)
-                self.tell("task-progress", join.uid, (tuple(join.joined), "running"))
-                # It takes a turn for each, if others want one.
-                if self.due_now() and not self.is_enough(join, wanted):
-                    self.wake_join(join.uid)
-                    return
-        if self.is_enough(join, wanted):
-            join.status = "done"
-            self.tell("task-progress", join.uid, (tuple(join.joined), "done"))
-            self.finish(join, self.collected(join))
-
-    def is_enough(self, join: Step, wanted: Any) -> bool:
-        """Say whether a join has all it waits for, or all that can still arrive."""
-        open_ = set(self.parents[join.uid]) - set(join.joined) - self.lost[join.uid]
-        if isinstance(wanted, list):
-            return not open_ & set(wanted)
-        return len(join.joined) >= wanted or not open_
-
-    def collected(self, join: Step) -> Data:
-        """Return what a join passes on."""
-        came = self.came[join.uid]
-        how = join.config.get("collect", "first")
-        if how == "all":
-            return {parent: came[parent] for parent in join.joined}
-        if how == "merge":
-            return {key: value for parent in join.joined for key, value in came[parent].items()}
-        return next((came[parent] for parent in join.joined), join.inputs)
-
     def end_as(self, step: Step, how: str) -> None:
         """End a step in the way that its behaviour says."""
         if how in RETURNS:
-            results = {"none": None, "text": "text"}
-            self.finish(step, results.get(how, {**step.inputs, step.uid: how}))
+            self.finish(step, step.result(how))
         elif how == "skip":
             self.end(step, "skipped", "task-skip", {"exception": "SkipTask"})
             self.lead_on(step, step.inputs)
@@ -262,7 +229,7 @@ class Run(Timeline):
             step.outputs = {"code": step.uid}
             self.fail(step, "TukioTaskError", step.outputs)
         else:
-            self.fail(step, "ValueError")
+            self.fail(step, ERRORS[how])
 
     def finish(self, step: Step, result: Any) -> None:
         """End a step by what it returned; what cannot be passed on is an error (B02)."""
@@ -301,25 +268,24 @@ class Run(Timeline):
                 self.lose(step.uid, down)
                 continue
             self.came[down][step.uid] = dict(data)
-            if down not in self.steps and not self.ending:
+            if self.ending:
+                continue
+            if down not in self.steps:
                 self.make_ready(down, data)
-            else:
-                self.wake_join(down)
+                continue
+            successor = self.steps[down]
+            if successor.end is None:
+                successor.late.append(dict(data))
+                body.receive(self, successor, dict(data))
+            joins.wake(self, down)
 
     def lose(self, parent: str, uid: str) -> None:
         """Learn that a parent will not lead to a task; what no parent can lead to is lost, too."""
         self.lost[uid].add(parent)
-        self.wake_join(uid)
+        joins.wake(self, uid)
         if self.lost[uid] == set(self.parents[uid]):
             for down in self.graph[uid]:
                 self.lose(uid, down)
-
-    def wake_join(self, uid: str) -> None:
-        """Let a join look round, in a turn of its own."""
-        join = self.steps.get(uid)
-        if join and join.is_join and join.at_work and not (join.cut or join.woken):
-            join.woken = True
-            self.later(self.now, lambda: self.look_round(join), join)
 
     def cut(self, step: Step, why: str) -> None:
         """Interrupt a step at work; what is due at this very instant may still come first."""
@@ -327,7 +293,7 @@ class Run(Timeline):
             return
         if step.cut is None:
             self.forget(step, after=self.now)
-            step.cut = why
+            step.cut, step.cut_at = why, self.now
             self.later(self.now, lambda: self.reach(step), step)
         elif WEIGHTS[why] > WEIGHTS[step.cut] and not step.cleaning:
             step.cut = why
@@ -335,6 +301,9 @@ class Run(Timeline):
     def reach(self, step: Step) -> None:
         """Let a step learn that it is interrupted; its own shield holds for a while."""
         self.forget(step)
+        step.reads = False
+        if step.config.get("swallows"):
+            step.heard = []  # it has started over, and was cut again at once
         how = step.config.get("when_cut", "passes")
         self.after(step, step.config.get("shields", 0), partial(self.react, step, how))
 
@@ -347,6 +316,7 @@ class Run(Timeline):
 
     def react(self, step: Step, how: str) -> None:
         """End in the way of its own, if it has one; else as it was told."""
+        self.slow[step.uid] = max(self.slow.get(step.uid, 0), self.now - step.cut_at)
         if how == "passes" and step.cut == "suspend":
             step.state = "suspended"
             if self.phase == "suspended":
@@ -376,7 +346,7 @@ class Run(Timeline):
             result = {step.uid: "torn down"}
         if step.is_join:
             step.status = "timeout" if step.cut == "limit" else "cancelled"
-            result = self.collected(step)
+            result = joins.collected(self, step)
         if how != "passes":
             self.end_as(step, how)
         elif step.cut == "limit":
@@ -396,11 +366,52 @@ class Run(Timeline):
         outputs = {s.uid: s.outputs for s in self.steps.values() if s.state in states}
         assert self.ending
         errors = {uid: sorted(kinds) for uid, kinds in self.errors.items()}
-        return Outcome(self.ending, self.now, tasks, errors, outputs, self.story, self.choices)
+        seen = (self.ending, self.now, tasks, errors, outputs, self.story)
+        return Outcome(*seen, self.choices, self.slow)
 
 
-def runs(
-    template: Data, data: Data, orders: Sequence[Order], story: Sequence[Told] | None = None
-) -> Iterator[Outcome | Diverged]:
-    """Play a run in every way that is allowed; with a story, give up where another is told."""
-    return every_way(lambda script: Run(template, data, orders, script, story), Run.play)
+@dataclass(frozen=True)
+class Launch:
+    """A run that is started: when, with what data, and what is done to it from then on."""
+
+    at: float
+    data: Data
+    orders: list[Order]
+
+    def ways(
+        self, template: Data, story: Sequence[Told] | None = None
+    ) -> Iterator[Outcome | Diverged]:
+        """Play it in every way that is allowed; with a story, give up where another is told."""
+
+        def make(script: Sequence[int]) -> Run:
+            horizon = HORIZON - self.at
+            orders, data = self.orders, self.data
+            return Run(template, data, orders, horizon=horizon, script=script, expected=story)
+
+        return every_way(make, Run.play)
+
+
+def launches(template: Data, data: Data, history: Sequence[Order]) -> list[Launch]:
+    """Return the runs that a history starts, in their order: there are none after a stop.
+
+    What the history does, it does to all runs that are in progress; handlers that fail harm none.
+    """
+    found = [Launch(0, data, [])]
+    stopped = False
+    for at, name, detail in history:
+        for launch in found if name not in HARMLESS else ():
+            launch.orders.append((at - launch.at, name, _of_run(template, at, name, detail)))
+        if name == "trigger" and not stopped:
+            found.append(Launch(at, {"run": at}, []))
+        topics = template.get("topics")
+        if name == "event" and not stopped and (topics is None or detail in topics):
+            found.append(Launch(at, {"event": at}, []))
+        stopped |= name == "stop"
+    return found
+
+
+def _of_run(template: Data, at: float, name: str, detail: Any) -> Any:
+    """Return the detail of an order to a run."""
+    if name == "cancel task":
+        return template["tasks"][detail % len(template["tasks"])]["id"]
+    return (detail, {"event": at}) if name == "event" else detail

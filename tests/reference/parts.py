@@ -40,6 +40,8 @@ class Outcome:
     story: list[Told]
     choices: list[tuple[int, int]] = field(default_factory=list[tuple[int, int]], compare=False)
     """Which of how many, wherever more than one thing was due."""
+    slow: dict[str, float] = field(default_factory=dict[str, float], compare=False)
+    """Task -> how long it took at most to unwind; of the engine: those named, and when."""
 
 
 @dataclass
@@ -55,10 +57,15 @@ class Step:
     end: float | None = None
     chosen: list[str] | None = None
     cut: str | None = None  # why it is interrupted: a key of `WEIGHTS`
+    cut_at: float = 0.0
     cleaning: bool = False  # whether its teardown has begun
     joined: list[str] = field(default_factory=list[str])  # parents that a join has noticed
     status: str = "running"  # of a join
     woken: bool = False  # a join that has yet to look round
+    late: list[Data] = field(default_factory=list[Data])  # what further parents brought
+    queue: list[Data] = field(default_factory=list[Data])
+    reads: bool = False  # whether it waits for something to come into the queue
+    heard: list[Data] = field(default_factory=list[Data])  # what it has taken out of the queue
 
     @property
     def config(self) -> Data:
@@ -74,6 +81,12 @@ class Step:
     def at_work(self) -> bool:
         """Whether it has begun and is not over."""
         return self.start is not None and self.end is None
+
+    def result(self, how: str) -> Any:
+        """Return what it returns, if it ends in one of the ways that do."""
+        if how in ("none", "text"):
+            return {"none": None, "text": "text"}[how]
+        return {**self.inputs, self.uid: how} | ({"heard": [*self.heard]} if self.heard else {})
 
     def seen(self) -> Data | None:
         """Return what there is to see of it; None if it never began."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from .model import HORIZON, Run, runs
+from .model import HORIZON, Launch, Run
 from .parts import Outcome
 from .timeline import Diverged
 
@@ -153,7 +153,7 @@ def test_a_run_that_is_never_resumed_ends_at_the_horizon() -> None:
 def test_what_happens_at_one_instant_may_happen_in_any_order() -> None:
     """Two tasks that end together: each may be the one that begins the merge."""
     described = template(DIAMOND, {"b": {"seconds": 1}, "c": {"seconds": 1}})
-    ways = list(runs(described, DATA, []))
+    ways = list(Launch(0, DATA, []).ways(described))
 
     assert all(isinstance(way, Outcome) for way in ways)
     inputs = [way.tasks["d"]["inputs"] for way in ways if isinstance(way, Outcome)]
@@ -165,9 +165,9 @@ def test_a_story_is_found_or_refused() -> None:
     described = template(CHAIN, {"a": {"seconds": 1}})
     story = play(described).story
 
-    (found,) = runs(described, DATA, [], story)
-    (refused,) = runs(described, DATA, [], [*story[:3], story[-1]])
-    (cut_short,) = runs(described, DATA, [], [*story, story[-1]])
+    (found,) = Launch(0, DATA, []).ways(described, story)
+    (refused,) = Launch(0, DATA, []).ways(described, [*story[:3], story[-1]])
+    (cut_short,) = Launch(0, DATA, []).ways(described, [*story, story[-1]])
     assert isinstance(found, Outcome)
     assert isinstance(refused, Diverged)
     assert refused.args[0] == 3

@@ -1,0 +1,84 @@
+"""What there is to see of a run on the engine, in the words of the model.
+
+Knows:  plays and reports.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .parts import SEEN, Outcome
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    import tukio
+    from tukio.testing import Played
+
+    from .parts import Data
+    from .timeline import Told
+
+STUCK = "task-stuck"
+TWICE = "failed more than once"
+"""What the engine calls a group that it has made."""
+
+
+def outcomes(played: Played) -> list[Outcome]:
+    """Return what there is to see of each run of a play."""
+    return [outcome(played, run) for run in played.runs]
+
+
+def outcome(played: Played, run: tukio.Workflow) -> Outcome:
+    """Return what there is to see of one run; its time begins with it."""
+    report = run.report()
+    began = report["exec"]["start"]
+    moments = [moment for moment in played.timeline if moment.run == run.uid]
+    start = moments[-1].time - (report["exec"]["end"] - began).total_seconds()
+    story: list[Told] = [
+        (moment.time - start, moment.kind, moment.task, plain(moment.content))
+        for moment in moments
+        if moment.kind != STUCK
+    ]
+    stuck = {
+        moment.task: moment.content["seconds"]
+        for moment in moments
+        if moment.kind == STUCK and moment.task
+    }
+    tasks = {task["id"]: seen(task, began) for task in report["tasks"]}
+    errors = {uid: kinds(error) for uid, error in run.errors.items()}
+    return Outcome(
+        run.state.value, story[-1][0], tasks, errors, dict(run.outputs), story, slow=stuck
+    )
+
+
+def plain(content: Any) -> Any:
+    """Return the content of an event as the model has it."""
+    if isinstance(content, BaseException):
+        return type(content).__name__
+    if isinstance(content, dict) and "exception" in content:
+        return {"exception": type(content["exception"]).__name__}
+    if isinstance(content, dict) and "status" in content:
+        return tuple(parent["id"] for parent in content["tasks"]), content["status"]
+    return content
+
+
+def kinds(error: BaseException) -> list[str]:
+    """Return the types of an error, or of those that the engine has put together."""
+    together = isinstance(error, BaseExceptionGroup) and TWICE in error.message
+    errors = error.exceptions if together else [error]  # type: ignore[attr-defined]
+    return sorted(type(one).__name__ for one in errors)
+
+
+def seen(task: Data, began: datetime) -> Data | None:
+    """Return what a report has to say about a task."""
+    step = task["exec"]
+    if step is None or step["start"] is None:
+        return None
+    known = {key: step.get(key) for key in SEEN}
+    for key in ("start", "end"):
+        known[key] = known[key] and (known[key] - began).total_seconds()
+    if task["name"] == "join":
+        reporting = step["reporting"]
+        known["joined"] = [parent["id"] for parent in reporting["tasks"]]
+        known["status"] = reporting["status"]
+    return known

@@ -1,0 +1,34 @@
+"""How many examples the properties try, and which.
+
+Owns:   the two profiles of Hypothesis: `tukio`, for every run of the tests, and `deep`, for nights.
+
+In `tukio` the examples are the same each time: what is red was red before, or came with the
+change. New ones are looked for by `deep`, fifty times as many, and never the same.
+"""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+DEEPER = 50
+"""How many examples `deep` tries for each one of `tukio`."""
+
+PROFILE = os.environ.get("TUKIO_PROFILE", "tukio")
+
+
+def load() -> None:
+    """Let Hypothesis know both, and load the one that `TUKIO_PROFILE` in the environment names."""
+    # How long an example takes in real time is no matter of these tests.
+    settings.register_profile("tukio", deadline=None, derandomize=True)
+    settings.register_profile("deep", deadline=None, print_blob=True)
+    settings.load_profile(PROFILE)
+
+
+def many(examples: int) -> settings:
+    """Return the settings of a property that tries more examples than others do."""
+    return settings(
+        max_examples=examples * (DEEPER if PROFILE == "deep" else 1),
+        suppress_health_check=[HealthCheck.too_slow],
+    )
