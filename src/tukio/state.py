@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import IllegalMove, SkipTask
 
@@ -111,8 +111,9 @@ class Phase(enum.Enum):
     STOPPING = "stopping"
     OVER = "over"
 
-    # Each member is only equal to itself; the hash of an enum is worked out from its name.
-    __hash__ = object.__hash__
+    if not TYPE_CHECKING:
+        # Each member is only equal to itself; the hash of an enum is worked out from its name.
+        __hash__ = object.__hash__
 
 
 class Move(enum.Enum):
@@ -124,7 +125,8 @@ class Move(enum.Enum):
     STOP = "stop"
     END = "end"
 
-    __hash__ = object.__hash__
+    if not TYPE_CHECKING:
+        __hash__ = object.__hash__
 
 
 MOVES = MappingProxyType(

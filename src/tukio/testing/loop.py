@@ -52,8 +52,8 @@ class VirtualTime(_Loop):
 
     def __init__(self) -> None:
         super().__init__()
-        self.slow_callback_duration = math.inf  # a jump is not a slow callback
-        self.patience = 2.0
+        self.slow_callback_duration: float = math.inf  # a jump is not a slow callback
+        self.patience: float = 2.0
         self._now = START
         self._timers: list[tuple[float, int, asyncio.TimerHandle, Callable[[], object]]] = []
         self._arrival = itertools.count()  # timers of the same instant keep their order

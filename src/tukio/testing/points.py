@@ -130,8 +130,8 @@ class PointedStep(TaskRun):
             raise error
         trap = super().begin()
         suspends = partial(self._points.step_suspends, self)
-        self.coroutine = pointed = _PointedCoroutine(self.coroutine, suspends)
-        pointed.count()
+        self.coroutine: Any = _PointedCoroutine(self.coroutine, suspends)
+        self.coroutine.count()
         return trap
 
 
