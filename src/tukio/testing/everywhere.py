@@ -20,6 +20,7 @@ from ..workflow import Workflow
 from .invariants import check_guarantees, demand
 from .points import PointedEngine, Points
 from .timeline import Timeline
+from .watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -203,6 +204,7 @@ async def _everywhere(
                 timeline = Timeline.of(engine)
                 run = await _made(make_run, engine)
                 await run.wait()
+            engine.watch.check()
             check_guarantees(run, timeline)
             if not points.reached:
                 return number - 1
@@ -225,7 +227,7 @@ async def _made(make_run: MakeRun, engine: Engine) -> Workflow:
 async def _rescue(run: Workflow, report: dict[str, Any], undisturbed: Workflow) -> None:
     over = {task["id"] for task in report["tasks"] if task["exec"] and task["exec"]["end"]}
     async with Engine() as engine:
-        timeline = Timeline.of(engine)
+        watch, timeline = Watch.of(engine), Timeline.of(engine)
         try:
             rescued = await engine.rescue(run.template, report)
         except RescueError:
@@ -235,6 +237,7 @@ async def _rescue(run: Workflow, report: dict[str, Any], undisturbed: Workflow) 
             raise
         assert isinstance(rescued, Workflow)
         await rescued.wait()
+    watch.check()
     check_guarantees(rescued, timeline)
     again = sorted(over & {moment.task for moment in timeline if moment.kind == "task-begin"})
     demand("G11", not again, f"run again though they were over: {again}\n{timeline}")

@@ -32,6 +32,9 @@ EVENT_OF = {
     FutureState.cancelled: TaskExecState.CANCEL.value,
 }
 
+_WITH_OUTPUT = frozenset({TaskExecState.END.value, TaskExecState.TIMEOUT.value})
+_RESTORED = frozenset(state.value for state in FutureState if state.done())
+
 
 class BrokenGuarantee(AssertionError):
     """A run, or what was told of it, contradicts a guarantee.
@@ -72,6 +75,7 @@ def check_guarantees(run: Workflow, timeline: Timeline) -> None:
     _events_in_pairs(run, moments)
     _no_lost_error(run, moments)
     _report_is_data(run)
+    _report_is_what_happened(run, moments)
 
 
 def _no_orphans(run: Workflow) -> None:
@@ -141,3 +145,27 @@ def _report_is_data(run: Workflow) -> None:
         shown = by_id[step.template.uid]
         fits = shown["id"] != step.uid or shown["state"] == step.state.value
         demand("G10", fits, f"the report shows {step!r} as {shown['state']!r}")
+
+
+def _report_is_what_happened(run: Workflow, moments: list[Moment]) -> None:
+    """What was told of the executions that a report shows is what it says of them."""
+    shown = {task["exec"]["id"]: task["exec"] for task in run.report()["tasks"] if task["exec"]}
+    for moment in moments:
+        known = shown.get(moment.execution)
+        if known is None:
+            continue  # of the run itself, or of an execution that was interrupted
+        what = f"the report of {moment.task!r}"
+        if moment.kind == TASK_BEGIN:
+            demand("G10", known["start"], f"{what} has no start")
+            demand("G10", moment.content == known["inputs"], f"{what} shows other inputs")
+        elif moment.kind in _WITH_OUTPUT:
+            demand("G10", known["end"], f"{what} has no end")
+            demand("G10", moment.content == known["outputs"], f"{what} shows another output")
+        elif moment.kind == TaskExecState.ERROR.value:
+            demand("G10", known.get("error"), f"{what} shows no error")
+    begun = {moment.execution for moment in moments if moment.kind == TASK_BEGIN}
+    for uid, known in shown.items():
+        # Restored by a rescue, it was told of in the life before.
+        restored = uid not in begun and known["state"] in _RESTORED
+        unknown = known["start"] and uid not in begun and not restored
+        demand("G10", not unknown, f"the report shows an execution that never began: {known}")

@@ -15,6 +15,7 @@ from ..engine import Engine
 from ..state import TaskExecState
 from ..task.run import TaskRun
 from ..task.stack import frames_of
+from .watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -94,7 +95,12 @@ class PointedEngine(Engine):
 
     Args:
         points: Where it counts.
+
+    Attributes:
+        watch: Checks its runs; there is one when it has been entered.
     """
+
+    watch: Watch
 
     def __init__(self, points: Points) -> None:
         super().__init__()
@@ -102,6 +108,7 @@ class PointedEngine(Engine):
 
     async def __aenter__(self) -> Self:
         await super().__aenter__()
+        self.watch = Watch.of(self)
         self.broker.register(self._points.event_comes, EXEC_TOPIC)
         return self
 

@@ -99,12 +99,21 @@ class Watch:
         demand("G2", not life.over, f"{kind!r} came after the terminal event")
         if self._exact:
             _limits_are_kept(life.run)
+        stops = life.run.phase is Phase.STOPPING
+        demand("G3", not (stops and life.run.plan.ready), "the run stops, and tasks are ready")
         if kind in TERMINAL:
             _is_over(life)
         elif execution is not None and kind == TASK_BEGIN:
-            _begins(life, execution, content)
+            step = _begins(life, execution, content)
+            self._is_now(life.run, step.started_at)
         elif execution is not None and kind in TASK_ENDS:
-            _ends(life, execution, kind, content)
+            step = _ends(life, execution, kind, content)
+            self._is_now(life.run, step.ended_at)
+
+    def _is_now(self, run: Run, instant: float | None) -> None:
+        now = run.port.time()
+        right = instant == now if self._exact else instant is not None and instant <= now
+        demand("G10", right, f"what happened at {now} is kept as of {instant}")
 
 
 def _limits_are_kept(run: Run) -> None:
@@ -128,13 +137,17 @@ def _is_over(life: _Life) -> None:
         demand("G2", uid in life.ended or interrupted, f"the run told its end before {step!r} did")
 
 
-def _begins(life: _Life, execution: str, content: Any) -> None:
+def _begins(life: _Life, execution: str, content: Any) -> TaskRun:
     run = life.run
     step = next((s for s in run.plan.steps if s is not None and s._uid == execution), None)
     demand("G2", step is not None, "an execution began that is not in the run")
     assert step is not None
     demand("G2", execution not in life.begun, f"{step!r} began twice")
-    demand("G3", run.phase is Phase.RUNNING, f"{step!r} began while the run was {run.phase.value}")
+    # What makes its holder may have stopped the run: then it is interrupted already.
+    at_work = step.host is not None and step.host.stale
+    running = run.phase is Phase.RUNNING or at_work
+    demand("G3", running, f"{step!r} began while the run was {run.phase.value}")
+    demand("G3", step.state is FutureState.pending, f"{step!r} began, and had been called off")
     demand("G4", run.port.time() <= run.deadline, f"{step!r} began past the limit of the run")
     for earlier in life.begun.values():
         again = earlier.number == step.number and earlier.state is not FutureState.suspended
@@ -143,6 +156,7 @@ def _begins(life: _Life, execution: str, content: Any) -> None:
     demand("G8", root or _is_led_to(run, step), f"{step!r} began, and nothing led to it")
     demand("G9", content == step.inputs, f"{step!r} was told of with other inputs")
     life.begun[execution] = step
+    return step
 
 
 def _is_led_to(run: Run, step: TaskRun) -> bool:
@@ -155,20 +169,19 @@ def _is_led_to(run: Run, step: TaskRun) -> bool:
     )
 
 
-def _ends(life: _Life, execution: str, kind: str, content: Any) -> None:
+def _ends(life: _Life, execution: str, kind: str, content: Any) -> TaskRun:
     run, step = life.run, life.begun.get(execution)
     demand("G2", step is not None, f"{kind!r} was told of a task that had not begun")
     assert step is not None
     demand("G2", execution not in life.ended, f"{step!r} ended twice")
     life.ended.add(execution)
     demand("G2", EVENT_OF.get(step.state) == kind, f"{step!r} was told of as {kind!r}")
-    now, begun, limit = run.port.time(), step.started_at, step.template.timeout
-    demand("G10", step.ended_at is not None and step.ended_at <= now, f"{step!r} has no end")
     if step.state is FutureState.timeout:
-        assert begun is not None
-        early = not limit or now < begun + limit
-        demand("G4", not early, f"{step!r} timed out before its limit")
+        begun, limit = step.started_at, step.template.timeout
+        due = begun is not None and limit and run.port.time() >= begun + limit
+        demand("G4", due, f"{step!r} timed out before its limit")
     if step.state in {FutureState.finished, FutureState.timeout}:
         demand("G10", content == step.outputs, f"{step!r} was told of with another output")
     if step.state is FutureState.exception:
         demand("G7", step.template.uid in run.errors, f"the error of {step!r} is not kept")
+    return step
