@@ -73,9 +73,11 @@ NAMES: tuple[tuple[str, ...], ...] = (
 
 # What stands around the engine: it may use all of it, and nothing of it may use this.
 AROUND: tuple[tuple[str, ...], ...] = (
-    ("testing.loop", "testing.timeline", "testing.points"),
-    ("testing.clock",),
-    ("testing.invariants",),
+    ("testing.loop", "testing.registration", "testing.timeline"),
+    ("testing.clock", "testing.actors"),
+    ("testing.invariants", "testing.strategies"),
+    ("testing.watch",),
+    ("testing.points", "testing.play"),
     ("testing.everywhere",),
     ("testing",),
 )

@@ -110,8 +110,7 @@ class Run(Timeline):
             if self.phase == "over":
                 return
             if name == "cancel task":
-                if detail in self.steps:
-                    self.cut(self.steps[detail], "task")
+                self.cancel_task(detail)
             elif name == "event":
                 body.hear(self, *detail)
             elif name == "suspend":
@@ -122,6 +121,13 @@ class Run(Timeline):
                 self.later(self.now + detail, partial(self.stop, "cancelled"))
             else:
                 self.stop(STOPS[name])
+
+    def cancel_task(self, uid: str) -> None:
+        """Cancel a task, due or at work."""
+        if uid in self.steps:
+            step = self.steps[uid]
+            step.called_off |= step in self.ready
+            self.cut(step, "task")
 
     def begin_run(self) -> None:
         """Tell the begin, once."""
@@ -201,6 +207,10 @@ class Run(Timeline):
         step.start = self.now
         self.tell("task-begin", step.uid, step.inputs)
         self.announce()
+        if step.called_off:
+            self.end(step, "cancelled", "task-cancel", None)
+            self.lead_on(step, None)
+            return
         if limit := step.task.get("timeout"):
             self.later(self.now + limit, lambda: self.cut(step, "limit"), step)
         if not step.is_join:

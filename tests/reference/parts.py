@@ -58,6 +58,7 @@ class Step:
     chosen: list[str] | None = None
     cut: str | None = None  # why it is interrupted: a key of `WEIGHTS`
     cut_at: float = 0.0
+    called_off: bool = False  # cancelled before it began
     cleaning: bool = False  # whether its teardown has begun
     joined: list[str] = field(default_factory=list[str])  # parents that a join has noticed
     status: str = "running"  # of a join

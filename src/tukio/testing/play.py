@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from ..event import Event
     from ..refusal import Refusal
-    from ..task.run import TaskRun
 
 Action: TypeAlias = tuple[float, str, Any]
 """An instant, in seconds since the beginning, what is done then, and a detail; see `play`."""
@@ -133,9 +132,7 @@ class _Stage:
                 handler = partial(_fails_later if detail == "async" else _fails, deed)
                 self.engine.broker.register(handler, EXEC_TOPIC)
             case "cancel task":
-                uid = self.template.tasks[detail % len(self.template.tasks)].uid
-                for step in self._steps(uid):
-                    step.cancel()
+                self._cancel_task(detail)
             case "cancel" | "suspend" | "resume" | "timeout":
                 for run in self.engine.instances:
                     getattr(run, deed)()
@@ -143,14 +140,20 @@ class _Stage:
                 msg = f"nothing is known of {deed!r} - see tukio.testing.play"
                 raise ValueError(msg)
 
-    def _steps(self, uid: str) -> list[TaskRun]:
-        return [step for run in self.engine.instances for step in run.tasks if step.template.uid == uid]
+    def _cancel_task(self, place: int) -> None:
+        uid = self.template.tasks[place % len(self.template.tasks)].uid
+        for run in self.engine.instances:
+            for step in run.tasks:
+                if step.template.uid == uid:
+                    step.cancel()
 
 
 def _fails(deed: str, event: Event) -> None:
+    del event
     raise RuntimeError(deed)
 
 
 async def _fails_later(deed: str, event: Event) -> None:
+    del event
     await anyio.lowlevel.checkpoint()
     raise RuntimeError(deed)

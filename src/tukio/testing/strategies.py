@@ -70,6 +70,7 @@ _policies: SearchStrategy[str] = st.sampled_from(
 )
 _ways: SearchStrategy[str] = st.sampled_from(["chain", "chain", "fan", "any", "any", "any"])
 _flags: SearchStrategy[bool] = st.booleans()
+_aborts: SearchStrategy[bool] = st.sampled_from([False, False, False, True])
 
 
 class Tasks(Protocol):
@@ -167,7 +168,7 @@ def workflow_templates(
     }
     if limit := draw(_run_limits):
         template["timeout"] = limit
-    if draw(_below(4)) == 3:
+    if draw(_aborts):
         template["on_error"] = "abort"
     return template
 
