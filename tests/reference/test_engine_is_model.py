@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, reject
 
+from support.hurry import hurry
 from support.profiles import many
 from tukio.testing import actors, play
 from tukio.testing.clock import BACKENDS, is_available, run
@@ -51,9 +51,7 @@ def played(backend: str, template: Data, history: list[Action]) -> Played:
     """Play a template on a backend."""
 
     async def quickly() -> Played:
-        if backend == "asyncio":
-            # The debug mode of tests takes longer than all the rest.
-            asyncio.get_running_loop().set_debug(False)
+        hurry()
         return await play(template, history, DATA)
 
     return run(backend, quickly)

@@ -8,6 +8,7 @@ import pytest
 
 import tukio
 from support.gallery import WORKFLOWS, register_tasks
+from support.hurry import hurry
 from tukio.testing import act_everywhere, cancel_everywhere, fail_everywhere, outcome_of
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ def make_run(task: Tasks, name: str) -> Callable[[tukio.Engine], Any]:
     register_tasks(task)
 
     async def make_run(engine: tukio.Engine) -> Any:
+        hurry()
         return await engine.run_once(WORKFLOWS[name], {"in": 0})
 
     return make_run

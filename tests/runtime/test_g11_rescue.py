@@ -11,6 +11,7 @@ import pytest
 import tukio
 from support.flow import flow
 from support.gallery import WORKFLOWS, register_tasks
+from support.hurry import hurry
 from tukio.testing import Timeline, rescue_everywhere
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ async def test_g11_a_run_is_rescued_after_every_event(
     register_tasks(task)
 
     async def make_run(engine: tukio.Engine) -> Any:
+        hurry()
         return await engine.run_once(WORKFLOWS[name], {"in": 0})
 
     events = await rescue_everywhere(make_run, through_json=through_json)
@@ -36,6 +38,7 @@ async def test_g11_a_run_is_rescued_after_every_event(
 
 async def suspended(engine: tukio.Engine, name: str) -> Any:
     """Start a run that is suspended and resumed several times."""
+    hurry()
     run: Any = await engine.run_once(WORKFLOWS[name], {"in": 0})
     for seconds in (0, 0.5, 0.75):
         await anyio.sleep(seconds)

@@ -84,7 +84,7 @@ async def cancel_everywhere(make_run: MakeRun, check: Check | None = None) -> in
 
     def check_cancelled(run: Workflow, timeline: Timeline) -> Any:
         cancelled = run.state is (doomed or FutureState.cancelled)
-        demand("G3", cancelled, f"it was cancelled, and ended {run.state.value}")
+        demand("G3", cancelled, "it was cancelled, and ended {}", run.state.value)
         return None if check is None else check(run, timeline)
 
     return await _everywhere("cancelled", make_run, Points, cancel, check_cancelled)
@@ -240,10 +240,10 @@ async def _rescue(run: Workflow, report: dict[str, Any], undisturbed: Workflow) 
     watch.check()
     check_guarantees(rescued, timeline)
     again = sorted(over & {moment.task for moment in timeline if moment.kind == "task-begin"})
-    demand("G11", not again, f"run again though they were over: {again}\n{timeline}")
+    demand("G11", not again, "run again though they were over: {}\n{}", again, timeline)
     expected, outcome = outcome_of(undisturbed), outcome_of(rescued)
-    problem = f"the rescued run came to\n{outcome}\ninstead of\n{expected}\n{timeline}"
-    demand("G11", outcome == expected, problem)
+    problem = "the rescued run came to\n{}\ninstead of\n{}\n{}"
+    demand("G11", outcome == expected, problem, outcome, expected, timeline)
 
 
 def outcome_of(run: Workflow) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Source: the guarantees of the README; each check names the one it holds.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..encoding import report_from_json, report_to_json
 from ..state import FutureState, TaskExecState, WorkflowExecState
@@ -49,14 +49,20 @@ class BrokenGuarantee(AssertionError):
         self.guarantee: str = guarantee
 
 
-def demand(guarantee: str, holds: object, problem: str) -> None:
+def demand(guarantee: str, holds: object, problem: str, *about: object) -> None:
     """Make sure of something.
+
+    Args:
+        guarantee: The number of the guarantee.
+        holds: Whether it holds.
+        problem: What is wrong if not, with `{}` for each thing it is about.
+        about: These things; they are not looked at if it holds.
 
     Raises:
         BrokenGuarantee: It does not hold.
     """
     if not holds:
-        raise BrokenGuarantee(guarantee, problem)
+        raise BrokenGuarantee(guarantee, problem.format(*about))
 
 
 def check_guarantees(run: Workflow, timeline: Timeline) -> None:
@@ -74,21 +80,22 @@ def check_guarantees(run: Workflow, timeline: Timeline) -> None:
     _one_ending(run, moments)
     _events_in_pairs(run, moments)
     _no_lost_error(run, moments)
-    _report_is_data(run)
-    _report_is_what_happened(run, moments)
+    report = run.report()
+    _report_is_data(run, report)
+    _report_is_what_happened(report, moments)
 
 
 def _no_orphans(run: Workflow) -> None:
     for step in run.tasks:
         at_rest = step.host is None and step.coroutine is None
-        demand("G1", at_rest, f"the run is over, and {step!r} is at work")
+        demand("G1", at_rest, "the run is over, and {!r} is at work", step)
 
 
 def _one_ending(run: Workflow, moments: list[Moment]) -> None:
     endings = [moment for moment in moments if moment.kind in TERMINAL]
-    demand("G2", len(endings) == 1, f"{len(endings)} terminal events instead of one")
+    demand("G2", len(endings) == 1, "{} terminal events instead of one", len(endings))
     last = moments[-1]
-    demand("G2", last is endings[0], f"{last.kind!r} came after the terminal event")
+    demand("G2", last is endings[0], "{!r} came after the terminal event", last.kind)
     expected = {
         FutureState.finished: None,
         FutureState.cancelled: {"cancel": True},
@@ -96,7 +103,7 @@ def _one_ending(run: Workflow, moments: list[Moment]) -> None:
     }
     content = endings[0].content
     fits = run.state not in expected or content == expected[run.state]
-    demand("G2", fits, f"the run is {run.state.value}, its event says {content!r}")
+    demand("G2", fits, "the run is {}, its event says {!r}", run.state.value, content)
 
 
 def _events_in_pairs(run: Workflow, moments: list[Moment]) -> None:
@@ -107,24 +114,24 @@ def _events_in_pairs(run: Workflow, moments: list[Moment]) -> None:
     restored = {step.uid for step in run.tasks if step.done() and step.uid not in begun}
     for execution, count in ended.items():
         counts = begun[execution], count
-        demand("G2", counts == (1, 1), f"{counts[0]} begins and {counts[1]} ends of one task")
+        demand("G2", counts == (1, 1), "{} begins and {} ends of one task", counts[0], counts[1])
     for step in run.tasks:
         if step.uid in restored or step.state is FutureState.suspended:
             continue
         ended_too = step.started_at is None or step.done()
-        demand("G1", ended_too, f"{step!r} began, and never ended")
+        demand("G1", ended_too, "{!r} began, and never ended", step)
         if step.done():
             kind = told.get(step.uid)
-            demand("G2", kind == EVENT_OF[step.state], f"{step!r} was told of as {kind!r}")
+            demand("G2", kind == EVENT_OF[step.state], "{!r} was told of as {!r}", step, kind)
 
 
 def _no_lost_error(run: Workflow, moments: list[Moment]) -> None:
     for step in run.tasks:
         kept = step.state is not FutureState.exception or _is_known(run, step)
-        demand("G7", kept, f"the error of {step!r} is not in the errors of the run")
+        demand("G7", kept, "the error of {!r} is not in the errors of the run", step)
     for moment in moments:
         kept = moment.kind != TaskExecState.ERROR.value or moment.task in run.errors
-        demand("G7", kept, f"the error of {moment.task!r} is not kept")
+        demand("G7", kept, "the error of {!r} is not kept", moment.task)
 
 
 def _is_known(run: Workflow, step: TaskRun) -> bool:
@@ -134,8 +141,7 @@ def _is_known(run: Workflow, step: TaskRun) -> bool:
     return isinstance(known, BaseExceptionGroup) and step.error in known.exceptions
 
 
-def _report_is_data(run: Workflow) -> None:
-    report = run.report()
+def _report_is_data(run: Workflow, report: dict[str, Any]) -> None:
     demand("G10", run.report() == report, "two reports of a run that is over differ")
     text = report_to_json(report)
     same = report_to_json(report_from_json(text)) == text
@@ -144,28 +150,29 @@ def _report_is_data(run: Workflow) -> None:
     for step in run.tasks:
         shown = by_id[step.template.uid]
         fits = shown["id"] != step.uid or shown["state"] == step.state.value
-        demand("G10", fits, f"the report shows {step!r} as {shown['state']!r}")
+        demand("G10", fits, "the report shows {!r} as {!r}", step, shown["state"])
 
 
-def _report_is_what_happened(run: Workflow, moments: list[Moment]) -> None:
+def _report_is_what_happened(report: dict[str, Any], moments: list[Moment]) -> None:
     """What was told of the executions that a report shows is what it says of them."""
-    shown = {task["exec"]["id"]: task["exec"] for task in run.report()["tasks"] if task["exec"]}
+    shown = {task["exec"]["id"]: task["exec"] for task in report["tasks"] if task["exec"]}
     for moment in moments:
         known = shown.get(moment.execution)
         if known is None:
             continue  # of the run itself, or of an execution that was interrupted
-        what = f"the report of {moment.task!r}"
+        about = moment.task
         if moment.kind == TASK_BEGIN:
-            demand("G10", known["start"], f"{what} has no start")
-            demand("G10", moment.content == known["inputs"], f"{what} shows other inputs")
+            demand("G10", known["start"], "the report shows no start of {!r}", about)
+            fits = moment.content == known["inputs"]
+            demand("G10", fits, "the report shows other inputs of {!r}", about)
         elif moment.kind in _WITH_OUTPUT:
-            demand("G10", known["end"], f"{what} has no end")
-            demand("G10", moment.content == known["outputs"], f"{what} shows another output")
+            demand("G10", known["end"], "the report shows no end of {!r}", about)
+            fits = moment.content == known["outputs"]
+            demand("G10", fits, "the report shows another output of {!r}", about)
         elif moment.kind == TaskExecState.ERROR.value:
-            demand("G10", known.get("error"), f"{what} shows no error")
+            demand("G10", known.get("error"), "the report shows no error of {!r}", about)
     begun = {moment.execution for moment in moments if moment.kind == TASK_BEGIN}
     for uid, known in shown.items():
         # Restored by a rescue, it was told of in the life before.
-        restored = uid not in begun and known["state"] in _RESTORED
-        unknown = known["start"] and uid not in begun and not restored
-        demand("G10", not unknown, f"the report shows an execution that never began: {known}")
+        told = uid in begun or known["state"] in _RESTORED or not known["start"]
+        demand("G10", told, "the report shows an execution that never began: {}", known)

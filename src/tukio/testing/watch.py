@@ -96,7 +96,7 @@ class Watch:
         return life
 
     def _look(self, life: _Life, kind: str, execution: str | None, content: Any) -> None:
-        demand("G2", not life.over, f"{kind!r} came after the terminal event")
+        demand("G2", not life.over, "{!r} came after the terminal event", kind)
         if self._exact:
             _limits_are_kept(life.run)
         stops = life.run.phase is Phase.STOPPING
@@ -113,7 +113,7 @@ class Watch:
     def _is_now(self, run: Run, instant: float | None) -> None:
         now = run.port.time()
         right = instant == now if self._exact else instant is not None and instant <= now
-        demand("G10", right, f"what happened at {now} is kept as of {instant}")
+        demand("G10", right, "what happened at {} is kept as of {}", now, instant)
 
 
 def _limits_are_kept(run: Run) -> None:
@@ -125,7 +125,7 @@ def _limits_are_kept(run: Run) -> None:
             continue  # idle, or being cleaned up after
         limit = step.template.timeout or math.inf
         late = now > min(step.started_at + limit, run.deadline)
-        demand("G4", not late or host.scope.cancel_called, f"{step!r} goes on past its limit")
+        demand("G4", not late or host.scope.cancel_called, "{!r} goes on past its limit", step)
 
 
 def _is_over(life: _Life) -> None:
@@ -134,7 +134,7 @@ def _is_over(life: _Life) -> None:
     demand("G1", not run.hosts, "the run told its end with tasks at work")
     for uid, step in life.begun.items():
         interrupted = step.state is FutureState.suspended
-        demand("G2", uid in life.ended or interrupted, f"the run told its end before {step!r} did")
+        demand("G2", uid in life.ended or interrupted, "the run told its end before {!r} did", step)
 
 
 def _begins(life: _Life, execution: str, content: Any) -> TaskRun:
@@ -142,19 +142,19 @@ def _begins(life: _Life, execution: str, content: Any) -> TaskRun:
     step = next((s for s in run.plan.steps if s is not None and s._uid == execution), None)
     demand("G2", step is not None, "an execution began that is not in the run")
     assert step is not None
-    demand("G2", execution not in life.begun, f"{step!r} began twice")
+    demand("G2", execution not in life.begun, "{!r} began twice", step)
     # What makes its holder may have stopped the run: then it is interrupted already.
     at_work = step.host is not None and step.host.stale
     running = run.phase is Phase.RUNNING or at_work
-    demand("G3", running, f"{step!r} began while the run was {run.phase.value}")
-    demand("G3", step.state is FutureState.pending, f"{step!r} began, and had been called off")
-    demand("G4", run.port.time() <= run.deadline, f"{step!r} began past the limit of the run")
+    demand("G3", running, "{!r} began while the run was {}", step, run.phase.value)
+    demand("G3", step.state is FutureState.pending, "{!r} began, and had been called off", step)
+    demand("G4", run.port.time() <= run.deadline, "{!r} began past the limit of the run", step)
     for earlier in life.begun.values():
         again = earlier.number == step.number and earlier.state is not FutureState.suspended
-        demand("G11", not again, f"{step!r} began though it was not interrupted before")
+        demand("G11", not again, "{!r} began though it was not interrupted before", step)
     root = step.number == run.plan.shape.root
-    demand("G8", root or _is_led_to(run, step), f"{step!r} began, and nothing led to it")
-    demand("G9", content == step.inputs, f"{step!r} was told of with other inputs")
+    demand("G8", root or _is_led_to(run, step), "{!r} began, and nothing led to it", step)
+    demand("G9", content == step.inputs, "{!r} was told of with other inputs", step)
     life.begun[execution] = step
     return step
 
@@ -171,17 +171,17 @@ def _is_led_to(run: Run, step: TaskRun) -> bool:
 
 def _ends(life: _Life, execution: str, kind: str, content: Any) -> TaskRun:
     run, step = life.run, life.begun.get(execution)
-    demand("G2", step is not None, f"{kind!r} was told of a task that had not begun")
+    demand("G2", step is not None, "{!r} was told of a task that had not begun", kind)
     assert step is not None
-    demand("G2", execution not in life.ended, f"{step!r} ended twice")
+    demand("G2", execution not in life.ended, "{!r} ended twice", step)
     life.ended.add(execution)
-    demand("G2", EVENT_OF.get(step.state) == kind, f"{step!r} was told of as {kind!r}")
+    demand("G2", EVENT_OF.get(step.state) == kind, "{!r} was told of as {!r}", step, kind)
     if step.state is FutureState.timeout:
         begun, limit = step.started_at, step.template.timeout
         due = begun is not None and limit and run.port.time() >= begun + limit
-        demand("G4", due, f"{step!r} timed out before its limit")
+        demand("G4", due, "{!r} timed out before its limit", step)
     if step.state in {FutureState.finished, FutureState.timeout}:
-        demand("G10", content == step.outputs, f"{step!r} was told of with another output")
+        demand("G10", content == step.outputs, "{!r} was told of with another output", step)
     if step.state is FutureState.exception:
-        demand("G7", step.template.uid in run.errors, f"the error of {step!r} is not kept")
+        demand("G7", step.template.uid in run.errors, "the error of {!r} is not kept", step)
     return step
