@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import tukio
+from support.flow import flow
 from support.gallery import WORKFLOWS, register_tasks
 from support.hurry import hurry
-from tukio.testing import act_everywhere, cancel_everywhere, fail_everywhere, outcome_of
+from tukio.testing import (
+    BrokenGuarantee,
+    BrokenThere,
+    act_everywhere,
+    cancel_everywhere,
+    fail_everywhere,
+    outcome_of,
+    rescue_everywhere,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,3 +94,37 @@ async def test_a_run_may_be_suspended_and_resumed_anywhere(make_run: Any, words:
         assert outcome_of(run) == outcome_of(undisturbed)
 
     await act_everywhere(make_run, act, check)
+
+
+@pytest.mark.parametrize("name", ["chain"])
+async def test_the_first_point_that_breaks_is_named(make_run: Any) -> None:
+    """With its number, what it was, and all that happened until then."""
+
+    def check(run: tukio.Workflow, timeline: Timeline) -> None:
+        assert "task-end c" not in timeline.kinds(), "c must not end"
+
+    # Every pass lets c end if nothing is done; cancelled, it has to come that far.
+    with pytest.raises(BrokenThere, match="disturbed at point 1, the event 'workflow-begin'"):
+        await act_everywhere(make_run, lambda run: None, check)
+    with pytest.raises(BrokenThere, match=r"the event 'task-end' of 'c'") as caught:
+        await cancel_everywhere(make_run, check)
+    assert caught.value.number > 1
+    assert caught.value.timeline.kinds()[-2:] == ["task-end c", "workflow-end"]
+    assert isinstance(caught.value.__cause__, AssertionError)
+
+
+async def test_g11_a_rescue_to_another_outcome_is_named(task: Tasks) -> None:
+    """Here of a task that does not do the same each time."""
+    outputs = itertools.count()
+
+    @task
+    async def fickle(event: tukio.Event) -> dict[str, int]:
+        return {"n": next(outputs)}
+
+    async def start(engine: tukio.Engine) -> Any:
+        return await engine.run_once(flow("fickle"), {})
+
+    with pytest.raises(BrokenThere, match="thrown away at point 1, .*'workflow-begin'") as caught:
+        await rescue_everywhere(start)
+    assert isinstance(caught.value.__cause__, BrokenGuarantee)
+    assert caught.value.__cause__.guarantee == "G11"
