@@ -22,12 +22,15 @@ if TYPE_CHECKING:
 
 # Values and synchronous rules.
 DECIDES: tuple[tuple[str, ...], ...] = (
+    ("wording",),
+    ("places",),
     ("errors",),
     ("event",),
     ("dag",),
     ("state",),
     ("policy",),
     ("registry",),
+    ("bounds",),
     ("faults",),
     ("template",),
     ("selector",),

@@ -31,8 +31,8 @@ from tukio.errors import (
     WorkflowFailed,
     WorkflowRootTaskError,
     WorkflowTimedOut,
-    nearest,
 )
+from tukio.wording import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

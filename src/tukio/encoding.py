@@ -21,10 +21,13 @@ from __future__ import annotations
 import base64
 import json
 import math
+from collections import Counter
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from .errors import RescueError
+from .places import CONTAINERS, Place
+from .wording import plain, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,6 +36,9 @@ TAG = "$tukio"
 
 LONG = 64
 """How many bits an integer has for which not every reader of JSON has room."""
+
+MOST_ALIKE = 1000
+"""How many keys of a set or a dict may have the same hash."""
 
 SURROGATES = {"encoding": "utf-8", "errors": "surrogatepass"}
 
@@ -51,6 +57,9 @@ class Lost:
 
     def __repr__(self) -> str:
         return f"<lost: {self.shown}>"
+
+
+_LOST_OR_WITHIN = (Lost, *CONTAINERS)
 
 
 def report_to_json(report: Mapping[str, Any]) -> str:
@@ -78,9 +87,10 @@ def report_from_json(text: str | bytes) -> dict[str, Any]:
         RescueError: It is no JSON object, or a value in it has a form that no report has.
     """
     try:
-        report = json.loads(text, object_hook=_decode)
+        report = json.loads(text, object_pairs_hook=_decode)
     except (ValueError, TypeError, RecursionError) as error:
-        raise RescueError(None, f"it is not the JSON form of a report ({error})") from error
+        reason = f"it is not the JSON form of a report ({plain(str(error))})"
+        raise RescueError(None, reason) from error
     if not isinstance(report, dict):
         raise RescueError(None, f"it is a JSON {type(report).__name__}, not an object")
     return report
@@ -88,17 +98,16 @@ def report_from_json(text: str | bytes) -> dict[str, Any]:
 
 def find_lost(value: Any, path: str = "") -> str | None:
     """Return the path of the first lost value in some data; None if all is there."""
-    if isinstance(value, Lost):
-        return path
-    if isinstance(value, dict):
-        # A key may be lost as well.
-        parts = [(f"{path}.{item[0]}", part) for item in value.items() for part in item]
-    elif isinstance(value, list | tuple | set | frozenset):
-        parts = [(f"{path}[{number}]", part) for number, part in enumerate(value)]
-    else:
-        return None
-    found = (find_lost(part, name) for name, part in parts)
-    return next((name for name in found if name is not None), None)
+    known: set[int] = set()  # data may contain itself
+    waiting = [Place(value)]
+    while waiting:
+        place = waiting.pop()
+        if isinstance(place.value, Lost):
+            return place.path(path)
+        if isinstance(place.value, CONTAINERS) and id(place.value) not in known:
+            known.add(id(place.value))
+            waiting += reversed([*place.inner(_LOST_OR_WITHIN)])
+    return None
 
 
 def _with_texts(execution: Any) -> Any:
@@ -144,13 +153,13 @@ def _encode_dict(value: dict[Any, Any]) -> Any:
 
 def _encode_lost(value: Any) -> Any:
     if isinstance(value, Lost):
-        shown = value.shown
+        text = value.shown
     else:
         try:
-            shown = repr(value)
+            text = repr(value)
         except Exception:  # noqa: BLE001 - nothing is known of it
-            shown = f"<a {type(value).__name__}>"
-    return _tagged("lost", _encode_str(shown))
+            text = f"<a {type(value).__name__}>"
+    return _tagged("lost", _encode_str(text))
 
 
 def _tagged(name: str, value: Any) -> dict[str, Any]:
@@ -174,13 +183,17 @@ def _is_plain(text: str) -> bool:
     return True
 
 
-def _decode(document: dict[str, Any]) -> Any:
+def _decode(pairs: list[tuple[str, Any]]) -> Any:
     """Return what an object of the JSON text stands for; its parts are decoded already."""
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        msg = "a key is in an object twice"
+        raise ValueError(msg)
     if TAG not in document:
         return document
     name = document[TAG]
     if not isinstance(name, str) or name not in _DECODERS:
-        msg = f"{name!r} is no type of it"
+        msg = f"{shown(name)} is no type of it"
         raise ValueError(msg)
     if "value" not in document:
         msg = f"a {name} without a value"
@@ -188,11 +201,32 @@ def _decode(document: dict[str, Any]) -> Any:
     return _DECODERS[name](document["value"])
 
 
-def _decode_lost(shown: Any) -> Lost:
-    if not isinstance(shown, str):
-        msg = f"{shown!r} is no text"
+def _decode_set(values: Any) -> set[Any]:
+    return set(_unlike(list(values)))
+
+
+def _decode_dict(pairs: Any) -> dict[Any, Any]:
+    _unlike([key for key, _ in pairs])
+    return dict(pairs)
+
+
+def _unlike(keys: list[Any]) -> list[Any]:
+    """Make sure that the keys of a set or a dict can be told apart in reasonable time.
+
+    Those that have the same hash are compared each with each; chosen for it, a million of them
+    would take for ever. Texts cannot be chosen for it.
+    """
+    if len(keys) > MOST_ALIKE and max(Counter(map(hash, keys)).values()) > MOST_ALIKE:
+        msg = f"more than {MOST_ALIKE} keys have the same hash"
+        raise ValueError(msg)
+    return keys
+
+
+def _decode_lost(value: Any) -> Lost:
+    if not isinstance(value, str):
+        msg = f"{shown(value)} is no text"
         raise TypeError(msg)
-    return Lost(shown)
+    return Lost(value)
 
 
 _ENCODERS: dict[type, Callable[[Any], Any]] = {
@@ -215,8 +249,8 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "int": lambda value: int(value, 16),
     "str": lambda value: base64.b64decode(value).decode(**SURROGATES),
     "tuple": tuple,
-    "set": set,
-    "frozenset": frozenset,
-    "dict": dict,
+    "set": _decode_set,
+    "frozenset": lambda values: frozenset(_decode_set(values)),
+    "dict": _decode_dict,
     "lost": _decode_lost,
 }

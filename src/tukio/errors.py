@@ -7,15 +7,12 @@ error survives `pickle` and `copy`.
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, NamedTuple, Self, cast
+
+from .wording import nearest, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-
-
-MOST_NAMES = 12
-"""How many known names an error message lists."""
 
 
 class TukioError(Exception):
@@ -96,7 +93,7 @@ class UnknownTaskName(TukioError, LookupError):
         super().__init__(name, self.known)
 
     def __str__(self) -> str:
-        return f"no task is registered as {self.name!r} - {nearest(self.name, self.known)}"
+        return f"no task is registered as {shown(self.name)} - {nearest(self.name, self.known)}"
 
 
 class Fault(NamedTuple):
@@ -179,7 +176,7 @@ class RescueError(WorkflowError):
         self.reason: str = reason
 
     def __str__(self) -> str:
-        return f"cannot rescue workflow {self.uid!r} from its report: {self.reason}"
+        return f"cannot rescue workflow {shown(self.uid)} from its report: {self.reason}"
 
 
 class RecordedError(WorkflowError):
@@ -296,23 +293,3 @@ class WorkflowFailed(ExceptionGroup[Exception], WorkflowError):
     def derive(self, excs: Sequence[Exception]) -> WorkflowFailed:  # type: ignore[override]
         """Keep the type when the group is split, as `except*` and task groups do."""
         return WorkflowFailed(self.message, excs)
-
-
-def nearest(name: object, known: Iterable[str]) -> str:
-    """Return advice on a name that is not among the known ones.
-
-    Args:
-        name: What was asked for.
-        known: What there is.
-
-    Returns:
-        A question with the nearest known name, or a list of the known names.
-    """
-    names = list(known)
-    near = get_close_matches(str(name), names, n=1)
-    if near:
-        return f"did you mean {near[0]!r}?"
-    if not names:
-        return "none is known yet"
-    more = f", ... ({len(names)} in all)" if len(names) > MOST_NAMES else ""
-    return f"known: {', '.join(names[:MOST_NAMES])}{more}"

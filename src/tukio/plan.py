@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from .errors import InvalidResult
 from .event import Event
 from .state import FutureState
+from .wording import listed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -254,20 +255,20 @@ class Plan(Generic[S]):
             LookupError: One of the ids is not a successor's. The choice is as before.
         """
         if isinstance(ids, str):
-            msg = f"expected a list of task ids, not the string {ids!r}"
+            msg = f"expected a list of task ids, not the string {shown(ids)}"
             raise TypeError(msg)
         wanted = list(ids)
         if not all(isinstance(uid, str) for uid in wanted):
-            msg = f"expected a list of task ids, not {wanted!r}"
+            msg = f"expected a list of task ids, not {shown(wanted)}"
             raise TypeError(msg)
         tasks = self.shape.tasks
-        successors = self.shape.successors[step.number]
-        known = {tasks[number].uid for number in successors}
-        if unknown := [uid for uid in wanted if uid not in known]:
-            names = ", ".join(tasks[number].uid for number in successors) or "none"
-            msg = f"{unknown} not among the successors of {step.template.uid!r}: {names}"
+        successors = {tasks[number].uid: number for number in self.shape.successors[step.number]}
+        if unknown := [uid for uid in wanted if uid not in successors]:
+            names = listed(successors) or "none"
+            msg = f"{shown(unknown)} not among the successors of {step.template.uid!r}: {names}"
             raise LookupError(msg)
-        step.chosen = tuple(number for number in successors if tasks[number].uid in wanted)
+        chosen = set(wanted)
+        step.chosen = tuple(number for uid, number in successors.items() if uid in chosen)
 
     def passed_on(self, step: S, result: Any) -> dict[str, Any]:
         """Return what successors receive when a step returned `result`, and keep the output.

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .encoding import find_lost
 from .errors import RecordedError, RescueError
 from .state import FutureState
+from .wording import listed, shown
 
 if TYPE_CHECKING:
     from .plan import Plan, Step
@@ -101,6 +102,10 @@ def described(error: BaseException) -> dict[str, str]:
     return {"type": name, "message": message}
 
 
+# The very first and the very last one do not exist everywhere on earth.
+_FIRST_DAY = datetime(1, 1, 3, tzinfo=UTC)
+_LAST_DAY = datetime(9999, 12, 29, tzinfo=UTC)
+
 _NOT_WHOLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 """What comes of looking for a report in data that is none."""
 
@@ -121,13 +126,13 @@ def read(report: Any, template: WorkflowTemplate) -> RunRecord:
     try:
         record = _read(uid, report)
     except _NOT_WHOLE as error:
-        raise RescueError(uid, f"it is not a whole report ({error!r})") from error
+        raise RescueError(uid, f"it is not a whole report ({shown(error)})") from error
     # Not in a set: it may be anything.
     if report.get("id") not in (None, template.uid):
-        _refuse(record, f"it is about template {report['id']!r}, not {template.uid!r}")
+        _refuse(record, f"it is about template {shown(report['id'])}, not {template.uid!r}")
     known = {task.uid for task in template.tasks}
     if unknown := [task for task in record.steps if task not in known]:
-        _refuse(record, f"executed tasks are not in the template: {', '.join(map(str, unknown))}")
+        _refuse(record, f"executed tasks are not in the template: {listed(unknown)}")
     if template.root().uid not in record.steps:
         _refuse(record, "its root task was never due - start the workflow anew")
     if template.timeout and record.elapsed >= template.timeout:
@@ -145,6 +150,13 @@ def restore(plan: Plan[Any], record: RunRecord) -> None:
         RescueError: The report contradicts the graph, or lacks data that would have to be passed
             on. The plan is of no use then.
     """
+    try:
+        _restore(plan, record)
+    except RecursionError as error:
+        raise RescueError(record.uid, "its data is nested too deeply") from error
+
+
+def _restore(plan: Plan[Any], record: RunRecord) -> None:
     tasks = plan.shape.tasks
     by_number = {
         number: record.steps[task.uid]
@@ -259,10 +271,17 @@ def _uid_of(report: Any) -> str | None:
 def _read(uid: str, report: Mapping[str, Any]) -> RunRecord:
     execution = report["exec"]
     start, end = _time(execution["start"]), _time(execution["end"])
-    FutureState(execution["state"])
+    _state(execution["state"])
     if start is None:
         raise RescueError(uid, "it never started - start the workflow anew")
-    steps = {task["id"]: _read_step(task["exec"]) for task in report["tasks"] if task["exec"]}
+    steps: dict[str, StepRecord] = {}
+    for task in _list(report["tasks"]):
+        if task["exec"]:
+            name = _text(task["id"])
+            if name in steps:
+                msg = f"task {shown(name)} is in it twice"
+                raise ValueError(msg)
+            steps[name] = _read_step(task["exec"])
     elapsed = execution.get("elapsed")
     if elapsed is None:
         times = [
@@ -274,21 +293,22 @@ def _read(uid: str, report: Mapping[str, Any]) -> RunRecord:
     if math.isnan(elapsed):
         msg = "exec.elapsed is not a number"
         raise ValueError(msg)
-    return RunRecord(uid, start, elapsed, steps)
+    # A clock may have been set back meanwhile.
+    return RunRecord(uid, start, max(elapsed, 0.0), steps)
 
 
 def _read_step(execution: Mapping[str, Any]) -> StepRecord:
     error = execution.get("error")
     chosen = execution.get("chosen")
     record = StepRecord(
-        uid=str(execution["id"]),
+        uid=_text(execution["id"]),
         start=_time(execution["start"]),
         end=_time(execution["end"]),
-        state=FutureState(execution["state"]),
+        state=_state(execution["state"]),
         inputs=detached(execution["inputs"]),
         outputs=detached(execution["outputs"]),
-        chosen=None if chosen is None else list(chosen),
-        error=None if error is None else (str(error["type"]), str(error["message"])),
+        chosen=None if chosen is None else _list(chosen),
+        error=None if error is None else (_text(error["type"]), _text(error["message"])),
         extra={key: detached(execution[key]) for key in ("reporting",) if key in execution},
     )
     if record.state.done() and record.end is None:
@@ -297,11 +317,34 @@ def _read_step(execution: Mapping[str, Any]) -> StepRecord:
     return record
 
 
+def _text(value: Any) -> str:
+    # Looked at before it is used as a key: hashing what is nested deeply ends the process.
+    if not isinstance(value, str):
+        msg = f"expected a text, not {shown(value)}"
+        raise TypeError(msg)
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        msg = f"expected a list, not {shown(value)}"
+        raise TypeError(msg)
+    return list(value)
+
+
+def _state(value: Any) -> FutureState:
+    return FutureState(_text(value))
+
+
 def _time(value: Any) -> datetime | None:
     if value is None:
         return None
     time = value if isinstance(value, datetime) else datetime.fromisoformat(value)
-    return time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    time = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    if not _FIRST_DAY <= time <= _LAST_DAY:
+        msg = f"{shown(value)} would be lost on the clock of the run"
+        raise ValueError(msg)
+    return time
 
 
 def _refuse(record: RunRecord, reason: str) -> NoReturn:

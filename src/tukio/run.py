@@ -191,9 +191,13 @@ class Run:
         """Bring the run to where a report says that it was; `go_on` starts it.
 
         Raises:
-            RescueError: The report contradicts the template. The run is of no use then.
+            IllegalMove: It was started, or cancelled, before. Nothing changes.
+            RescueError: The report contradicts the template. Nothing changes.
         """
-        restore(self.plan, record)
+        after(self.phase, Move.START)
+        plan = Plan(shape_of(self.template), TaskRun, self)
+        restore(plan, record)
+        self.plan = plan
         self._uid = record.uid
         self.started_at = self.port.instant(record.start)
         if self.template.timeout:
@@ -203,11 +207,12 @@ class Run:
         self._trigger = root.input_data
         if isinstance(self._trigger, dict):
             self._trigger = Event(self._trigger)
-        for step in self.plan.steps:
-            if step is None or step.state is FutureState.skipped:
-                continue
-            if step.error is not None:
-                self.errors[step.template.uid] = step.error
+        self.errors = {
+            step.template.uid: step.error
+            for step in self.plan.steps
+            if step is not None and step.error is not None
+            if step.state is not FutureState.skipped
+        }
 
     def go_on(self) -> None:
         """Start the run that was restored.

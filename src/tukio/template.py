@@ -15,17 +15,12 @@ from uuid import uuid4
 
 from .dag import DAG
 from .errors import TemplateError, WorkflowRootTaskError
-from .faults import find_config_faults, find_faults, find_unknown_names
+from .faults import TASK_KEYS, WORKFLOW_KEYS, find_all_faults, find_faults
 from .policy import ErrorPolicy, OverrunPolicy
 from .registry import TaskRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-TASK_KEYS = frozenset({"name", "id", "config", "timeout", "topics"})
-WORKFLOW_KEYS = frozenset(
-    {"id", "policy", "topics", "timeout", "schema", "tasks", "graph", "title", "meta", "on_error"}
-)
+    from collections.abc import Callable, Mapping
 
 
 class Listen(enum.Enum):
@@ -131,13 +126,16 @@ class TaskTemplate:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the dict form; changing it changes nothing here."""
+        return self._as_dict(deepcopy)
+
+    def _as_dict(self, own: Callable[[Any], Any]) -> dict[str, Any]:
         return {
             "name": self.name,
             "id": self.uid,
-            "config": deepcopy(self.config),
+            "config": own(self.config),
             "timeout": self.timeout,
             "topics": _own(self.topics),
-            **deepcopy(self.extra),
+            **own(self.extra),
         }
 
     def __str__(self) -> str:
@@ -275,11 +273,8 @@ class WorkflowTemplate:
         Raises:
             TemplateError: It is not; the error holds every fault, each with its path.
         """
-        document = self.as_dict()
-        faults = find_faults(document, complete=True)
-        faults += find_unknown_names(document, TaskRegistry.all())
-        faults += find_config_faults(document, TaskRegistry.all())
-        if faults:
+        # Not a copy: whether it can be copied is not known yet.
+        if faults := find_all_faults(self._as_dict(_itself), TaskRegistry.all()):
             raise TemplateError(faults)
         # They may have been set by their values.
         self.policy, self.on_error = OverrunPolicy.get(self.policy), ErrorPolicy(self.on_error)
@@ -293,7 +288,8 @@ class WorkflowTemplate:
         engine's `load`), so that a draft can be built in steps.
 
         Raises:
-            TemplateError: The dict has faults; the error holds every one, each with its path.
+            TemplateError: The dict has faults, or is larger than a template may be; the error holds
+                every fault, each with its path.
         """
         if faults := find_faults(wf_dict, complete=False):
             raise TemplateError(faults)
@@ -323,13 +319,16 @@ class WorkflowTemplate:
 
         `title`, `meta` and `on_error` are in it when they are set.
         """
+        return self._as_dict(deepcopy)
+
+    def _as_dict(self, own: Callable[[Any], Any]) -> dict[str, Any]:
         document: dict[str, Any] = {
             "id": self.uid,
             "policy": _value(self.policy),
             "topics": _own(self.topics),
             "timeout": self.timeout,
             "schema": self.schema,
-            "tasks": [task.as_dict() for task in self.dag.graph],
+            "tasks": [task._as_dict(own) for task in self.dag.graph],
             "graph": {
                 task.uid: [next_.uid for next_ in successors]
                 for task, successors in self.dag.graph.items()
@@ -338,10 +337,10 @@ class WorkflowTemplate:
         if self.title is not None:
             document["title"] = self.title
         if self.meta is not None:
-            document["meta"] = deepcopy(self.meta)
+            document["meta"] = own(self.meta)
         if self.on_error is not ErrorPolicy.CONTINUE:
             document["on_error"] = _value(self.on_error)
-        return document | deepcopy(self.extra)
+        return {**document, **own(self.extra)}
 
     def copy(self) -> Self:
         """Return a template that is equal in everything and shares nothing with this one."""
@@ -353,6 +352,10 @@ class WorkflowTemplate:
         return f"<WorkflowTemplate uid={self.uid}>"
 
     __repr__ = __str__
+
+
+def _itself(value: Any) -> Any:
+    return value
 
 
 def _value(policy: Any) -> Any:

@@ -202,9 +202,11 @@ class Workflow:
         """Go on with a run from its report, without an engine; see `Engine.rescue`.
 
         Raises:
+            TemplateError: The template has faults. Nothing was started.
             RescueError: The report cannot be continued. Nothing was started.
-            IllegalMove: This was started, or cancelled, before.
+            IllegalMove: This was started, or cancelled, before. It goes on as it was.
         """
+        self.template.validate()
         self._run.restore(read(report, self.template))
         self._run.go_on()
 

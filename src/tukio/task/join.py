@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..registry import register
+from ..wording import listed, shown
 from .holder import TaskHolder
 from .run import current_task
 
@@ -61,18 +62,18 @@ class JoinTask(TaskHolder):
         config = config if isinstance(config, dict) else {}
         collect = config.get("collect", "first")
         if collect not in COLLECT:
-            problem = f"{collect!r} is not one of {', '.join(COLLECT)}"
+            problem = f"{shown(collect)} is not one of {', '.join(COLLECT)}"
             yield "collect", problem, "leave it out for 'first'"
         wait_for = config.get("wait_for")
-        wanted = f"a number of parents or a list of their ids; parents: {', '.join(parents)}"
+        wanted = f"a number of parents or a list of their ids; parents: {listed(parents)}"
         if "wait_for" not in config:
             yield "wait_for", "missing", f"give {wanted}"
         elif isinstance(wait_for, list):
             yield from _find_list_faults(wait_for, parents)
         elif isinstance(wait_for, bool) or not isinstance(wait_for, int):
-            yield "wait_for", f"cannot wait for {wait_for!r}", f"give {wanted}"
+            yield "wait_for", f"cannot wait for {shown(wait_for)}", f"give {wanted}"
         elif not 1 <= wait_for <= len(parents):
-            problem = f"cannot wait for {wait_for} of {len(parents)} parents"
+            problem = f"cannot wait for {shown(wait_for)} of {len(parents)} parents"
             yield "wait_for", problem, f"give a number from 1 to {len(parents)}"
 
     async def execute(self, event: Event) -> dict[str, Any]:
@@ -141,11 +142,13 @@ class JoinTask(TaskHolder):
 def _find_list_faults(
     wait_for: list[Any], parents: Sequence[str]
 ) -> Iterator[tuple[str, str, str]]:
-    known = ", ".join(parents)
+    known, names, seen = listed(parents), frozenset(parents), set[str]()
     if not wait_for:
         yield "wait_for", "waits for nobody", f"name parents: {known}"
     for number, uid in enumerate(wait_for):
-        if uid not in parents:
-            yield f"wait_for[{number}]", f"{uid!r} is not a parent", f"parents: {known}"
-        elif uid in wait_for[:number]:
-            yield f"wait_for[{number}]", f"{uid!r} is listed twice", "name each parent once"
+        if not isinstance(uid, str) or uid not in names:
+            yield f"wait_for[{number}]", f"{shown(uid)} is not a parent", f"parents: {known}"
+        elif uid in seen:
+            yield f"wait_for[{number}]", f"{shown(uid)} is listed twice", "name each parent once"
+        else:
+            seen.add(uid)

@@ -36,7 +36,9 @@ class Parents:
         self, step: TaskRun, among: Collection[str] | None = None, *, others: bool = False
     ) -> None:
         tasks = step.run.plan.shape.tasks
-        self._wanted: Collection[str] | None = None if others else among
+        # They may be thousands, and each is looked for among them.
+        named = None if among is None else frozenset(among)
+        self._wanted: Collection[str] | None = None if others else named
         self._arrived: deque[tuple[str, dict[str, Any]]] = deque()
         self._ended_at: dict[str, float] = {}
         self._change: anyio.Event | None = None
@@ -44,7 +46,7 @@ class Parents:
         self._expected: dict[int, str] = {
             number: tasks[number].uid
             for number in sorted(expected)
-            if among is None or tasks[number].uid in among
+            if named is None or tasks[number].uid in named
         }
         if step.parent is not None:
             self.arrive(step.parent, step.input_data)
