@@ -240,7 +240,7 @@ async def _unwound(run: Run, host: Host, step: TaskRun, error: BaseException | N
     """
     step.host = None
     cut = step.cut = _reason(run, step)
-    output = None if cut is FutureState.suspended else await _clean_up(run, step)
+    output = None if cut is FutureState.suspended else await _clean_up(run, host, step)
     host.step = None
     # The clean-up may have outlasted the run's limit: then nothing follows.
     run.out_of_time()
@@ -262,13 +262,15 @@ def _reason(run: Run, step: TaskRun) -> FutureState:
     return step.cut or FutureState.timeout
 
 
-async def _clean_up(run: Run, step: TaskRun) -> Any:
+async def _clean_up(run: Run, host: Host, step: TaskRun) -> Any:
     """Call `teardown()` out of reach of cancellation, and not for longer than the limit."""
     if getattr(step.holder, "teardown", None) is None:
         return None
     output, limit = None, run.cleanup_timeout
+    host.cut_at = deadline = run.port.time() + limit
+    run.port.watchdog.watch(run, deadline)
     try:
-        with run.port.scope(run.port.time() + limit, shield=True) as scope:
+        with run.port.scope(deadline, shield=True) as scope:
             output = await _tear_down(step)
     except BaseException as exc:
         broken = run.port.broken(exc)
@@ -283,7 +285,8 @@ async def _clean_up(run: Run, step: TaskRun) -> Any:
 
 async def _tear_down(step: TaskRun) -> Any:
     assert step.context is not None
-    coro = _result_of(step.holder.teardown)
+    # Where it stands now, for whoever asks.
+    step.coroutine = coro = _result_of(step.holder.teardown)
     try:
         trap = step.context.run(coro.send, None)
     except StopIteration as end:

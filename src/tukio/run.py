@@ -339,9 +339,12 @@ class Run:
         return True
 
     def interrupt(self, host: Host) -> None:
-        """Cancel the step that a host is driving."""
+        """Cancel the step that a host is driving, unless it is being cleaned up after already."""
+        host.stale = True
+        if host.step is not None and host.step.host is None:
+            return
         now = self.port.time()
-        host.stale, host.cut_at = True, min(host.cut_at, now)
+        host.cut_at = min(host.cut_at, now)
         self.port.watchdog.watch(self, now)
         if host.scope is not None:
             host.scope.cancel()

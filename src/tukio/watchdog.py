@@ -36,6 +36,8 @@ _NOBODY: frozenset[TaskRun] = frozenset()
 class Watchdog:
     """Names the steps that are still running `PATIENCE` seconds after they were cancelled.
 
+    So it does with those whose `teardown()` goes on although its limit has passed.
+
     Each is named once, in a warning of the log and in the execution event `task-stuck`, with the
     place where it is. A step that never awaits cannot be seen: nothing else runs meanwhile.
 
@@ -91,10 +93,12 @@ class Watchdog:
 def _due(host: Host, named: frozenset[TaskRun]) -> float:
     """Return when the step of a host is to be named; inf for never."""
     step = host.step
-    if step is None or step.host is None or step in named or host.scope is None:
-        # Idle, unwound and being cleaned up after, or named before.
+    if step is None or step in named or host.scope is None:
+        # Idle, or named before.
         return math.inf
-    return min(host.cut_at, host.scope.deadline) + PATIENCE
+    # While it is cleaned up after, its scope has been left, and has nothing to say.
+    deadline = math.inf if step.host is None else host.scope.deadline
+    return min(host.cut_at, deadline) + PATIENCE
 
 
 def _name(run: Run, step: TaskRun, seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -10,6 +11,7 @@ import pytest
 
 import tukio
 from support.flow import flow, listen
+from support.turns import counted_turns
 from tukio.testing import Timeline
 from tukio.watchdog import PATIENCE, Watchdog
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def stubborn(task: Tasks) -> None:
+def stubborn(task: Tasks) -> None:  # noqa: C901 - many, and small
     """Register tasks that do not stop when they are told to, for a minute or an hour."""
 
     @task
@@ -37,6 +39,24 @@ def stubborn(task: Tasks) -> None:
     async def shields(event: tukio.Event) -> None:
         with anyio.CancelScope(shield=True):
             await anyio.sleep(3600)
+
+    @task
+    async def returns_late(event: tukio.Event) -> dict[str, int]:
+        try:
+            await anyio.sleep(3600)
+        except BaseException:  # noqa: ASYNC103, BLE001 - that is the fault
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(60)
+        return {"late": 1}
+
+    @task
+    class dawdles(tukio.TaskHolder):  # noqa: N801 - named like a task
+        async def execute(self, event: tukio.Event) -> None:
+            await anyio.sleep(3600)
+
+        async def teardown(self) -> None:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(60)
 
     @task
     async def behaves(event: tukio.Event) -> None:
@@ -57,7 +77,7 @@ def stuck(timeline: Timeline) -> list[tuple[float, str | None, float]]:
 
 
 @pytest.mark.usefixtures("stubborn")
-@pytest.mark.parametrize("name", ["swallows", "shields"])
+@pytest.mark.parametrize("name", ["swallows", "shields", "returns_late"])
 async def test_g6_a_step_that_goes_on_is_named(name: str, caplog: pytest.LogCaptureFixture) -> None:
     """Once, five seconds after it was cancelled, with the place where it is."""
     async with tukio.Engine() as engine:
@@ -74,6 +94,24 @@ async def test_g6_a_step_that_goes_on_is_named(name: str, caplog: pytest.LogCapt
     assert record.levelno == logging.WARNING
     assert f"task {name!r} of workflow {run.uid} is still running 5.0 s after" in record.message
     assert moment.content["stack"] in record.message
+
+
+@pytest.mark.usefixtures("stubborn")
+@pytest.mark.parametrize("again", [False, True], ids=["once", "cancelled again"])
+async def test_g6_a_clean_up_that_goes_on_past_its_limit_is_named(again: bool) -> None:
+    """It is shielded, and has seven seconds; nobody else would say why the run does not end."""
+    async with tukio.Engine(cleanup_timeout=7) as engine:
+        timeline = Timeline.of(engine)
+        run: Any = await engine.run_once(flow("dawdles", limits={"dawdles": 1}), {})
+        if again:
+            await anyio.sleep(2)
+            run.cancel()
+        await run.wait()
+        assert anyio.current_time() == 1 + 60
+
+    assert stuck(timeline) == [(1 + 7 + PATIENCE, "dawdles", PATIENCE)]
+    (moment,) = (moment for moment in timeline if moment.kind == "task-stuck")
+    assert "in teardown\n    await anyio.sleep(60)" in moment.content["stack"]
 
 
 WAYS: dict[str, Callable[[tukio.Engine, Any], Any]] = {
@@ -189,3 +227,111 @@ async def test_g6_steps_that_behave_cost_nothing(
             run.cancel()
             await run.wait()
     assert looks == []
+
+
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list of all that a watchdog does: what it is told, and its timers."""
+    done: list[str] = []
+
+    def count(name: str) -> None:
+        original = getattr(Watchdog, name)
+
+        def counted(watchdog: Watchdog, *args: Any) -> None:
+            done.append(name)
+            original(watchdog, *args)
+
+        monkeypatch.setattr(Watchdog, name, counted)
+
+    for name in ("watch", "_plan", "_look"):
+        count(name)
+    return done
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, []),
+        ({"limits": {"a": 10}}, ["watch", "_plan"] + ["watch"] * 99 + ["_plan"]),
+        ({"timeout": 100}, ["watch", "_plan"] + ["watch"] * 99 + ["_plan"]),
+    ],
+    ids=["no limit", "limits of tasks", "limits of runs"],
+)
+async def test_g6_a_step_without_a_limit_does_not_cost_a_call(
+    task: Tasks, work: list[str], fields: dict[str, Any], expected: list[str]
+) -> None:
+    """One with a limit costs one, and no timer: that of the first serves for all."""
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        await anyio.sleep(1)
+
+    @task
+    async def b(event: tukio.Event) -> None:
+        pass
+
+    async with tukio.Engine() as engine:
+        for _ in range(100):
+            await engine.run_once(flow("a b", **fields), {})
+    assert work == expected
+
+
+# The engine waits; it does not turn
+
+
+async def is_left(engine: tukio.Engine, run: Any) -> None:
+    """Leave the engine: the end of its block waits."""
+
+
+async def is_cancelled(engine: tukio.Engine, run: Any) -> None:
+    """Cancel the run, and wait for it."""
+    run.cancel()
+    await run.wait()
+
+
+async def is_stopped(engine: tukio.Engine, run: Any) -> None:
+    """Stop the engine, and wait for that."""
+    await engine.stop(force=True)
+
+
+async def is_awaited(engine: tukio.Engine, run: Any) -> None:
+    """Wait for the run in a scope that is cancelled."""
+    with anyio.move_on_after(1):
+        await run
+    run.cancel()
+
+
+async def is_suspended(engine: tukio.Engine, run: Any) -> None:
+    """Suspend it, and leave it like that for a while."""
+    run.suspend()
+    await anyio.sleep(1800)
+    run.cancel()
+
+
+async def fails(engine: tukio.Engine, run: Any) -> None:
+    """Leave the engine by an error."""
+    raise KeyError
+
+
+WAITS = [
+    (name, end)
+    for name in ("shields", "returns_late", "dawdles")
+    for end in (is_left, is_cancelled, is_stopped, is_awaited, is_suspended, fails)
+    # What is suspended is run again, and not cleaned up after.
+    if (name, end) != ("dawdles", is_suspended)
+]
+
+
+@pytest.mark.usefixtures("stubborn")
+@pytest.mark.parametrize("cut", [False, True], ids=["", "and cut off from outside"])
+@pytest.mark.parametrize(("name", "end"), WAITS)
+async def test_g6_the_engine_does_not_spin_while_it_waits(name: str, end: Any, cut: bool) -> None:
+    """For an hour, or a minute: the loop turns a few times, not a few times per second."""
+    with counted_turns() as turns, anyio.move_on_after(10 if cut else 1e6), suppress(KeyError):
+        async with tukio.Engine() as engine:
+            run: Any = await engine.run_once(flow(name), {})
+            await anyio.sleep(1)
+            await end(engine, run)
+
+    assert anyio.current_time() >= 60
+    assert turns.count < 30

@@ -62,7 +62,8 @@ class Host(Protocol):
         step: The step it is driving; None between steps.
         scope: The scope it is in, or was in last; None before the first.
         stale: Whether its scope was cancelled and must be left before the next step.
-        cut_at: When that was, unless a deadline did it; inf if it was not.
+        cut_at: When that was, unless a deadline did it; inf if it was not. While a step is cleaned
+            up after: when that will be cut.
     """
 
     step: TaskRun | None
