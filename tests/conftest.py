@@ -106,6 +106,6 @@ def _synchronous(test: AsyncTest, backend: str) -> Callable[..., None]:
                 await test(*args, **kwargs)
 
         with no_asyncio_errors():
-            run(backend, main)
+            run(main, backend=backend)
 
     return call

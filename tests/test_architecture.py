@@ -76,12 +76,13 @@ NAMES: tuple[tuple[str, ...], ...] = (
 
 # What stands around the engine: it may use all of it, and nothing of it may use this.
 AROUND: tuple[tuple[str, ...], ...] = (
-    ("testing.loop", "testing.registration", "testing.timeline"),
+    ("testing.standstill", "testing.order", "testing.registration", "testing.timeline"),
+    ("testing.loop", "testing.trio"),
     ("testing.clock", "testing.actors"),
     ("testing.invariants", "testing.strategies"),
     ("testing.watch",),
     ("testing.points", "testing.play"),
-    ("testing.everywhere",),
+    ("testing.everywhere", "testing.plugin"),
     ("testing",),
 )
 
@@ -90,8 +91,15 @@ HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 
 # Which modules may import a backend; uvloop is a loop like any other, but for virtual time.
 BACKENDS = {
-    "asyncio": {"ports.asyncio", "task.factory", "task.task", "testing.loop", "testing.clock"},
-    "trio": {"ports.trio", "testing.clock"},
+    "asyncio": {
+        "ports.asyncio",
+        "task.factory",
+        "task.task",
+        "testing.loop",
+        "testing.order",
+        "testing.clock",
+    },
+    "trio": {"ports.trio", "testing.trio"},
     "uvloop": {"testing.clock"},
 }
 
@@ -229,25 +237,36 @@ def test_a_backend_is_imported_only_behind_its_port(module: str) -> None:
     assert backends <= {name for name, users in BACKENDS.items() if module in users}
 
 
-def test_trio_is_not_imported_unless_it_is_in_use() -> None:
-    """It need not even be installed; checked in an interpreter of its own."""
-    script = (
-        "import sys, anyio, tukio\n"
-        "async def main():\n"
-        "    async with tukio.Engine(): pass\n"
-        "anyio.run(main, backend='asyncio')\n"
-        "print(*sorted({'trio', 'uvloop', 'tukio.ports.trio', 'tukio.ports.asyncio'} & "
-        "sys.modules.keys()))"
-    )
+def modules_after(script: str) -> set[str]:
+    """Return what is loaded after a script, in an interpreter of its own."""
     done = subprocess.run(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", f"{script}\nimport sys; print(*sys.modules)"],
         env={"PYTHONPATH": str(ROOT.parent)},
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.stderr == ""
-    assert done.stdout.split() == ["tukio.ports.asyncio"]
+    return set(done.stdout.split())
+
+
+def test_trio_is_not_imported_unless_it_is_in_use() -> None:
+    """It need not even be installed."""
+    script = (
+        "import anyio, tukio\n"
+        "async def main():\n"
+        "    async with tukio.Engine(): pass\n"
+        "anyio.run(main, backend='asyncio')"
+    )
+    looked_for = {"trio", "uvloop", "tukio.ports.trio", "tukio.ports.asyncio", "tukio.testing"}
+    assert modules_after(script) & looked_for == {"tukio.ports.asyncio"}
+
+
+def test_the_means_of_tests_load_nothing_that_is_not_used() -> None:
+    """Nor need anything be installed that only some of them are for."""
+    script = "from tukio.testing import run, new_loop; new_loop('asyncio').close()"
+    looked_for = {"trio", "uvloop", "hypothesis", "pytest", "tukio.testing.clock"}
+    assert modules_after(script) & looked_for == {"tukio.testing.clock"}
 
 
 # Size

@@ -144,8 +144,6 @@ def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
     new = partial(new_loop, "asyncio")
     monkeypatch.setattr(asyncio.events, "new_event_loop", new)
     monkeypatch.setattr(asyncio, "new_event_loop", new)
-    # A limit would be over at once: the clock does not wait for threads, and needs no limit to.
-    monkeypatch.setattr("asyncio.constants.THREAD_JOIN_TIMEOUT", None, raising=False)
     tasks, codes = TaskRegistry.all(), TaskRegistry.codes()
     known = set(tasks)
     with no_asyncio_errors():

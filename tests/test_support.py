@@ -15,7 +15,7 @@ import pytest
 
 from support.checkpoints import cancel_at_every_await
 from tukio.testing.clock import new_loop, run, settle
-from tukio.testing.loop import START, Deadlock
+from tukio.testing.standstill import START, Deadlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +29,7 @@ DAY = 24 * 3600
 @pytest.fixture
 def loop(backend: str) -> Iterator[VirtualTime]:
     """Give a loop that the test drives itself."""
-    loop = new_loop(backend)
-    loop.patience = 0.2
+    loop = new_loop(backend, patience=0.2)
     yield loop
     loop.close()
 
@@ -131,7 +130,7 @@ def test_a_stuck_test_fails_at_once_and_tells_where(backend: str) -> None:
         await anyio.Event().wait()
 
     with pytest.raises(Deadlock, match=r"^deadlock: ") as stuck:
-        run(backend, waits_in_vain)
+        run(waits_in_vain, backend=backend)
     cause = stuck.value.__cause__
     assert cause is not None
     frames = traceback.extract_tb(cause.__traceback__)

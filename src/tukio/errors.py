@@ -293,3 +293,12 @@ class WorkflowFailed(ExceptionGroup[Exception], WorkflowError):
     def derive(self, excs: Sequence[Exception]) -> WorkflowFailed:  # type: ignore[override]
         """Keep the type when the group is split, as `except*` and task groups do."""
         return WorkflowFailed(self.message, excs)
+
+
+def as_exception(error: BaseException) -> Exception:
+    """Return an error as something an `ExceptionGroup` can hold."""
+    if isinstance(error, Exception):
+        return error
+    wrapped = TukioError(f"a task raised {error!r}")
+    wrapped.__cause__ = error
+    return wrapped

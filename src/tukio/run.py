@@ -17,7 +17,7 @@ from uuid import uuid4
 
 import anyio
 
-from .errors import TukioError, WorkflowFailed
+from .errors import WorkflowFailed, as_exception
 from .event import Event, EventSource
 from .plan import Plan, shape_of
 from .policy import ErrorPolicy, OverrunPolicy
@@ -355,7 +355,7 @@ class Run:
         self.ended_at = self.port.time()
         ending = self.ending = self.ending or FutureState.finished
         if ending is FutureState.exception and self.failure is None:
-            errors = [_as_exception(error) for error in self.errors.values()]
+            errors = [as_exception(error) for error in self.errors.values()]
             self.failure = WorkflowFailed(f"workflow {self.template.uid!r} failed", errors)
         if self.broker.heard:
             self._tell_the_end(ending)
@@ -392,12 +392,3 @@ class Run:
         elif ending is FutureState.timeout:
             content = {"cancel": True, "timeout": True}
         self.tell(kind.value, content)
-
-
-def _as_exception(error: BaseException) -> Exception:
-    """Return an error as something an `ExceptionGroup` can hold."""
-    if isinstance(error, Exception):
-        return error
-    wrapped = TukioError(f"a task raised {error!r}")
-    wrapped.__cause__ = error
-    return wrapped

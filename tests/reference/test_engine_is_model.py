@@ -54,7 +54,7 @@ def played(backend: str, template: Data, history: list[Action]) -> Played:
         hurry()
         return await play(template, history, DATA)
 
-    return run(backend, quickly)
+    return run(quickly, backend=backend)
 
 
 def check(backend: str, template: Data, history: list[Action]) -> list[Outcome]:

@@ -124,7 +124,7 @@ async def test_g11_a_rescue_to_another_outcome_is_named(task: Tasks) -> None:
     async def start(engine: tukio.Engine) -> Any:
         return await engine.run_once(flow("fickle"), {})
 
-    with pytest.raises(BrokenThere, match="thrown away at point 1, .*'workflow-begin'") as caught:
+    with pytest.raises(BrokenThere, match=r"thrown away at point 1, .*'workflow-begin'") as caught:
         await rescue_everywhere(start)
     assert isinstance(caught.value.__cause__, BrokenGuarantee)
     assert caught.value.__cause__.guarantee == "G11"

@@ -341,7 +341,7 @@ def test_g7_what_ends_the_program_goes_out(
             runs.append(run)
 
     with pytest.raises(BaseException) as caught:
-        run_virtually(backend, main)
+        run_virtually(main, backend=backend)
 
     error: BaseException | None = caught.value
     while isinstance(error, BaseExceptionGroup):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ async def reports_of(name: str) -> list[str]:
 @pytest.fixture(scope="module")
 def reports(gallery: None) -> list[tuple[str, list[str]]]:
     """Return the reports of every workflow of the gallery."""
-    return [(name, run("asyncio", reports_of, name)) for name in WORKFLOWS]
+    return [(name, run(reports_of, name)) for name in WORKFLOWS]
 
 
 some = settings(
@@ -122,7 +123,7 @@ async def test_a_report_left_as_it_is_is_not_refused(
     for name, texts in reports:
         for text in texts:
             report = report_from_json(text)
-            if report["exec"].get("elapsed") == WORKFLOWS[name].timeout:
+            if report["exec"].get("elapsed", 0) >= (WORKFLOWS[name].timeout or math.inf):
                 continue
             async with tukio.Engine() as engine:
                 await engine.rescue(WORKFLOWS[name], report)

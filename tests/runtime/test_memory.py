@@ -239,7 +239,7 @@ def test_fifty_engines_in_a_row_leave_no_broker_and_no_loop(backend: str, progra
     if not is_available(backend):
         pytest.skip(f"{backend} is not installed")
     before = population()
-    traces = [trace for _ in range(ENGINES) for trace in run_on(backend, program)]
+    traces = [trace for _ in range(ENGINES) for trace in run_on(program, backend=backend)]
     after = population()
 
     assert len(traces) == ENGINES * (4 if backend == "trio" else 5)

@@ -48,16 +48,19 @@ def another(run: tukio.Workflow, number: int) -> TaskRun:
     return step
 
 
-def begin(run: tukio.Workflow, number: int) -> None:
-    """Tell the begin of such an execution."""
+def begin(run: tukio.Workflow, number: int) -> TaskRun:
+    """Tell the begin of such an execution, and return it."""
     step = another(run, number)
     tell(run, "task-begin", step, step.inputs)
+    return step
 
 
-def begin_ready(run: tukio.Workflow) -> None:
-    """Leave something to be done in a run that stops."""
-    run._run.plan.ready.append(another(run, 1))
+def begin_ready(run: tukio.Workflow) -> TaskRun:
+    """Leave something to be done in a run that stops, and return it."""
+    step = another(run, 1)
+    run._run.plan.ready.append(step)
     tell(run, "any")
+    return step
 
 
 def end(
@@ -92,11 +95,11 @@ LIES: dict[str, tuple[str, Lie]] = {
     ),
     "a task began that nothing led to": ("G8", lambda run, a: begin(run, 1)),
     "a task began again": ("G11", lambda run, a: begin(run, 0)),
-    "a task began in a suspended run": ("G3", lambda run, a: (run.suspend(), begin(run, 1))),
-    "a task began in a run that stops": ("G3", lambda run, a: (run.cancel(), begin(run, 1))),
+    "a task began in a suspended run": ("G3", lambda run, a: run.suspend() and begin(run, 1)),
+    "a task began in a run that stops": ("G3", lambda run, a: run.cancel() and begin(run, 1)),
     "a run that stops has something to do": (
         "G3",
-        lambda run, a: (run.cancel(), begin_ready(run)),
+        lambda run, a: run.cancel() and begin_ready(run),
     ),
     "a task goes on past the limit": ("G4", after_its_limit),
     "a task without a limit timed out": (

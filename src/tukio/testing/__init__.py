@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .actors import actors
+from .clock import BACKENDS, is_available, new_loop, run, settle
 from .everywhere import (
     BrokenThere,
     InjectedFault,
@@ -14,12 +15,17 @@ from .everywhere import (
 )
 from .invariants import BrokenGuarantee, check_guarantees
 from .play import Action, Played, play
+from .standstill import PATIENCE, START, Deadlock
 from .timeline import Moment, Timeline
 
 __all__ = [
+    "BACKENDS",
+    "PATIENCE",
+    "START",
     "Action",
     "BrokenGuarantee",
     "BrokenThere",
+    "Deadlock",
     "InjectedFault",
     "Moment",
     "Played",
@@ -29,7 +35,11 @@ __all__ = [
     "cancel_everywhere",
     "check_guarantees",
     "fail_everywhere",
+    "is_available",
+    "new_loop",
     "outcome_of",
     "play",
     "rescue_everywhere",
+    "run",
+    "settle",
 ]

@@ -1,9 +1,9 @@
 """An event loop in virtual time: asyncio's or uvloop's, with timers of its own.
 
-Owns:   the jump to the next timer when nothing else can happen, and the verdict "deadlock" when
-        there is no timer either.
-Knows:  `call_soon` of the loop beneath. Threads and sockets are invisible to it, as they are to
-        trio's mock clock: while a test waits for one of them, the next timer fires at once.
+Owns:   the jump to the next timer when nothing else can happen, the count of the threads that
+        tasks wait for, and the verdict "deadlock" when nothing comes of either.
+Knows:  `call_soon`, `run_in_executor` and `create_task` of the loop beneath. Sockets and processes
+        are invisible to it: while a test waits for one of them, the next timer fires at once.
 """
 
 from __future__ import annotations
@@ -11,30 +11,47 @@ from __future__ import annotations
 import asyncio
 import itertools
 import math
-import time
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, TypeVarTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, TypeVarTuple
+
+from .order import Order, task_driven_by
+from .standstill import NAP, START, Deadlock, Patience, started_by
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable, Coroutine, Generator
+    from concurrent.futures import Executor
     from contextvars import Context
+
+    import anyio
 
     _Loop = asyncio.BaseEventLoop
 else:
     _Loop = object
 
+T = TypeVar("T")
 Args = TypeVarTuple("Args")
 
-START = 0.0
-"""What every clock shows when its run begins. Zero, so that `==` on times stays exact."""
 
-BRIEF = 0.0005
-"""Real seconds of idleness without a nap: a loop that was stopped still turns a few times."""
+class Timer(NamedTuple):
+    """A timer that is set; the least is the next one.
 
+    Attributes:
+        when: The virtual time it is set to.
+        tie: Its rank among those of the same instant.
+        number: Its number, in the order in which they were set.
+        handle: What can cancel it.
+        queue: Queues its callback.
+    """
 
-class Deadlock(RuntimeError):
-    """Nothing can happen any more, and the test still waits."""
+    when: float
+    tie: float
+    number: int
+    handle: asyncio.TimerHandle
+    queue: Callable[[], object]
 
 
 class VirtualTime(_Loop):
@@ -45,23 +62,35 @@ class VirtualTime(_Loop):
     timer. This takes no more than `call_soon`, so it works on uvloop as well, whose own clock
     cannot be replaced.
 
+    While a thread is at work that was started by `run_in_executor`, as `asyncio.to_thread` does,
+    or by anyio, nothing jumps.
+
     Attributes:
-        patience: Real seconds of idleness, without any timer to jump to, after which the loop
-            raises `Deadlock`. Until then it polls for news from threads and sockets.
+        patience: How long the loop waits for news from threads and sockets, when there is no timer
+            to jump to or a thread is at work.
+        order: The order of tasks that are ready together; None is that of asyncio itself.
+        limiter: The limiter of the threads that anyio starts; None if it is not known.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.slow_callback_duration: float = math.inf  # a jump is not a slow callback
-        self.patience: float = 2.0
-        self._now = START
-        self._timers: list[tuple[float, int, asyncio.TimerHandle, Callable[[], object]]] = []
-        self._arrival = itertools.count()  # timers of the same instant keep their order
-        self._queued_count = 0  # never reset: only its changes matter
+        self.slow_callback_duration = math.inf  # a jump is not a slow callback
+        self.patience: Patience = Patience()
+        self.order: Order | None = None
+        self.limiter: anyio.CapacityLimiter | None = None
+        self._now: float = START
+        self._timers: list[Timer] = []
+        self._numbers: itertools.count[int] = itertools.count()
+        self._queued_count: int = 0  # never reset: only its changes matter
         self._settlers: list[asyncio.Future[None]] = []
-        self._is_probing = False
-        self._is_deadlocked = False
-        self._idle_since = math.nan  # by the real clock; nan while there is something to do
+        self._is_probing: bool = False
+        self._is_stopping: bool = False
+        self._is_stuck: bool = False
+        self._thread: int | None = None
+        self._news: threading.Event = threading.Event()
+        self._awaited_threads: int = 0  # but for those of anyio
+        self._calls_from_threads: int = 0
+        self._is_taking_call: bool = False
 
     def time(self) -> float:
         """Return the virtual time."""
@@ -69,30 +98,64 @@ class VirtualTime(_Loop):
 
     def live_timers(self) -> list[asyncio.TimerHandle]:
         """Return the timers that have neither fired nor been cancelled, in no special order."""
-        return [timer for _, _, timer, _ in self._timers if not timer.cancelled()]
+        return [timer.handle for timer in self._timers if not timer.handle.cancelled()]
 
     async def settle(self) -> None:
-        """Wait until nothing can happen unless time passes; none passes meanwhile."""
+        """Wait until nothing can happen unless time passes; none passes meanwhile.
+
+        Threads at work are not waited for.
+        """
         settler = self.create_future()
         self._settlers.append(settler)
         await settler
+
+    # The life of the loop ------------------------------------------------------------------------
+
+    def run_until_complete(self, future: Generator[Any, None, T] | Awaitable[T]) -> T:
+        """Run until a future is done, and return its result.
+
+        Raises:
+            Deadlock: The loop has lost patience with a thread on the way. Or see `run_forever`.
+        """
+        with self.patience.judged():
+            return super().run_until_complete(future)
 
     def run_forever(self) -> None:
         """Run until `stop` is called.
 
         Raises:
-            Deadlock: Nothing is queued, there is no timer, and no news came for `patience`.
+            Deadlock: Nothing is queued, there is no timer, and its patience is over.
         """
+        self._thread = threading.get_ident()
+        self._is_stopping = False
         if not self._is_probing:
             self._is_probing = True
             self._probe_later()
         super().run_forever()
-        if self._is_deadlocked:
-            self._is_deadlocked = False
-            self._idle_since = math.nan
+        if self._is_stuck:
+            self._is_stuck = False
+            self.patience.renew()
             names = ", ".join(sorted(task.get_name() for task in asyncio.all_tasks(self)))
             msg = f"deadlock: nothing queued, no timer, nothing from outside - waiting: {names}"
             raise Deadlock(msg)
+
+    def stop(self) -> None:
+        """Stop when what is ready is done; time does not pass any more."""
+        self._is_stopping = True
+        super().stop()
+
+    async def shutdown_default_executor(
+        self,
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - it would be over at once
+    ) -> None:
+        """Wait for the threads of the default executor to end.
+
+        Args:
+            timeout: Has no effect.
+        """
+        await super().shutdown_default_executor()
+
+    # Callbacks -----------------------------------------------------------------------------------
 
     def call_soon(
         self,
@@ -102,7 +165,13 @@ class VirtualTime(_Loop):
     ) -> asyncio.Handle:
         """Queue a callback, and note that there is something to do."""
         self._queued_count += 1
-        return super().call_soon(callback, *args, context=context)
+        if self.order is None:
+            return super().call_soon(callback, *args, context=context)
+        task = task_driven_by(callback)
+        if task is None:
+            self.order.separate()
+            return super().call_soon(callback, *args, context=context)
+        return super().call_soon(self.order.place(task, callback, args, context))
 
     def call_soon_threadsafe(
         self,
@@ -111,8 +180,74 @@ class VirtualTime(_Loop):
         context: Context | None = None,
     ) -> asyncio.Handle:
         """Queue a callback from any thread, and note that there is something to do."""
-        self._queued_count += 1
-        return super().call_soon_threadsafe(callback, *args, context=context)
+        if self.order is not None:
+            self.order.separate()
+        if self._thread == threading.get_ident():
+            self._queued_count += 1
+            return super().call_soon_threadsafe(callback, *args, context=context)
+        if started_by.get(None) is self:
+            call = partial(self._take_call, partial(callback, *args))
+            handle = super().call_soon_threadsafe(call, context=context)
+        else:
+            handle = super().call_soon_threadsafe(callback, *args, context=context)
+        self._news.set()
+        return handle
+
+    # Threads -------------------------------------------------------------------------------------
+
+    def run_in_executor(
+        self, executor: Executor | None, func: Callable[[*Args], T], *args: *Args
+    ) -> asyncio.Future[T]:
+        """Call a function in a thread; no time passes before the future is done."""
+        if executor is None or isinstance(executor, ThreadPoolExecutor):
+            work = partial(_as_worker_of, self, partial(func, *args))
+            future = super().run_in_executor(executor, work)
+        else:
+            # It may have to pickle the function.
+            future = super().run_in_executor(executor, func, *args)
+        self._awaited_threads += 1
+        future.add_done_callback(self._thread_is_over)
+        return future
+
+    def create_task(
+        self, coro: Generator[Any, None, T] | Coroutine[Any, Any, T], **kwargs: Any
+    ) -> asyncio.Task[T]:
+        """Make a task, and note if it is one that a thread waits for."""
+        task: asyncio.Task[T] = super().create_task(coro, **kwargs)
+        if self._is_taking_call:
+            self._calls_from_threads += 1
+            task.add_done_callback(self._call_is_over)
+        return task
+
+    def _take_call(self, callback: Callable[[], object]) -> None:
+        """Call a callback for a worker thread, which will wait for any task that it makes."""
+        self._is_taking_call = True
+        try:
+            callback()
+        finally:
+            self._is_taking_call = False
+
+    def _thread_is_over(self, _: object) -> None:
+        self._awaited_threads -= 1
+
+    def _call_is_over(self, _: object) -> None:
+        self._calls_from_threads -= 1
+
+    def _threads_at_work(self) -> int:
+        of_anyio = 0 if self.limiter is None else self.limiter.borrowed_tokens
+        at_work = self._awaited_threads + max(of_anyio, self._busy_workers())
+        return max(0, at_work - self._calls_from_threads)
+
+    def _busy_workers(self) -> int:
+        """Return how many of anyio's threads are at work, whatever limiter they were started with.
+
+        There is no public way. If anyio comes to keep its threads otherwise, the limiter is left.
+        """
+        threads: list[Any] = threading.enumerate()
+        workers = [thread for thread in threads if getattr(thread, "loop", None) is self]
+        return sum(worker not in getattr(worker, "idle_workers", workers) for worker in workers)
+
+    # Timers --------------------------------------------------------------------------------------
 
     def call_later(
         self,
@@ -134,41 +269,55 @@ class VirtualTime(_Loop):
         """Set a timer; one at infinity is kept, and never fires."""
         # Copied now: when the timer fires, the context is that of the probe.
         context = copy_context() if context is None else context
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        handle = asyncio.TimerHandle(when, callback, args, self, context)
 
         def queue() -> None:
             super(VirtualTime, self).call_soon(fire, context=context)
 
         def fire() -> None:
             # A timer of the same instant may have cancelled this one since it was queued.
-            if not timer.cancelled():
+            if not handle.cancelled():
                 callback(*args)
 
-        heappush(self._timers, (when, next(self._arrival), timer, queue))
-        return timer
+        tie = 0.0 if self.order is None else self.order.tie()
+        heappush(self._timers, Timer(when, tie, next(self._numbers), handle, queue))
+        return handle
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
         """Do nothing: a cancelled timer is dropped when it reaches the top of the heap."""
+
+    # Idleness ------------------------------------------------------------------------------------
 
     def _probe_later(self) -> None:
         super().call_soon(self._probe, self._queued_count)
 
     def _probe(self, queued_before: int) -> None:
-        if self._queued_count == queued_before:
-            self._on_idle()
+        if self.order is not None:
+            self.order.separate()  # from the steps of the next turn
+        if self._queued_count != queued_before or self._news.is_set() or self._is_stopping:
+            self._news.clear()
+            self.patience.renew()
         else:
-            self._idle_since = math.nan
+            self._on_idle()
         self._probe_later()  # behind all that `_on_idle` has queued
 
     def _on_idle(self) -> None:
-        while self._timers and self._timers[0][2].cancelled():
+        while self._timers and self._timers[0].handle.cancelled():
             heappop(self._timers)
         if self._settlers:
             self._wake_settlers()
-        elif self._timers and self._timers[0][0] < math.inf:
+            return
+        threads = self._threads_at_work()
+        has_timer = bool(self._timers) and self._timers[0].when < math.inf
+        if has_timer and not threads:
+            self._jump()
+        elif (left := self.patience.left(threads)) > 0:
+            self._news.wait(min(left, NAP))
+        elif threads and self.patience.lose(threads) and has_timer:
             self._jump()
         else:
-            self._stay_idle()
+            self._is_stuck = True
+            self.stop()
 
     def _wake_settlers(self) -> None:
         while self._settlers:
@@ -177,20 +326,16 @@ class VirtualTime(_Loop):
                 settler.set_result(None)
 
     def _jump(self) -> None:
-        self._idle_since = math.nan
-        self._now = max(self._now, self._timers[0][0])
-        while self._timers and self._timers[0][0] <= self._now:
-            *_, queue = heappop(self._timers)
-            queue()
+        self.patience.renew()
+        self._now = max(self._now, self._timers[0].when)
+        while self._timers and self._timers[0].when <= self._now:
+            heappop(self._timers).queue()
 
-    def _stay_idle(self) -> None:
-        now = time.monotonic()
-        if math.isnan(self._idle_since):
-            self._idle_since = now
-        if now - self._idle_since < BRIEF:
-            return
-        if now - self._idle_since < self.patience:
-            time.sleep(0.001)
-        elif not self._is_deadlocked:
-            self._is_deadlocked = True
-            self.stop()  # once: uvloop would obey a second one in the next run
+
+def _as_worker_of(loop: VirtualTime, function: Callable[[], T]) -> T:
+    """Call a function in a thread that a loop has started for it."""
+    token = started_by.set(loop)
+    try:
+        return function()
+    finally:
+        started_by.reset(token)

@@ -19,6 +19,7 @@ from .watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from types import FrameType
 
     from ..event import Event
     from ..run import Run
@@ -151,6 +152,17 @@ class _PointedCoroutine(Generator[Any, Any, Any]):
         self._coro: Coroutine[Any, Any, Any] = coro
         self._suspends: Callable[[Any], BaseException | None] = suspends
         self._error: BaseException | None = None
+
+    @property
+    def cr_frame(self) -> FrameType | None:
+        """The frame of the coroutine."""
+        frame: FrameType | None = getattr(self._coro, "cr_frame", None)
+        return frame
+
+    @property
+    def cr_await(self) -> Any:
+        """What the coroutine awaits."""
+        return getattr(self._coro, "cr_await", None)
 
     def count(self) -> None:
         self._error = self._suspends(self._coro)
