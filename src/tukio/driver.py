@@ -34,7 +34,7 @@ log: logging.Logger = logging.getLogger(__name__)
 BUDGET = 64
 """How many steps a host runs without suspending before it lets others have a turn."""
 
-RUNNING = Phase.RUNNING
+RUNNING, SUSPENDED = Phase.RUNNING, Phase.SUSPENDED
 
 
 async def drive(run: Run) -> None:
@@ -77,7 +77,7 @@ def _what_to_do(run: Run) -> Callable[[Run, Host, Scope], Coroutine[Any, Any, No
     if run.phase is RUNNING:
         return _work if run.plan.ready else None
     suspension = run.suspension
-    waits = run.phase is Phase.SUSPENDED and suspension is not None and not suspension.is_attended
+    waits = run.phase is SUSPENDED and suspension is not None and not suspension.is_attended
     return _stay if waits else None
 
 
@@ -184,19 +184,19 @@ def _rest_of(
         coro: A coroutine that has been started.
         trap: What it yielded last, for the backend.
     """
-    run, send = context.run, coro.send
+    # Bound methods are not kept: there is one of these frames for every step that waits.
     while True:
         try:
             try:
                 answer = yield trap
             except GeneratorExit:
-                run(coro.close)
+                context.run(coro.close)
                 raise
             except BaseException as exc:
-                trap = run(coro.throw, exc)
+                trap = context.run(coro.throw, exc)
             else:
                 try:
-                    trap = run(send, answer)
+                    trap = context.run(coro.send, answer)
                 finally:
                     # Trio's may be an error whose traceback leads here: a cycle.
                     del answer

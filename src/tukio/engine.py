@@ -189,14 +189,16 @@ class Engine:
             raise TypeError(msg)
         event = Event(data, topic)
         self._home.here()
-        self._home.broker.dispatch(event, topic)
+        broker = self._home.broker
+        if broker._topics:
+            broker.dispatch(event, topic)
         if self._stopping:
             return []
         templates = self._selector.select(topic)
         if type(templates) is not list and inspect.isawaitable(templates):
             templates = await templates
         runs = [self._try_safely(template, event) for template in templates]
-        return [run for run in runs if run is not None]
+        return [run.workflow for run in runs if run is not None]
 
     async def trigger(self, template_id: str, data: dict[str, Any] | Event) -> Workflow | Refusal:
         """Start a run of one loaded template, whatever its topics.
@@ -343,22 +345,24 @@ class Engine:
 
     # Inside --------------------------------------------------------------------------------------
 
-    def _try_safely(self, template: WorkflowTemplate, event: Event) -> Workflow | None:
+    def _try_safely(self, template: WorkflowTemplate, event: Event) -> Run | None:
         """Try to run a template that a selector chose: a bad one must not keep others from it."""
         try:
-            run = self._try_run(template, event)
+            return None if self._stopping else self._start(template, event)
         except Exception:
             log.exception("cannot start a run of %s", template)
             return None
-        return None if isinstance(run, Refusal) else run
 
     def _try_run(self, template: WorkflowTemplate, event: Event) -> Workflow | Refusal:
         """Decide and act, without awaiting in between."""
         if self._stopping:
             return Refusal(Reason.STOPPING, template.uid)
-        # They share the event: nobody changes it, and each root task gets a copy of its own.
-        run = self._instances.start(template, event, self._new_run)
+        run = self._start(template, event)
         return Refusal(Reason.SKIPPED, template.uid) if run is None else run.workflow
+
+    def _start(self, template: WorkflowTemplate, event: Event) -> Run | None:
+        # They share the event: nobody changes it, and each root task gets a copy of its own.
+        return self._instances.start(template, event, self._new_run)
 
     def _new_run(self, template: WorkflowTemplate) -> Run:
         workflow = self._home.port.workflow(

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from .run import Run
     from .template import WorkflowTemplate
 
+# Looked up for every run; up to Python 3.11 a member of an enum is worked out each time.
+START = Decision.START
+
 log: logging.Logger = logging.getLogger(__name__)
 
 
@@ -88,14 +91,15 @@ class Instances:
         """
         family = self._families.get(template.uid) or _Family()
         decision = family.decide(template.policy)
+        if decision is START:
+            run = self.add(make(template))
+            self._start(run, event)
+            return run
         if decision is Decision.SKIP:
             return None
-        others = [] if decision is Decision.START else list(family.runs)
+        others = list(family.runs)
         run = self.add(make(template))
-        if decision is Decision.START:
-            self._start(run, event)
-        else:
-            self._replace(others, run, event)
+        self._replace(others, run, event)
         return run
 
     def _family(self, template_id: str) -> _Family:

@@ -96,4 +96,6 @@ def _end(run: Run, step: TaskRun, state: FutureState, kind: str, content: Any) -
     step.ended_at = run.port.time()
     if run.broker.heard:
         run.tell(kind, content, step)
-    step.is_over()
+    step.let_go()
+    if step._callbacks is not None:
+        step.call_back()

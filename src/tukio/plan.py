@@ -174,13 +174,16 @@ class Plan(Generic[S]):
 
     def follow(self, step: S, data: dict[str, Any]) -> None:
         """Pass data on from a step that is over to the successors that it leads to."""
-        steps = self.steps
+        steps, shape = self.steps, self.shape
         chosen = step.chosen
-        leads_to = self.shape.successors[step.number] if chosen is None else chosen
+        leads_to = shape.successors[step.number] if chosen is None else chosen
         for number in leads_to:
             successor = steps[number]
             if successor is None:
-                self._reach(number, data, step)
+                # As in _reach, whose call would be the larger part for most steps.
+                new = self.make(self._run, number, shape.tasks[number], data, step)
+                steps[number] = new
+                self.ready.append(new)
             elif successor.ended_at is None:
                 successor.receive(data, step)
         if self._open is not None:
@@ -280,7 +283,7 @@ class Plan(Generic[S]):
             result = result.data
         if isinstance(result, dict):
             # One copy serves as the output of this step and the input of all that follow.
-            step.output_data = data = dict(result)
+            step.output_data = data = {**result}
             return data
         step.output_data = result
         if result is None or not self.shape.successors[step.number]:

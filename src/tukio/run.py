@@ -40,8 +40,11 @@ log: logging.Logger = logging.getLogger(__name__)
 CLEANUP_TIMEOUT = 5.0
 """Seconds that a task's `teardown()` may take, unless the engine is told otherwise."""
 
-# Looked up for every step.
-RUNNING = Phase.RUNNING
+# Looked up for every run or step; up to Python 3.11 a member of an enum is worked out each time.
+WAITING, RUNNING, SUSPENDED, OVER = Phase.WAITING, Phase.RUNNING, Phase.SUSPENDED, Phase.OVER
+START, END = Move.START, Move.END
+FINISHED, FAILED, TIMEOUT = FutureState.finished, FutureState.exception, FutureState.timeout
+LOCKED_FROM_THE_START = OverrunPolicy.SKIP_UNTIL_UNLOCK
 
 
 class Run:
@@ -117,13 +120,13 @@ class Run:
         self.broker: Broker = broker
         self.cleanup_timeout: float = cleanup_timeout
         self.plan: Plan[TaskRun] = Plan(shape_of(template), TaskRun, self)
-        self.phase: Phase = Phase.WAITING
+        self.phase: Phase = WAITING
         self.ending: FutureState | None = None
         self.failure: Exception | None = None
         self.errors: dict[str, BaseException] = {}
         self.deadline: float = math.inf
         self.limit: float = math.inf
-        self.locked: bool = template.policy is OverrunPolicy.SKIP_UNTIL_UNLOCK
+        self.locked: bool = template.policy is LOCKED_FROM_THE_START
         self.hosts: dict[Host, None] = {}
         self.coming: bool = False
         self.suspension: Suspension | None = None
@@ -134,7 +137,7 @@ class Run:
         self._uid: str | None = None
         self._trigger: Any = None
         self._begun: bool = False
-        self._deadline_means: FutureState = FutureState.timeout
+        self._deadline_means: FutureState = TIMEOUT
         self._end_event: anyio.Event | None = None
 
     @property
@@ -152,9 +155,9 @@ class Run:
     @property
     def state(self) -> FutureState:
         """How it stands, as users see it."""
-        if self.phase is Phase.SUSPENDED:
+        if self.phase is SUSPENDED:
             return FutureState.suspended
-        if self.phase is Phase.OVER and self.ending is not None:
+        if self.phase is OVER and self.ending is not None:
             return self.ending
         return FutureState.pending
 
@@ -176,12 +179,12 @@ class Run:
         now = self.port.time()
         # Before the move: the template may have been spoilt since it was validated.
         limit = now + self.template.timeout if self.template.timeout else math.inf
-        self.phase = after(self.phase, Move.START)
+        self.phase = after(self.phase, START)
         self._trigger = trigger
         self.context = copy_context()
         self.started_at = now
         self.limit = limit
-        self._end_by(limit, FutureState.timeout)
+        self._end_by(limit, TIMEOUT)
         root = self.plan.begin(trigger.data if isinstance(trigger, Event) else trigger)
         self.coming = True
         self.port.launch(self)
@@ -263,7 +266,7 @@ class Run:
         Returns:
             False if it was not suspended: then nothing changes.
         """
-        if self.out_of_time() or self.phase is not Phase.SUSPENDED or self.suspension is None:
+        if self.out_of_time() or self.phase is not SUSPENDED or self.suspension is None:
             return False
         self.phase = after(self.phase, Move.RESUME)
         steps = self.suspension.steps_again()
@@ -292,7 +295,7 @@ class Run:
         Returns:
             False if it was stopping or over already: then nothing changes.
         """
-        never_started = self.phase is Phase.WAITING
+        never_started = self.phase is WAITING
         if not self.doom(ending, failure):
             return False
         for host in self.hosts:
@@ -351,10 +354,10 @@ class Run:
 
     def over(self) -> None:
         """End the run: no host is left. Tell everybody, subscribers before waiters."""
-        self.phase = after(self.phase, Move.END)
+        self.phase = after(self.phase, END)
         self.ended_at = self.port.time()
-        ending = self.ending = self.ending or FutureState.finished
-        if ending is FutureState.exception and self.failure is None:
+        ending = self.ending = self.ending or FINISHED
+        if ending is FAILED and self.failure is None:
             errors = [as_exception(error) for error in self.errors.values()]
             self.failure = WorkflowFailed(f"workflow {self.template.uid!r} failed", errors)
         if self.broker.heard:

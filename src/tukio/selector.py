@@ -60,10 +60,10 @@ class Selector:
 
         Those that listen to everything come first.
         """
-        found = dict(self._by_topic.get(None, {}))
-        if topic is not None:
-            found |= self._by_topic.get(topic, {})
-        return list(found.values())
+        everything, own = self._by_topic.get(None), self._by_topic.get(topic)
+        if everything is None or own is None or topic is None:
+            return list((everything or own or {}).values())
+        return list((everything | own).values())
 
     def get(self, template_id: str) -> WorkflowTemplate | None:
         """Return the template with an id; None if it is not loaded."""

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
 
     from ..task.mailbox import Mailbox
     from ..template import WorkflowTemplate
-    from . import Host
+    from . import Host, Scope
+
+# Looked up for every run; up to Python 3.11 a member of an enum is worked out each time.
+FINISHED = FutureState.finished
 
 # Runs in loose mode have no tree above them; this is what keeps them alive.
 _roots: set[Run] = set()
@@ -114,12 +117,36 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set[TaskRun]]):
             self.set_exception(failure)
             # The engine has logged it; asyncio need not complain that nobody looked.
             self.exception()
-        elif ending is FutureState.finished:
+        elif ending is FINISHED:
             # The set is made when someone looks.
             self.set_result(None)  # type: ignore[arg-type]
         else:
             # Past Workflow.cancel, which cancels the run.
             asyncio.Future.cancel(self)
+
+
+class AsyncioHost(TukioTask):
+    """A host on asyncio.
+
+    Args:
+        run: The run it works for.
+        loop: The event loop.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, run: Run, loop: asyncio.AbstractEventLoop) -> None:
+        # Not by way of TukioTask, which is made for one coroutine of a user's.
+        self.run: Run | None = run
+        self.step: TaskRun | None = None
+        self._scope: Scope | None = None
+        self.stale: bool = False
+        self.cut_at: float = math.inf
+        self.begun: bool = False
+        self._alone = None
+        name = f"tukio {run.template.uid}"
+        # It changes nothing in the context of the run, of which each step has a copy.
+        asyncio.Task.__init__(self, drive(run), loop=loop, name=name, context=run.context)
 
 
 class AsyncioPort:
@@ -204,9 +231,7 @@ class AsyncioPort:
 
     def spawn(self, run: Run) -> None:
         """Spawn one more host."""
-        name = f"tukio {run.template.uid}"
-        # It changes nothing in the context of the run, of which each step has a copy.
-        TukioTask(drive(run), loop=self.loop, name=name, run=run, context=run.context)
+        AsyncioHost(run, self.loop)
 
     def host(self, run: Run) -> Host:
         """Return the host that the calling task is; had it been cancelled, it would not begin."""

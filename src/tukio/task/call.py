@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from .run import TaskRun
 
+# Looked up for every step.
+find = TaskRegistry.get
+
 log: logging.Logger = logging.getLogger(__name__)
 
 
@@ -35,26 +38,21 @@ def call(step: TaskRun) -> Coroutine[Any, Any, Any]:
     """
     if step.cancel_called:
         raise CalledOff
-    holder_class, function = TaskRegistry.get(step.template.name)
+    holder_class, function = find(step.template.name)
+    parent: Any = step.parent
+    event = step.run.root_event() if parent is None else Event.sent_by(parent, step.input_data)
     try:
         if holder_class is None:
-            return function(_event(step))
+            return function(event)
         config = step.template.config
         step.holder = holder = holder_class(deepcopy(config) if config else {})
         _agree_on_id(holder, step)
         _hand_queue_to(holder, step)
-        return function(holder, _event(step))
+        return function(holder, event)
     except StopIteration as error:
         # It would look like the end of the coroutine.
         msg = f"task {step.template.uid!r} raised StopIteration before it began"
         raise RuntimeError(msg) from error
-
-
-def _event(step: TaskRun) -> Any:
-    if step.parent is None:
-        return step.run.root_event()
-    parent: Any = step.parent
-    return Event.sent_by(parent, step.input_data)
 
 
 def _agree_on_id(holder: Any, step: TaskRun) -> None:

@@ -48,7 +48,6 @@ class TukioTask(asyncio.Task[Any]):
     Args:
         coro: The coroutine to run.
         loop: The event loop; None is the running one.
-        run: The run it works for, for a task of a workflow.
         alone: What is known of the registered task, if `coro` is not that task itself.
         kwargs: As `asyncio.Task`.
     """
@@ -60,23 +59,19 @@ class TukioTask(asyncio.Task[Any]):
         coro: Coroutine[Any, Any, Any],
         *,
         loop: asyncio.AbstractEventLoop | None = None,
-        run: Run | None = None,
         alone: Alone | None = None,
         **kwargs: Any,
     ) -> None:
         # Before the parent's __init__: an eager task runs inside it.
-        self.run: Run | None = run
+        self.run: Run | None = None
         self.step: TaskRun | None = None
         self._scope: Scope | None = None
         self.stale: bool = False
         self.cut_at: float = math.inf
         self.begun: bool = False
-        self._alone: Alone | None = alone
-        if run is not None:
-            super().__init__(coro, loop=loop, **kwargs)
-            return
         loop = loop or asyncio.get_running_loop()
-        self._alone = alone = alone or Alone(coro, loop.time)
+        alone = alone or Alone(coro, loop.time)
+        self._alone: Alone | None = alone
         super().__init__(coro, loop=loop, **kwargs)
         if self.done():
             alone.is_over(self)

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 
 log: logging.Logger = logging.getLogger(__name__)
 
+# Looked up for every step; up to Python 3.11 a member of an enum is worked out each time.
+PENDING = FutureState.pending
+NO_TOPICS: list[str] = []
+
 _current: ContextVar[TaskRun] = ContextVar("tukio_task")
 
 
@@ -104,7 +108,7 @@ class TaskRun(Step):
         self.template: TaskTemplate = template
         self.input_data: Any = input_data
         self.parent: Step | None = parent
-        self.state: FutureState = FutureState.pending
+        self.state: FutureState = PENDING
         self.output_data: Any = None
         self.late: list[tuple[dict[str, Any], Any]] | tuple[()] = ()
         self.error: BaseException | None = None
@@ -371,7 +375,7 @@ class TaskRun(Step):
                 run.tell(TaskExecState.BEGIN.value, self.input_data, self)
             if run.suspension is not None:
                 run.suspension.begun(self)
-        if self.template.topics != []:
+        if self.template.topics != NO_TOPICS:
             try:
                 self.mailbox.subscribe_as(self.template)
             except BaseException:
@@ -386,13 +390,10 @@ class TaskRun(Step):
         if self._mailbox is not None:
             self._mailbox.close()
 
-    def is_over(self) -> None:
-        """Let go of what only a running step needs, and call those who wait for its end."""
-        self.let_go()
-        if self._callbacks is None:
-            return
+    def call_back(self) -> None:
+        """Call those who wait for its end: it is over."""
         callbacks, self._callbacks = self._callbacks, None
-        for callback in callbacks:
+        for callback in callbacks or ():
             try:
                 callback(self)
             except Exception:
