@@ -75,6 +75,14 @@ def coverage(session: nox.Session) -> None:
     session.run("coverage", "report")
 
 
+@nox.session
+def deep(session: nox.Session) -> None:
+    """Fifty times as many random workflows, new ones each time; takes an hour or more."""
+    install(session, "tests")
+    pytest = ("pytest", "-n", "auto", *(session.posargs or ["tests/reference", "tests/runtime"]))
+    session.run(*pytest, env={"TUKIO_PROFILE": "deep"})
+
+
 @nox.session(python="3.9")
 def recorded(session: nox.Session) -> None:
     """The recordings are what tukio 1.1.2 does; with `-- write`, make them anew."""
