@@ -105,3 +105,10 @@ def bench(session: nox.Session) -> None:
     """Measure. Arguments go to `python -m benchmarks`."""
     install(session, "benchmarks")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Break the engine on purpose, each time in another place: its tests must notice."""
+    install(session, "tests")
+    session.run("python", "-m", "tests.mutants", *session.posargs)

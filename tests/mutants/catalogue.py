@@ -1,0 +1,396 @@
+"""The faults: each a small change of the engine that breaks a promise, and who must notice it.
+
+To add one: a `Mutant` here. One that survives tells of a missing test.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One deliberate fault.
+
+    Attributes:
+        name: What the engine does then, as a sentence without a subject.
+        file: The module it is in, below `src/tukio`.
+        old: The text that is replaced; it must be there exactly once.
+        new: The text in its place.
+        why: What users would meet.
+        tests: The test files of which one must turn red, below `tests`.
+    """
+
+    name: str
+    file: str
+    old: str
+    new: str
+    why: str
+    tests: tuple[str, ...]
+
+
+MUTANTS: tuple[Mutant, ...] = (
+    # Which steps come next, and with what
+    Mutant(
+        name="loses a late parent",
+        file="plan.py",
+        old="                successor.receive(data, step)\n",
+        new="                pass\n",
+        why="a merge never sees the data of the second branch",
+        tests=("model/test_plan.py",),
+    ),
+    Mutant(
+        name="starts successors in reverse",
+        file="plan.py",
+        old="        for number in leads_to:\n",
+        new="        for number in reversed(leads_to):\n",
+        why="the declared order means nothing (G8)",
+        tests=("runtime/test_g8_order.py",),
+    ),
+    Mutant(
+        name="passes on the dict that a task may still change",
+        file="plan.py",
+        old="step.output_data = data = dict(result)",
+        new="step.output_data = data = result",
+        why="a task that keeps what it returned changes what others got (G9)",
+        tests=("runtime/test_g9_isolation.py", "model/test_plan.py"),
+    ),
+    Mutant(
+        name="does not tell a join who cannot come any more",
+        file="plan.py",
+        old="                        step.miss(number)\n",
+        new="                        pass\n",
+        why="a join waits for ever for a parent that failed",
+        tests=("compat/test_faults_of_1_x_joins.py",),
+    ),
+    Mutant(
+        name="counts each parent of a join twice",
+        file="task/parents.py",
+        old="            self._arrived.append((uid, dict(data)))\n",
+        new="            self._arrived += [(uid, dict(data))] * 2\n",
+        why="a join shows parents that did not come",
+        tests=("compat/test_keeps_joins.py", "compat/test_faults_of_1_x_joins.py"),
+    ),
+    Mutant(
+        name="lets a join go on with one parent too few",
+        file="task/join.py",
+        old="if len(self._data) >= count:",
+        new="if len(self._data) >= count - 1:",
+        why="the data of the last parent is lost",
+        tests=("compat/test_keeps_joins.py",),
+    ),
+    Mutant(
+        name="passes nothing on from a task that was skipped",
+        file="outcome.py",
+        old="            run.plan.follow(step, step.input_data)\n",
+        new="            run.plan.follow(step, {})\n",
+        why="the next task does not get what the skipped one was given",
+        tests=("compat/test_keeps_flow.py",),
+    ),
+    Mutant(
+        name="shares the config of a template between its runs",
+        file="task/call.py",
+        old="holder_class(deepcopy(config) if config else {})",
+        new="holder_class(config or {})",
+        why="what one run changes in its config, the next finds (G9)",
+        tests=("runtime/test_g9_isolation.py",),
+    ),
+    Mutant(
+        name="runs all steps in one context",
+        file="driver.py",
+        old="step.context = context = run.context.copy()",
+        new="step.context = context = run.context",
+        why="context variables leak from one task into another",
+        tests=("runtime/test_g9_isolation.py", "runtime/test_asyncio_traps.py"),
+    ),
+    # Errors
+    Mutant(
+        name="drops the first of two errors",
+        file="outcome.py",
+        old="    if earlier is not None:\n",
+        new="    if False:\n",
+        why="of two errors of a task, one is lost (G7)",
+        tests=("runtime/test_g5_cleanup.py",),
+    ),
+    Mutant(
+        name="drops an error",
+        file="outcome.py",
+        old="    run.errors[uid] = exc\n",
+        new="    run.errors.setdefault('', exc)\n",
+        why="a run that failed looks as if it had not (G7)",
+        tests=("runtime/test_g7_errors.py",),
+    ),
+    Mutant(
+        name="takes a TimeoutError of the task's own for its limit",
+        file="driver.py",
+        old="        if scope.cancel_called:\n            await _unwound(run, host, step, exc)\n",
+        new=(
+            "        if scope.cancel_called or isinstance(exc, TimeoutError):\n"
+            "            await _unwound(run, host, step, None)\n"
+        ),
+        why="an error that a task raised is reported as something else (G7)",
+        tests=("runtime/test_g7_errors.py",),
+    ),
+    Mutant(
+        name="lets the siblings of a failed task go on",
+        file="outcome.py",
+        old="        run.stop(FutureState.exception)\n",
+        new="        run.doom(FutureState.exception)\n",
+        why="on_error: abort does not abort",
+        tests=("runtime/test_g7_errors.py",),
+    ),
+    # Cancellation and limits
+    Mutant(
+        name="starts what was ready although the run was cancelled",
+        file="run.py",
+        old="        self.plan.ready.clear()\n",
+        new="        self.phase = Phase.RUNNING if self.plan.ready else self.phase\n",
+        why="cancel does not mean cancelled (G3)",
+        tests=("runtime/test_g3_cancel.py",),
+    ),
+    Mutant(
+        name="cancels only the first step at work",
+        file="run.py",
+        old="        for host in self.hosts:\n            self.interrupt(host)\n",
+        new="        for host in [*self.hosts][:1]:\n            self.interrupt(host)\n",
+        why="the others run to their end (G3)",
+        tests=("runtime/test_g3_cancel.py",),
+    ),
+    Mutant(
+        name="forgets the shield of a teardown",
+        file="driver.py",
+        old="with run.port.scope(deadline, shield=True) as scope:",
+        new="with run.port.scope(deadline, shield=False) as scope:",
+        why="clean-up is cut by what it cleans up after (G5)",
+        tests=("runtime/test_g5_cleanup.py",),
+    ),
+    Mutant(
+        name="calls teardown twice",
+        file="driver.py",
+        old="            output = await _tear_down(step)\n",
+        new="            await _tear_down(step)\n            output = await _tear_down(step)\n",
+        why="what was closed is closed again (G5)",
+        tests=("runtime/test_g5_cleanup.py",),
+    ),
+    Mutant(
+        name="gives a teardown no limit",
+        file="driver.py",
+        old="    output, limit = None, run.cleanup_timeout\n",
+        new="    output, limit = None, 1e6\n",
+        why="one that hangs holds up its run for ever (G5)",
+        tests=("runtime/test_g5_cleanup.py",),
+    ),
+    Mutant(
+        name="leaves the limit of a step to the next one",
+        file="driver.py",
+        old="            scope.deadline = run.deadline\n",
+        new="            pass\n",
+        why="a task without a limit is cut at that of the one before (G4)",
+        tests=("runtime/test_g4_timeouts.py",),
+    ),
+    Mutant(
+        name="stops the clock of a run that is suspended",
+        file="driver.py",
+        old="with run.port.scope(run.deadline) as scope:",
+        new=("with run.port.scope(run.deadline if run.phase is RUNNING else math.inf) as scope:"),
+        why="the limit of a workflow does not cover its suspension (G4)",
+        tests=("compat/test_keeps_limits.py",),
+    ),
+    Mutant(
+        name="lets a native cancellation reach the next step",
+        file="driver.py",
+        old="        if host.cancelling() and not host.stale:\n",
+        new="        if False:\n",
+        why="on asyncio a task is cancelled that nobody cancelled",
+        tests=("runtime/test_asyncio_traps.py",),
+    ),
+    # Suspension
+    Mutant(
+        name="loses a suspended step when the run is resumed",
+        file="suspension.py",
+        old="return [self._run.plan.again(step) for step in put_off]",
+        new="return [self._run.plan.again(step) for step in put_off[1:]]",
+        why="a branch is gone after a resume",
+        tests=("compat/test_faults_of_1_x_suspending.py", "runtime/test_engine.py"),
+    ),
+    Mutant(
+        name="suspends without waiting for the resume",
+        file="suspension.py",
+        old="        if self._run.phase is Phase.SUSPENDED:\n",
+        new="        if False:\n",
+        why="a step that was suspended runs again at once",
+        tests=("compat/test_keeps_limits.py",),
+    ),
+    # Events
+    Mutant(
+        name="delivers a second terminal event",
+        file="run.py",
+        old="            self._tell_the_end(ending)\n",
+        new="            self._tell_the_end(ending)\n            self._tell_the_end(ending)\n",
+        why="a subscriber counts one run twice (G2)",
+        tests=("compat/test_keeps_events.py", "runtime/test_engine.py"),
+    ),
+    Mutant(
+        name="tells waiters of the end before subscribers",
+        file="run.py",
+        old="            self._tell_the_end(ending)\n",
+        new=(
+            "            self.port.call_at(\n"
+            "                self.port.time() + 0.001, lambda: self._tell_the_end(ending)\n"
+            "            )\n"
+        ),
+        why="whoever waits for a run and then looks at its events misses the last (G2)",
+        tests=("compat/test_keeps_events.py", "runtime/test_engine.py"),
+    ),
+    Mutant(
+        name="lets a failing handler end the dispatch",
+        file="subscription.py",
+        old="except BaseException:  # noqa: ASYNC103 - nobody can cancel what does not await",
+        new="except ArithmeticError:",
+        why="one bad subscriber takes the events from all others, and ends runs",
+        tests=("runtime/test_broker.py",),
+    ),
+    Mutant(
+        name="hands every subscriber the same content",
+        file="broker.py",
+        old="own = dict(content) if isinstance(content, dict) else content",
+        new="own = content",
+        why="what one subscriber changes, the next finds (G9)",
+        tests=("runtime/test_g9_isolation.py", "runtime/test_broker.py"),
+    ),
+    Mutant(
+        name="forgets to unsubscribe a task that is over",
+        file="task/mailbox.py",
+        old=(
+            "        for topic in self._topics:\n"
+            "            self._task.broker.detach(self, topic)\n"
+        ),
+        new="",
+        why="queues of tasks that are over fill for ever (G1)",
+        tests=("runtime/test_g1_no_orphans.py", "runtime/test_topics.py"),
+    ),
+    # Reports and rescue
+    Mutant(
+        name="runs a finished step again on rescue",
+        file="report.py",
+        old="    ready = [step for step in plan.ready if step.ended_at is None]\n",
+        new="    ready = list(plan.ready)\n",
+        why="what was paid for is paid again (G11)",
+        tests=("model/test_report.py",),
+    ),
+    Mutant(
+        name="rescues a report that contradicts its template",
+        file="report.py",
+        old="        if step is None:\n            verb",
+        new="        if step is None:\n            continue\n            verb",
+        why="a run goes on from something that never was (G11)",
+        tests=("model/test_report.py",),
+    ),
+    Mutant(
+        name="gives a rescued run its whole limit again",
+        file="run.py",
+        old=" - record.elapsed",
+        new="",
+        why="a run that is rescued often enough never ends (G11)",
+        tests=("compat/test_faults_of_1_x_rescuing.py",),
+    ),
+    Mutant(
+        name="writes into a run before the report is known to be sound",
+        file="run.py",
+        old="        plan = Plan(shape_of(self.template), TaskRun, self)\n",
+        new="        plan = self.plan\n",
+        why="half of a refused report is left in the run (G11)",
+        tests=("runtime/test_hostile.py",),
+    ),
+    Mutant(
+        name="shows in a report the data itself",
+        file="task/snapshot.py",
+        old='"inputs": detached(step.input_data)',
+        new='"inputs": step.input_data',
+        why="whoever changes a report changes the run (G10)",
+        tests=("runtime/test_g10_reports.py",),
+    ),
+    Mutant(
+        name="passes on what was lost on its way through JSON",
+        file="report.py",
+        old="        if lost is not None:\n",
+        new="        if False:\n",
+        why="a task gets a placeholder for its data (G11)",
+        tests=("model/test_report.py",),
+    ),
+    # The engine
+    Mutant(
+        name="loses the heir of runs that are aborted",
+        file="instances.py",
+        old="        self._start_heir(uid)\n",
+        new="",
+        why="with abort-running, the run that replaces the others never starts",
+        tests=("compat/test_keeps_engine.py", "runtime/test_engine.py"),
+    ),
+    Mutant(
+        name="starts beside a run that is to be alone",
+        file="policy.py",
+        old="return Decision.SKIP if running else Decision.START",
+        new="return Decision.SKIP if running > 1 else Decision.START",
+        why="with skip, two runs of a template are at work",
+        tests=("model/test_policy.py",),
+    ),
+    Mutant(
+        name="starts runs although it is stopping",
+        file="engine.py",
+        old="        self._stopping = True\n",
+        new="",
+        why="an engine that is stopped never is",
+        tests=("runtime/test_engine.py",),
+    ),
+    Mutant(
+        name="loads half of what it is given",
+        file="engine.py",
+        old=(
+            "        for template in templates:\n"
+            "            template.validate()\n"
+            "        self._selector.clear()\n"
+            "        for template in templates:\n"
+        ),
+        new=(
+            "        self._selector.clear()\n"
+            "        for template in templates:\n"
+            "            template.validate()\n"
+        ),
+        why="a reload that is refused leaves the engine without its templates (G12)",
+        tests=("model/test_faults.py", "runtime/test_hostile.py"),
+    ),
+    Mutant(
+        name="never looks for steps that are stuck",
+        file="watchdog.py",
+        old="        if look < math.inf:\n",
+        new="        if look < 0:\n",
+        why="a step that swallows its cancellation holds up everything, and nobody knows (G6)",
+        tests=("runtime/test_g6_watchdog.py",),
+    ),
+    Mutant(
+        name="looks for steps that are stuck all the time",
+        file="watchdog.py",
+        old="max(following, now + PATIENCE)",
+        new="now + 0.1",
+        why="the engine does not sleep while it waits (G6)",
+        tests=("runtime/test_g6_watchdog.py",),
+    ),
+    # What comes from outside
+    Mutant(
+        name="has no limit to the size and depth of a template",
+        file="bounds.py",
+        old="    return [*_counts(document)] or [*_sizes(document)]\n",
+        new="    return []\n",
+        why="a document takes the process down (G12)",
+        tests=("model/test_hostile.py",),
+    ),
+    Mutant(
+        name="reports faults without end",
+        file="faults.py",
+        old="    found = list(islice(faults, MOST_FAULTS + 1))\n",
+        new="    return list(faults)\n",
+        why="the refusal of a document takes longer than its work would (G12)",
+        tests=("model/test_hostile.py",),
+    ),
+)
