@@ -50,7 +50,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="passes on the dict that a task may still change",
         file="plan.py",
-        old="step.output_data = data = dict(result)",
+        old="step.output_data = data = {**result}",
         new="step.output_data = data = result",
         why="a task that keeps what it returned changes what others got (G9)",
         tests=("runtime/test_g9_isolation.py", "model/test_plan.py"),
@@ -74,8 +74,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="lets a join go on with one parent too few",
         file="task/join.py",
-        old="if len(self._data) >= count:",
-        new="if len(self._data) >= count - 1:",
+        old="            if not count:\n",
+        new="            if count <= 1:\n",
         why="the data of the last parent is lost",
         tests=("compat/test_keeps_joins.py",),
     ),
@@ -123,10 +123,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="takes a TimeoutError of the task's own for its limit",
         file="driver.py",
-        old="        if scope.cancel_called:\n            await _unwound(run, host, step, exc)\n",
+        old="            await _failed(run, host, exc, cut=pinned and scope.cancel_called)\n",
         new=(
-            "        if scope.cancel_called or isinstance(exc, TimeoutError):\n"
-            "            await _unwound(run, host, step, None)\n"
+            "            if isinstance(exc, TimeoutError):\n"
+            "                await _unwound(run, host, step, None)\n"
+            "            else:\n"
+            "                await _failed(run, host, exc, cut=pinned and scope.cancel_called)\n"
         ),
         why="an error that a task raised is reported as something else (G7)",
         tests=("runtime/test_g7_errors.py",),
@@ -199,8 +201,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="lets a native cancellation reach the next step",
         file="driver.py",
-        old="        if host.cancelling() and not host.stale:\n",
-        new="        if False:\n",
+        old="    if host.cancelling() and not host.stale:\n",
+        new="    if False:\n",
         why="on asyncio a task is cancelled that nobody cancelled",
         tests=("runtime/test_asyncio_traps.py",),
     ),

@@ -14,12 +14,13 @@ from ..registry import TaskRegistry
 from .holder import TaskHolder
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
+    from ..registry import Record
     from .run import TaskRun
 
 # Looked up for every step.
-find = TaskRegistry.get
+find: Callable[[Any], Record] = TaskRegistry.get
 
 log: logging.Logger = logging.getLogger(__name__)
 

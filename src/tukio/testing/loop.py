@@ -74,7 +74,7 @@ class VirtualTime(_Loop):
 
     def __init__(self) -> None:
         super().__init__()
-        self.slow_callback_duration = math.inf  # a jump is not a slow callback
+        self.slow_callback_duration: float = math.inf  # a jump is not a slow callback
         self.patience: Patience = Patience()
         self.order: Order | None = None
         self.limiter: anyio.CapacityLimiter | None = None
