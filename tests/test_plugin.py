@@ -37,8 +37,11 @@ class Result:
 
 
 @pytest.fixture
-def suite(pytester: pytest.Pytester) -> Suite:
+def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
     """Give a function that runs the tests of a file, and returns what became of them."""
+    # By these pytest knows that it runs for a machine, to which it prints more.
+    for name in ("CI", "BUILD_NUMBER"):
+        monkeypatch.delenv(name, raising=False)
 
     def run_suite(source: str, *options: str) -> Result:
         pytester.makeconftest('pytest_plugins = ["tukio.testing.plugin"]')
