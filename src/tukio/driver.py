@@ -58,10 +58,7 @@ async def drive(run: Run) -> None:
                 # What it awaits, the clean-up after the step, is shielded and bounded there.
                 await _broken_off(run, host, exc)  # noqa: ASYNC102
             else:
-                if host.step is not None:
-                    await _unwound(run, host, host.step)
-                else:
-                    run.out_of_time()
+                await _out_of_scope(run, host)
     except BaseException as exc:
         _leave(run, host, exc)
         if not isinstance(exc, Exception):
@@ -127,26 +124,22 @@ async def _work(run: Run, host: Host, scope: Scope) -> None:
         host.step = None
         if step.template.timeout and not host.stale:
             scope.deadline = run.deadline
-        if not budget or host.cancelling():
-            budget = await _between_steps(run, host, budget)
+        # One of the backend's own kind that is left was aimed at the step that is over.
+        host.stale = host.stale or host.cancelling() > 0
+        if not budget and not host.stale:
+            budget = BUDGET
+            await run.port.checkpoint()
 
 
-async def _between_steps(run: Run, host: Host, budget: int) -> int:
-    """Settle what was aimed at the step that is over, or let others have a turn.
-
-    Args:
-        run: The run.
-        host: The host that drove the step.
-        budget: How many steps it may run before others have a turn.
-
-    Returns:
-        How many it may run from now on.
-    """
-    if host.cancelling() and not host.stale:
+async def _out_of_scope(run: Run, host: Host) -> None:
+    """Deal with what a host comes out of its scope for."""
+    if host.step is not None:
+        await _unwound(run, host, host.step)
+    else:
+        run.out_of_time()
+    if host.cancelling():
+        # Not within the scope: if that is cancelled, it cancels what settles there for ever.
         await run.port.settle(host)
-    if not budget:
-        await run.port.checkpoint()
-    return budget or BUDGET
 
 
 async def _failed(run: Run, host: Host, exc: Exception, *, cut: bool) -> None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.backends("asyncio", "uvloop")
 
 CANCELLED = tukio.FutureState.cancelled
+TIMEOUT = tukio.FutureState.timeout
 FINISHED = tukio.FutureState.finished
 
 
@@ -165,6 +166,33 @@ async def test_what_a_step_made_of_its_cancellation_does_not_reach_the_next_one(
     assert [step.state for step in run.tasks] == [FINISHED, FINISHED]
     assert story == PEACE
     assert len(hosts) == 1
+
+
+@pytest.mark.parametrize("end", ["cancel", "timeout", "suspend"])
+async def test_a_run_may_be_cut_while_its_host_settles_what_a_step_swallowed(
+    task: Tasks, end: str
+) -> None:
+    """It comes about in the one turn that settling takes; the engine must not spin then."""
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        await swallow()
+        asyncio.get_running_loop().call_soon(getattr(run, end))
+
+    @task
+    async def b(event: tukio.Event) -> None:
+        raise AssertionError
+
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(flow("a b"), {})
+        if end == "suspend":
+            for _ in range(20):
+                await anyio.lowlevel.checkpoint()
+            assert run.state is tukio.FutureState.suspended
+            run.cancel()
+        assert await run.wait() is (TIMEOUT if end == "timeout" else CANCELLED)
+
+    assert [step.state for step in run.tasks] == [FINISHED, CANCELLED]
 
 
 async def test_a_step_that_cancels_itself_natively_ends_cancelled_and_alone(task: Tasks) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -265,14 +266,14 @@ class AsyncioPort:
     async def settle(self, host: Host) -> None:
         """Answer native cancellations that were aimed at a step that is over."""
         assert isinstance(host, TukioTask)
-        while host.cancelling():
-            host.uncancel()
-        try:
+        while True:
+            while host.cancelling():
+                host.uncancel()
             # Before 3.13, uncancel() leaves the exception itself pending.
-            await asyncio.sleep(0)
-        except asyncio.CancelledError:  # noqa: ASYNC103 - it was aimed at the step before
-            if host.cancelling():
-                await self.settle(host)  # noqa: ASYNC102
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0)
+            if not host.cancelling():
+                return
 
     def serve(self, service: Callable[[], Awaitable[None]], name: str) -> None:
         """Run something in the background for as long as the engine lives."""
