@@ -189,9 +189,7 @@ class Engine:
             raise TypeError(msg)
         event = Event(data, topic)
         self._home.here()
-        broker = self._home.broker
-        if broker._topics:
-            broker.dispatch(event, topic)
+        self._home.broker.dispatch(event, topic)
         if self._stopping:
             return []
         templates = self._selector.select(topic)

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 import tukio
-from support.flow import flow, listen
+from support.flow import execution, flow, listen, states, step_of
 from tukio.task import TukioTaskError
 from tukio.testing.clock import settle
 from tukio.utils import SkipTask
@@ -28,23 +28,6 @@ DIAMOND = {"a": ["b", "c"], "b": ["d"], "c": ["d"]}
 def one(name: str, uid: str = "flow", **fields: Any) -> tukio.WorkflowTemplate:
     """Return a template of one task, `a`."""
     return flow("a", names={"a": name}, id=uid, **fields)
-
-
-def states(run: Any) -> dict[str, str | None]:
-    """Return the state of each task, from the report; None for one that was never due."""
-    return {task["id"]: task["exec"] and task["exec"]["state"] for task in run.report()["tasks"]}
-
-
-def execution(run: Any, uid: str) -> Any:
-    """Return what the report says of one task."""
-    (found,) = [task["exec"] for task in run.report()["tasks"] if task["id"] == uid]
-    return found
-
-
-def step_of(run: Any, uid: str) -> Any:
-    """Return the execution of one task."""
-    (found,) = [step for step in run.tasks if step.template.uid == uid]
-    return found
 
 
 # Data ---------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 import tukio
-from support.flow import flow, kinds, listen
+from support.flow import execution, flow, kinds, listen, states, step_of
 from tukio.testing.clock import settle
 from tukio.utils import SkipTask
 from tukio.workflow import Workflow
@@ -29,23 +29,6 @@ FORK = {"a": ["b", "c"], "b": ["d"], "c": ["e"]}
 def slow(*ids: str) -> dict[str, str]:
     """Return names by which these tasks are `slow` and the others `quick`."""
     return QUICK | dict.fromkeys(ids, "slow")
-
-
-def states(run: Any) -> dict[str, str | None]:
-    """Return the state of each task, from the report; None for one that was never due."""
-    return {task["id"]: task["exec"] and task["exec"]["state"] for task in run.report()["tasks"]}
-
-
-def execution(run: Any, uid: str) -> Any:
-    """Return what the report says of one task."""
-    (found,) = [task["exec"] for task in run.report()["tasks"] if task["id"] == uid]
-    return found
-
-
-def step_of(run: Any, uid: str) -> Any:
-    """Return the execution of one task."""
-    (found,) = [step for step in run.tasks if step.template.uid == uid]
-    return found
 
 
 # Suspending ---------------------------------------------------------------------------------------

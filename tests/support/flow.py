@@ -1,4 +1,4 @@
-"""Short ways to describe workflows in tests."""
+"""Short ways to describe workflows in tests, and to look at their runs."""
 
 from __future__ import annotations
 
@@ -87,3 +87,20 @@ def listen(engine: tukio.Engine) -> list[tuple[str, str | None, Any]]:
 def kinds(story: list[tuple[str, str | None, Any]]) -> list[str]:
     """Return a story as words: "task-begin a"."""
     return [f"{kind} {uid}" if uid else kind for kind, uid, _ in story]
+
+
+def states(run: Any) -> dict[str, str | None]:
+    """Return the state of each task, from the report; None for one that was never due."""
+    return {task["id"]: task["exec"] and task["exec"]["state"] for task in run.report()["tasks"]}
+
+
+def execution(run: Any, uid: str) -> Any:
+    """Return what the report says of one task."""
+    (found,) = [task["exec"] for task in run.report()["tasks"] if task["id"] == uid]
+    return found
+
+
+def step_of(run: Any, uid: str) -> Any:
+    """Return the execution of one task."""
+    (found,) = [step for step in run.tasks if step.template.uid == uid]
+    return found

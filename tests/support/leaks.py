@@ -17,9 +17,10 @@ import anyio.lowlevel
 import trio
 
 from tukio.testing.loop import VirtualTime
+from tukio.testing.trio import all_tasks
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Iterator
+    from collections.abc import AsyncGenerator, Generator
 
 TURNS = 5
 """How often the loop turns before the search, so that what is ending can end."""
@@ -83,7 +84,7 @@ async def no_leaks() -> AsyncGenerator[None, None]:
 def _alive() -> dict[object, str]:
     """Return all that is alive in this run, each with its description."""
     if trio.lowlevel.in_trio_run():
-        return {task: f"task {task.name!r}" for task in _trio_tasks()}
+        return {task: f"task {task.name!r}" for task in all_tasks()}
     alive: dict[object, str] = {
         task: f"task {task.get_name()!r}, {task.get_coro()!r}" for task in asyncio.all_tasks()
     }
@@ -104,14 +105,3 @@ class _Same:
 
     def __hash__(self) -> int:
         return id(self.thing)
-
-
-def _trio_tasks() -> Iterator[trio.lowlevel.Task]:
-    """Yield the tasks of this run; the nursery of the system tasks is part of the tree."""
-    root = trio.lowlevel.current_root_task()
-    waiting = [root] if root else []
-    while waiting:
-        task = waiting.pop()
-        yield task
-        for nursery in task.child_nurseries:
-            waiting.extend(nursery.child_tasks)

@@ -145,7 +145,7 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
         # The limiter also knows of those that no task waits for any more.
         limiter = trio.to_thread.current_default_thread_limiter()
         at_work = max(trio.testing.active_thread_count(), limiter.borrowed_tokens)
-        return max(0, at_work - sum(map(self._serves_thread, _tasks()))) if at_work else 0
+        return max(0, at_work - sum(map(self._serves_thread, all_tasks()))) if at_work else 0
 
     def _serves_thread(self, task: trio.lowlevel.Task) -> bool:
         """Say whether a worker thread waits for a task, to which it has given a call."""
@@ -168,8 +168,8 @@ def _frames(task: trio.lowlevel.Task) -> Iterator[FrameType]:
         yield from frames_of(frame.f_locals["coro"])
 
 
-def _tasks() -> Iterator[trio.lowlevel.Task]:
-    """Yield all tasks of the run."""
+def all_tasks() -> Iterator[trio.lowlevel.Task]:
+    """Yield the tasks of this run; the nursery of the system tasks is part of the tree."""
     root = trio.lowlevel.current_root_task()
     waiting = [root] if root else []
     while waiting:
