@@ -20,7 +20,8 @@ def begin(run: Run, step: Step) -> None:
         run.end_as(step, "error")
         return
     if "chooses" in config:
-        step.chosen = [down for down in run.graph[step.uid] if down in config["chooses"]]
+        places = enumerate(run.graph[step.uid])
+        step.chosen = [down for place, down in places if place in config["chooses"]]
     if config.get("turns") or config.get("seconds"):
         run.later(run.now + config.get("seconds", 0), partial(nest, run, step), step)
     else:

@@ -107,19 +107,23 @@ class Run(Timeline):
     def obey(self, orders: list[Order]) -> None:
         """Do what is ordered from outside, one after the other without a pause."""
         for _, name, detail in orders:
-            if self.phase == "over":
-                return
-            if name == "cancel task":
+            if self.phase != "over":
+                self.obey_one(name, detail)
+
+    def obey_one(self, name: str, detail: Any) -> None:
+        """Do one thing that is ordered from outside."""
+        match name:
+            case "cancel task":
                 self.cancel_task(detail)
-            elif name == "event":
+            case "event":
                 body.hear(self, *detail)
-            elif name == "suspend":
+            case "suspend":
                 self.suspend()
-            elif name == "resume":
+            case "resume":
                 self.resume()
-            elif name == "stop" and detail:
+            case "stop" if detail:
                 self.later(self.now + detail, partial(self.stop, "cancelled"))
-            else:
+            case _:
                 self.stop(STOPS[name])
 
     def cancel_task(self, uid: str) -> None:

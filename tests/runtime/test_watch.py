@@ -55,12 +55,23 @@ def begin(run: tukio.Workflow, number: int) -> TaskRun:
     return step
 
 
-def begin_ready(run: tukio.Workflow) -> TaskRun:
-    """Leave something to be done in a run that stops, and return it."""
-    step = another(run, 1)
-    run._run.plan.ready.append(step)
+def begin_suspended(run: tukio.Workflow, _: TaskRun) -> None:
+    """Begin something in a run that is suspended."""
+    run.suspend()
+    begin(run, 1)
+
+
+def begin_stopping(run: tukio.Workflow, _: TaskRun) -> None:
+    """Begin something in a run that stops."""
+    run.cancel()
+    begin(run, 1)
+
+
+def leave_ready(run: tukio.Workflow, _: TaskRun) -> None:
+    """Leave something to be done in a run that stops."""
+    run.cancel()
+    run._run.plan.ready.append(another(run, 1))
     tell(run, "any")
-    return step
 
 
 def end(
@@ -95,12 +106,9 @@ LIES: dict[str, tuple[str, Lie]] = {
     ),
     "a task began that nothing led to": ("G8", lambda run, a: begin(run, 1)),
     "a task began again": ("G11", lambda run, a: begin(run, 0)),
-    "a task began in a suspended run": ("G3", lambda run, a: run.suspend() and begin(run, 1)),
-    "a task began in a run that stops": ("G3", lambda run, a: run.cancel() and begin(run, 1)),
-    "a run that stops has something to do": (
-        "G3",
-        lambda run, a: run.cancel() and begin_ready(run),
-    ),
+    "a task began in a suspended run": ("G3", begin_suspended),
+    "a task began in a run that stops": ("G3", begin_stopping),
+    "a run that stops has something to do": ("G3", leave_ready),
     "a task goes on past the limit": ("G4", after_its_limit),
     "a task without a limit timed out": (
         "G4",

@@ -6,7 +6,7 @@ Knows:  what any task of a user may; nothing of the strategies that draw behavio
 A behaviour is the `config` of a task named `actor`. What is left out is not done:
 
 starts:    `error`: its holder cannot be made
-chooses:   the successors it goes on with, said at its begin; all if left out
+chooses:   the places of the successors that it goes on with, said at its begin
 turns:     how many checkpoints it passes first
 seconds:   how long it sleeps then
 nests:     how long each task of a group sleeps that it starts and waits for after that
@@ -32,10 +32,10 @@ from ..errors import SkipTask, TukioTaskError
 from ..event import Event
 from ..task.holder import TaskHolder
 from ..task.run import current_task
-from ..workflow import current_workflow
 from .registration import registered
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from contextlib import AbstractContextManager
 
     Data = dict[str, Any]
@@ -62,19 +62,19 @@ class Actor(TaskHolder):
     async def execute(self, event: Event) -> object:
         """Perform the behaviour."""
         if "chooses" in self.config:
-            current_workflow().set_next_tasks(self.config["chooses"])
+            self._choose(self.config["chooses"])
         for lives in range(self.config.get("swallows", 0), -1, -1):
             try:
                 await self._work()
-            except anyio.get_cancelled_exc_class():
+            except anyio.get_cancelled_exc_class():  # noqa: ASYNC103 - a bad task is what it plays
                 if lives:
-                    continue
+                    continue  # noqa: ASYNC104 - likewise
                 if self.config.get("shields"):
                     with anyio.CancelScope(shield=True):
                         await anyio.sleep(self.config["shields"])
                 if (how := self.config.get("when_cut", "passes")) == "passes":
                     raise
-                return self._end_as(how, event.data)
+                return self._end_as(how, event.data)  # noqa: ASYNC104 - likewise
             break
         return self._end_as(self.config.get("ends", "dict"), event.data)
 
@@ -87,6 +87,14 @@ class Actor(TaskHolder):
         if self.config.get("teardown") == "dict":
             return {current_task().template.uid: "torn down"}
         return None
+
+    @staticmethod
+    def _choose(places: Collection[int]) -> None:
+        task = current_task()
+        graph = task.workflow.template.dag.graph
+        successors = [successor.uid for successor in graph[task.template]]
+        chosen = [uid for place, uid in enumerate(successors) if place in places]
+        task.workflow.set_next_tasks(chosen)
 
     async def _work(self) -> None:
         self._heard = []

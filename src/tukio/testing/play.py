@@ -34,6 +34,9 @@ Action: TypeAlias = tuple[float, str, Any]
 HORIZON = 1000.25
 """When runs that still go on are cancelled; between the instants of all that is drawn."""
 
+DEEDS = ("cancel", "suspend", "resume", "timeout")
+"""What is done to a run by the method of that name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Played:
@@ -56,6 +59,7 @@ async def play(
     history: Sequence[Action] = (),
     data: Mapping[str, Any] | None = None,
     *,
+    engine: Engine | None = None,
     horizon: float = HORIZON,
 ) -> Played:
     """Start a workflow, do to it what a history says, and check the guarantees all the while.
@@ -75,18 +79,20 @@ async def play(
         history: What is done; what stands at one instant is done in this order, without a pause.
             At instant 0 that is before the first task begins.
         data: What the first run is started with.
+        engine: Where it is played; it must not be in use yet. None makes one.
         horizon: When the runs that still go on are cancelled.
 
     Raises:
         TemplateError: The template has faults. Nothing was started.
+        ValueError: Nothing is known of what is to be done. The runs were cancelled.
         BrokenGuarantee: A guarantee did not hold.
 
     Cancellation: the runs are cancelled.
     """
-    async with Engine() as engine:
-        stage = _Stage(engine, WorkflowTemplate.from_dict(template))
-        await engine.load(stage.template)
-        stage.started(await engine.trigger(stage.template.uid, dict(data or {})))
+    async with Engine() if engine is None else engine as entered:
+        stage = _Stage(entered, WorkflowTemplate.from_dict(template))
+        await entered.load(stage.template)
+        stage.started(await entered.trigger(stage.template.uid, dict(data or {})))
         start = anyio.current_time()
         ordered = sorted(history, key=lambda action: action[0])
         for at, actions in groupby(ordered, key=lambda action: action[0]):
@@ -131,29 +137,27 @@ class _Stage:
             case "handler error":
                 handler = partial(_fails_later if detail == "async" else _fails, deed)
                 self.engine.broker.register(handler, EXEC_TOPIC)
-            case "cancel task":
-                self._cancel_task(detail)
-            case "cancel" | "suspend" | "resume" | "timeout":
-                for run in self.engine.instances:
-                    getattr(run, deed)()
             case _:
-                msg = f"nothing is known of {deed!r} - see tukio.testing.play"
-                raise ValueError(msg)
+                for run in self.engine.instances:
+                    self._act_on(run, deed, detail)
 
-    def _cancel_task(self, place: int) -> None:
-        uid = self.template.tasks[place % len(self.template.tasks)].uid
-        for run in self.engine.instances:
+    def _act_on(self, run: Workflow, deed: str, detail: Any) -> None:
+        if deed == "cancel task":
+            uid = self.template.tasks[detail % len(self.template.tasks)].uid
             for step in run.tasks:
                 if step.template.uid == uid:
                     step.cancel()
+        elif deed in DEEDS:
+            getattr(run, deed)()
+        else:
+            msg = f"nothing is known of {deed!r} - see tukio.testing.play"
+            raise ValueError(msg)
 
 
-def _fails(deed: str, event: Event) -> None:
-    del event
+def _fails(deed: str, _: Event) -> None:
     raise RuntimeError(deed)
 
 
-async def _fails_later(deed: str, event: Event) -> None:
-    del event
+async def _fails_later(deed: str, _: Event) -> None:
     await anyio.lowlevel.checkpoint()
     raise RuntimeError(deed)

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from .actors import ACTOR
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from hypothesis.strategies import DrawFn, SearchStrategy
 
@@ -50,18 +50,18 @@ FAULTS: tuple[Data, ...] = (
     {"nests": [1, 2, 1], "nested": "error"},
     {"starts": "error"},
 )
-CHOOSES: Data = {"chooses": True}
 DEEDS: tuple[Data, ...] = (
     *({"turns": turns} for turns in (1, 3)),
     *({"nests": naps} for naps in ([1], [2, 1], [3, 3])),
     *({"awaits": number} for number in (1, 1, 2)),
-    *(CHOOSES,) * 3,
+    *({"chooses": places} for places in ([], [0], [0], [1], [0, 2])),
 )
 
 _seconds: SearchStrategy[int] = st.sampled_from([0, 1, 2, 3, 5, 9, 9, 0])
 _deeds: SearchStrategy[list[Data]] = st.lists(st.sampled_from(DEEDS + FAULTS), max_size=4)
 _limits: SearchStrategy[int | None] = st.sampled_from([None, None, None, 1, 2, 4, 7])
 _run_limits: SearchStrategy[int | None] = st.sampled_from([None, None, None, 3, 6, 12])
+_on_error: SearchStrategy[str | None] = st.sampled_from([None, None, None, "abort"])
 _collects: SearchStrategy[str | None] = st.sampled_from([None, None, "merge", "all"])
 _task_topics: SearchStrategy[list[str] | None] = st.sampled_from([["red"], [*TOPICS], None, []])
 _topics: SearchStrategy[list[str] | None] = st.sampled_from([[], [], [], ["red"], None])
@@ -76,38 +76,23 @@ _aborts: SearchStrategy[bool] = st.sampled_from([False, False, False, True])
 class Tasks(Protocol):
     """Draws the template of a task for its place in a workflow; `task_templates` is one."""
 
-    def __call__(
-        self, uid: str, *, parents: Sequence[str], successors: Sequence[str]
-    ) -> SearchStrategy[Data]:
+    def __call__(self, uid: str, *, parents: Sequence[str]) -> SearchStrategy[Data]:
         """Return the strategy for one place."""
         ...
 
 
 @st.composite
 def dags(draw: DrawFn, *, max_tasks: int = 6) -> Graph:
-    """Draw a graph: task id -> ids of its successors, in any order. It has one root.
+    """Draw a graph with one root: task id -> ids of its successors.
 
-    Chains, wide ones, diamonds, shortcuts and everything else; it shrinks to a short chain.
+    Chains, wide ones, diamonds, shortcuts and everything else, declared from the root on or
+    towards it. It shrinks to a short chain.
 
     Args:
         draw: Given by Hypothesis.
         max_tasks: How many tasks there are at most.
     """
-    ids = [_id(number) for number in range(1 + draw(_below(max_tasks)))]
-    parents: dict[str, list[str]] = {}
-    for place, uid in enumerate(ids[1:], 1):
-        match draw(_ways):
-            case "chain":
-                parents[uid] = [ids[place - 1]]
-            case "fan":
-                parents[uid] = [ids[0]]
-            case _:
-                parents[uid] = _some_of(ids, 1 + draw(_below(2**place - 1)))
-    graph = {uid: [down for down, ups in parents.items() if uid in ups] for uid in ids}
-    for successors in graph.values():
-        if len(successors) > 1 and draw(_flags):
-            successors.reverse()
-    return graph
+    return _graph(draw, dict(_places(draw, max_tasks)))
 
 
 def faults() -> SearchStrategy[Data]:
@@ -120,21 +105,18 @@ def faults() -> SearchStrategy[Data]:
 
 
 @st.composite
-def task_templates(
-    draw: DrawFn, uid: str = "a", *, parents: Sequence[str] = (), successors: Sequence[str] = ()
-) -> Data:
+def task_templates(draw: DrawFn, uid: str = "a", *, parents: Sequence[str] = ()) -> Data:
     """Draw an actor, or for several parents perhaps a join, in its dict form.
 
     Args:
         draw: Given by Hypothesis.
         uid: Its id.
         parents: Ids of the tasks that lead to it.
-        successors: Ids of the tasks that it leads to.
     """
-    if len(parents) > 1 and draw(_flags):
+    if len(parents) > 1 and draw(_below(3)):
         task: Data = {"id": uid, "name": "join", "config": _join(draw, parents)}
     else:
-        config = _behaviour(draw, successors)
+        config = _behaviour(draw)
         task = {"id": uid, "name": ACTOR, "config": config}
         if "awaits" in config:
             task["topics"] = draw(_task_topics)
@@ -144,32 +126,33 @@ def task_templates(
 
 
 @st.composite
-def workflow_templates(
-    draw: DrawFn, *, graphs: SearchStrategy[Graph] | None = None, tasks: Tasks = task_templates
-) -> Data:
+def workflow_templates(draw: DrawFn, *, max_tasks: int = 6, tasks: Tasks = task_templates) -> Data:
     """Draw a template in its dict form.
 
     Args:
         draw: Given by Hypothesis.
-        graphs: What its graph is drawn from; None is `dags()`.
+        max_tasks: How many tasks there are at most.
         tasks: What its tasks are drawn from, each for its place: with tasks of your own, random
             workflows are made of these.
     """
-    graph = draw(dags() if graphs is None else graphs)
-    parents = {uid: [up for up, downs in graph.items() if uid in downs] for uid in graph}
+    parents: dict[str, list[str]] = {}
+    drawn: dict[str, Data] = {}
+    # Each task right after its place: what is left of a failure is found by leaving tasks out.
+    for uid, ups in _places(draw, max_tasks):
+        parents[uid] = ups
+        drawn[uid] = draw(tasks(uid, parents=ups))
+    graph = _graph(draw, parents)
     template: Data = {
         "id": "random",
         "policy": draw(_policies),
         "topics": draw(_topics),
-        "tasks": [
-            draw(tasks(uid, parents=parents[uid], successors=downs)) for uid, downs in graph.items()
-        ],
+        "tasks": [drawn[uid] for uid in graph],
         "graph": graph,
     }
     if limit := draw(_run_limits):
         template["timeout"] = limit
-    if draw(_aborts):
-        template["on_error"] = "abort"
+    if on_error := draw(_on_error):
+        template["on_error"] = on_error
     return template
 
 
@@ -203,14 +186,39 @@ def _actions(most: int) -> SearchStrategy[list[tuple[int, tuple[str, Any]]]]:
     return st.lists(st.tuples(_below(12), st.sampled_from(some)), max_size=most)
 
 
-def _behaviour(draw: DrawFn, successors: Sequence[str]) -> Data:
+def _places(draw: DrawFn, most: int) -> Iterator[tuple[str, list[str]]]:
+    """Draw tasks one by one, each with those before it that lead to it."""
+    ids: list[str] = []
+    # Neither their number first, nor fewer draws for some: so any one of them can be left out of a
+    # failure, and the others stay as they are.
+    while not ids or (draw(_below(5)) and len(ids) < most):
+        match draw(_ways):
+            case "chain":
+                parents = ids[-1:]
+            case "fan":
+                parents = ids[:1]
+            case _:
+                places = {draw(_below(most)) for _ in range(1 + draw(_below(4)))}
+                parents = [uid for place, uid in enumerate(ids) if place in places] or ids[-1:]
+        ids.append(_id(len(ids)))
+        yield ids[-1], parents
+
+
+def _graph(draw: DrawFn, parents: dict[str, list[str]]) -> Graph:
+    """Draw the order in which tasks are declared, and each one's successors."""
+    graph = {uid: [down for down, ups in parents.items() if uid in ups] for uid in parents}
+    for successors in graph.values():
+        if len(successors) > 1 and draw(_flags):
+            successors.reverse()
+    return dict(reversed(graph.items())) if len(graph) > 1 and draw(_flags) else graph
+
+
+def _behaviour(draw: DrawFn) -> Data:
     config: Data = {}
     if duration := draw(_seconds):
         config["seconds"] = duration
     for deed in draw(_deeds):
         config |= deed
-    if config.pop("chooses", None) and successors:
-        config["chooses"] = _some_of(successors, draw(_below(2 ** len(successors))))
     return config
 
 
