@@ -21,8 +21,8 @@ def look_round(run: Run, join: Step) -> None:
         if parent not in join.joined:
             join.joined.append(parent)
             run.tell("task-progress", join.uid, (tuple(join.joined), "running"))
-            # It takes a turn for each, if others want one.
-            if run.due_now() and not has_all(join):
+            # It may take a turn for each, if others want one; cut by now, it will get no other.
+            if run.due_now() and not has_all(join) and not join.cut:
                 wake(run, join.uid)
                 return
     if has_all(join) or not still_to_come(run, join):

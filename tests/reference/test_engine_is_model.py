@@ -161,6 +161,14 @@ TIGHT: dict[str, tuple[Data, list[Action]]] = {
         flow(PAIR, {"a": SHIELDS}),
         [(0.5, "suspend", None), (2.5, "resume", None)],
     ),
+    "a join has all that can come as the run is aborted": (
+        flow(
+            {"a": ["b", "e"], "b": ["c"], "c": ["d", "e"], "d": ["e"], "e": []},
+            {"d": {"ends": "error"}, "e": {"wait_for": 3}},
+            on_error="abort",
+        ),
+        [],
+    ),
     "a branch fails while all unwind": (
         flow(FORK, {"b": SHIELDS, "c": SHIELDS | {"when_cut": "error"}}, on_error="abort"),
         [(0.5, "cancel", None)],
