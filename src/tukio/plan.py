@@ -291,6 +291,10 @@ class Plan(Generic[S]):
             return inputs
         raise InvalidResult(step.template.uid, type(result).__name__)
 
+    def has_failed(self) -> bool:
+        """Say whether a step has ended by an error; one in its clean-up does not count."""
+        return any(step.state is FutureState.exception for step in self.reached())
+
     def reached(self) -> list[S]:
         """Return the steps that were reached, begun or not, in the order of the tasks."""
         return [step for step in self.steps if step is not None]

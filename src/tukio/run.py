@@ -229,7 +229,8 @@ class Run:
         self._begun = True
         self.suspension = Suspension(self)
         self.suspension.announce_after(WorkflowExecState.BEGIN.value, self.plan.ready)
-        if self.errors and self.template.on_error is ErrorPolicy.ABORT:
+        # Not whether there are errors: one of a clean-up harms nobody else.
+        if self.plan.has_failed() and self.template.on_error is ErrorPolicy.ABORT:
             self.doom(FutureState.exception)
         self.coming = True
         self.port.launch(self)

@@ -12,7 +12,7 @@ import tukio
 from support.flow import flow
 from support.gallery import WORKFLOWS, register_tasks
 from support.hurry import hurry
-from tukio.testing import Timeline, rescue_everywhere
+from tukio.testing import Timeline, outcome_of, rescue_everywhere
 
 if TYPE_CHECKING:
     from support.flow import Tasks
@@ -104,3 +104,30 @@ async def test_g11_a_run_that_is_still_in_progress_is_not_rescued(task: Tasks) -
         await run.wait()
         rescued: Any = await engine.rescue(template, report)
         assert await rescued.wait() is tukio.FutureState.finished
+
+
+async def test_g11_a_clean_up_that_failed_does_not_abort_a_rescued_run(task: Tasks) -> None:
+    """It did not abort the run before: only a task that fails does (G5)."""
+
+    @task
+    class spoilt(tukio.TaskHolder):  # noqa: N801 - named like a task
+        async def execute(self, event: tukio.Event) -> None:
+            await anyio.sleep(9)
+
+        def teardown(self) -> None:
+            raise LookupError("spoilt")
+
+    @task
+    async def nap(event: tukio.Event) -> None:
+        await anyio.sleep(1)
+
+    template = flow("spoilt nap", limits={"spoilt": 2}, on_error="abort")
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(template, {})
+        await anyio.sleep(2.5)
+        report = run.report()
+        assert await run.wait() is tukio.FutureState.finished
+    async with tukio.Engine() as engine:
+        rescued: Any = await engine.rescue(template, report)
+        assert await rescued.wait() is tukio.FutureState.finished
+    assert outcome_of(rescued) == outcome_of(run)

@@ -252,13 +252,12 @@ def outcome_of(run: Workflow) -> dict[str, Any]:
     It does not show times and ids, which differ from run to run, nor tasks that were cancelled,
     which came to nothing.
     """
-    tasks = {
-        step.template.uid: (
-            step.state.value,
-            step.outputs,
-            None if step.error is None else described(step.error),
-        )
-        for step in run.tasks
-        if step.done() and not step.cancelled()
-    }
+    errors = run.errors
+    tasks: dict[str, Any] = {}
+    for step in run.tasks:
+        if step.done() and not step.cancelled():
+            # A task whose teardown failed has an error as well, and ended in another way.
+            error = errors.get(step.template.uid) or step.error
+            told = None if error is None else described(error)
+            tasks[step.template.uid] = (step.state.value, step.outputs, told)
     return {"state": run.state.value, "tasks": dict(sorted(tasks.items()))}
