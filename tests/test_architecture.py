@@ -77,11 +77,11 @@ NAMES: tuple[tuple[str, ...], ...] = (
 # What stands around the engine: it may use all of it, and nothing of it may use this.
 AROUND: tuple[tuple[str, ...], ...] = (
     ("testing.standstill", "testing.order", "testing.registration", "testing.timeline"),
-    ("testing.loop", "testing.trio"),
+    ("testing.loop", "testing.trio", "testing.recording"),
     ("testing.clock", "testing.actors"),
     ("testing.invariants", "testing.strategies"),
-    ("testing.watch",),
-    ("testing.points", "testing.play"),
+    ("testing.watch", "testing.replaying"),
+    ("testing.points", "testing.playing"),
     ("testing.everywhere", "testing.plugin"),
     ("testing",),
 )

@@ -75,7 +75,7 @@ def report_to_json(report: Mapping[str, Any]) -> str:
     document["tasks"] = [
         dict(task) | {"exec": _with_texts(task.get("exec"))} for task in report["tasks"]
     ]
-    return json.dumps(_encode(document), allow_nan=False)
+    return json.dumps(encode(document), allow_nan=False)
 
 
 def report_from_json(text: str | bytes) -> dict[str, Any]:
@@ -119,7 +119,8 @@ def _with_texts(execution: Any) -> Any:
     }
 
 
-def _encode(value: Any) -> Any:
+def encode(value: Any) -> Any:
+    """Return data in its JSON form: what has none becomes a note of its type and its text."""
     if value is None or value is True or value is False:
         return value
     return _ENCODERS.get(type(value), _encode_lost)(value)
@@ -147,8 +148,8 @@ def _encode_datetime(value: datetime) -> Any:
 
 def _encode_dict(value: dict[Any, Any]) -> Any:
     if TAG not in value and all(type(key) is str and _is_plain(key) for key in value):
-        return {key: _encode(part) for key, part in value.items()}
-    return _tagged("dict", [[_encode(key), _encode(part)] for key, part in value.items()])
+        return {key: encode(part) for key, part in value.items()}
+    return _tagged("dict", [[encode(key), encode(part)] for key, part in value.items()])
 
 
 def _encode_lost(value: Any) -> Any:
@@ -167,7 +168,7 @@ def _tagged(name: str, value: Any) -> dict[str, Any]:
 
 
 def _encode_all(values: Any) -> list[Any]:
-    return [_encode(part) for part in values]
+    return [encode(part) for part in values]
 
 
 def _base64(value: bytes) -> str:

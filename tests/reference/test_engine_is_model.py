@@ -111,7 +111,7 @@ def test_every_backend_does_what_the_model_says(template: Data, history: list[Ac
     """
     stories = [check(backend, template, history) for backend in HERE]
     for launch, *seen in zip(launches(template, DATA, history), *stories, strict=True):
-        (way, *_) = launch.ways(template)
+        way = next(launch.ways(template))
         assert not isinstance(way, Diverged)
         if not way.choices:
             assert all(outcome == way for outcome in seen)

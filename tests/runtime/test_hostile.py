@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+from contextlib import suppress
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from support.gallery import WORKFLOWS, register_tasks
 from support.hostile import NASTY, TEXTS, deeds, examples, nested, refusals, spoilt
 from tukio.encoding import report_from_json, report_to_json
 from tukio.errors import IllegalMove, RescueError, TemplateError
-from tukio.testing import Timeline, check_guarantees
+from tukio.testing import ReplayDiffers, Timeline, check_guarantees, replay
 from tukio.testing.clock import run
 
 if TYPE_CHECKING:
@@ -114,6 +115,18 @@ async def test_g11_so_is_one_that_never_was_a_text(
     """It may hold what JSON cannot carry."""
     name, texts = data.draw(st.sampled_from(reports))
     await rescue(name, spoilt(report_from_json(data.draw(st.sampled_from(texts))), done))
+
+
+@some
+@given(st.data(), deeds(TEXTS))
+async def test_a_report_that_was_spoilt_is_refused_or_replayed(
+    reports: list[tuple[str, list[str]]], data: st.DataObject, done: list[Deed]
+) -> None:
+    """Or the run takes another path than it says; nothing else comes of it."""
+    _, texts = data.draw(st.sampled_from(reports))
+    document = spoilt(json.loads(data.draw(st.sampled_from(texts))), done)
+    with refusals(tukio.TukioError), suppress(ReplayDiffers), anyio.fail_after(LONG_ENOUGH):
+        await replay(report_from_json(json.dumps(document)))
 
 
 async def test_a_report_left_as_it_is_is_not_refused(

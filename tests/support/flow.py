@@ -32,7 +32,8 @@ class Tasks:
 
     def forget(self) -> None:
         """Undo all registrations."""
-        for name in self._names:
+        while self._names:
+            name = self._names.pop()
             _, function = TaskRegistry.all().pop(name)
             TaskRegistry.codes().pop(function.__code__, None)
 

@@ -14,7 +14,8 @@ from .everywhere import (
     rescue_everywhere,
 )
 from .invariants import BrokenGuarantee, check_guarantees
-from .play import Action, Played, play
+from .playing import Action, Played, play
+from .replaying import ReplayDiffers, replay
 from .standstill import PATIENCE, START, Deadlock
 from .timeline import Moment, Timeline
 
@@ -29,6 +30,7 @@ __all__ = [
     "InjectedFault",
     "Moment",
     "Played",
+    "ReplayDiffers",
     "Timeline",
     "act_everywhere",
     "actors",
@@ -39,6 +41,7 @@ __all__ = [
     "new_loop",
     "outcome_of",
     "play",
+    "replay",
     "rescue_everywhere",
     "run",
     "settle",

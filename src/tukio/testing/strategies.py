@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from hypothesis.strategies import DrawFn, SearchStrategy
 
-    from .play import Action
+    from .playing import Action
 
 Data: TypeAlias = dict[str, Any]
 Graph: TypeAlias = dict[str, list[str]]

@@ -1,0 +1,223 @@
+"""The path that a run took, read off its report: who ended after whom, and when it was stopped.
+
+Owns:   the order in which the ends of a report can have come, where its instants do not tell.
+Knows:  reports and templates; nothing of engines.
+"""
+
+from __future__ import annotations
+
+from graphlib import CycleError, TopologicalSorter
+from heapq import heapify, heappop, heappush
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from ..encoding import encode
+from ..errors import RescueError
+from ..plan import shape_of
+from ..policy import ErrorPolicy
+from ..report import read
+from ..state import FutureState
+from ..template import WorkflowTemplate
+from ..wording import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ..report import StepRecord
+
+JOIN = "join"
+"""The task of the engine's own: it is no part of what is recorded, but runs again."""
+
+LEADS_ON = frozenset({FutureState.finished, FutureState.skipped, FutureState.timeout})
+STOPPED = frozenset({FutureState.cancelled, FutureState.timeout})
+
+
+class Recording:
+    """What a report says of a run.
+
+    Args:
+        report: The report, as `Workflow.report()` made it or after it went through JSON.
+        name: Takes the place of the names of its tasks, but for joins.
+
+    Raises:
+        RescueError: It is not the report of a run that started, or it contradicts itself.
+        TemplateError: Its template has faults.
+        WorkflowRootTaskError: It has no tasks.
+
+    Attributes:
+        template: The template without limits: when they are reached is part of the recording.
+        graph: Task id -> ids of its successors.
+        aborts: Whether a task that fails stops the run.
+        state: How the run stood.
+        is_over: Whether it was over.
+        shown: Task id -> what the report shows of it, for those that were due.
+        steps: Task id -> the same as it was read, for those that began.
+        noticed: Id of a join -> ids of the parents that it had noticed, in this order.
+        order: Ids of the tasks that were over, in an order in which they can have ended.
+        cut_at: How many of these had ended when the run was stopped; None if it was not, or
+            together with the end of a task.
+        cut_with: Id of the task as whose end the run was stopped or suspended; else None.
+    """
+
+    def __init__(self, report: Mapping[str, Any], name: object) -> None:
+        self.template: WorkflowTemplate = _template(report, name)
+        record = read(report, self.template)
+        self.graph: dict[str, list[str]] = self.template.as_dict()["graph"]
+        self._joins: set[str] = {task.uid for task in self.template.tasks if task.name == JOIN}
+        tasks = shape_of(self.template).tasks
+        # Parents first.
+        order = [tasks[number].uid for number in shape_of(self.template).order]
+        self._place: dict[str, int] = {uid: place for place, uid in enumerate(order)}
+        self.aborts: bool = self.template.on_error is ErrorPolicy.ABORT
+        self.state: FutureState = FutureState(report["exec"]["state"])
+        self.is_over: bool = report["exec"]["end"] is not None
+        self.shown: dict[str, Mapping[str, Any]] = {
+            task["id"]: task["exec"] for task in report["tasks"] if task["exec"]
+        }
+        self.steps: dict[str, StepRecord] = {
+            uid: step for uid, step in record.steps.items() if step.start is not None
+        }
+        self.noticed: dict[str, list[str]] = {
+            uid: _noticed(record.uid, uid, step.extra) for uid, step in self.steps.items()
+        }
+        # Task id -> the parent that it began with.
+        self._first: dict[str, str] = dict(self._first_parents())
+        try:
+            self.order: list[str] = self._ordered()
+        except CycleError as error:
+            reason = "no order of its tasks leads to what it says"
+            raise RescueError(record.uid, reason) from error
+        self.cut_at: int | None = None
+        self.cut_with: str | None = None
+        if self.is_over and self.state in STOPPED:
+            self._find_stop()
+        elif self.state is FutureState.suspended and len(self.order) == len(self.steps) > 0:
+            self.cut_with = self.order[-1]  # later it would have been over
+
+    def leads_to(self, uid: str) -> list[str]:
+        """Return the ids of the successors that a task led to."""
+        step = self.steps[uid]
+        if step.end is None or step.state not in LEADS_ON:
+            return []
+        chosen = self.graph[uid] if step.chosen is None else step.chosen
+        return [down for down in self.graph[uid] if down in chosen]
+
+    def _parents(self, uid: str) -> list[str]:
+        return [up for up, downs in self.graph.items() if uid in downs and up in self.steps]
+
+    def _first_parents(self) -> Iterator[tuple[str, str]]:
+        for uid, step in self.steps.items():
+            inputs = encode(step.inputs)
+            leading = [up for up in self._parents(uid) if uid in self.leads_to(up)]
+            alike = [up for up in leading if encode(self.steps[up].passed_on) == inputs]
+            if leading:
+                yield uid, min(alike or leading, key=self._when)
+
+    def leaves_no_trace(self, uid: str) -> bool:
+        """Say whether nothing came of the end of a task, though it led to others."""
+        return any(
+            down not in self.shown or (self._is_cut_join(down) and uid not in self.noticed[down])
+            for down in self.leads_to(uid)
+        )
+
+    def stops(self, place: int) -> bool:
+        """Say whether the run is stopped before the end at a place of the order, or by it."""
+        uid = self.order[place]
+        fails = self.aborts and self.steps[uid].state is FutureState.exception
+        return fails or place == self.cut_at or uid == self.cut_with
+
+    def is_join(self, uid: str) -> bool:
+        """Say whether a task is a join."""
+        return uid in self._joins
+
+    def _is_cut_join(self, uid: str) -> bool:
+        step = self.steps.get(uid)
+        return step is not None and step.state is FutureState.cancelled and self.is_join(uid)
+
+    def _when(self, uid: str) -> tuple[Any, bool, int, int]:
+        step = self.steps[uid]
+        # A join ends by what else ends at its instant, and above all by who will not come; if it
+        # was cut, that came too late for it.
+        rank = int(self.leads_to(uid) != self.graph[uid])
+        if self.is_join(uid):
+            rank = 2 if step.state is FutureState.finished else -1
+        return step.end, self.leaves_no_trace(uid), rank, self._place[uid]
+
+    def _ordered(self) -> list[str]:
+        """Return the tasks that were over by their ends; a tie is broken by what came of it."""
+        over = [uid for uid, step in self.steps.items() if step.end is not None]
+        sorter = TopologicalSorter[str]({uid: [] for uid in over})
+        for before, after in self._constraints():
+            if before in over and after in over and before != after:
+                sorter.add(after, before)
+        sorter.prepare()
+        order: list[str] = []
+        ready = [(self._when(uid), uid) for uid in sorter.get_ready()]
+        heapify(ready)
+        while ready:
+            _, uid = heappop(ready)
+            order.append(uid)
+            sorter.done(uid)
+            for freed in sorter.get_ready():
+                heappush(ready, (self._when(freed), freed))
+        return order
+
+    def _constraints(self) -> Iterator[tuple[str, str]]:
+        """Yield pairs of tasks of which the first ended before the second."""
+        failed = [uid for uid, step in self.steps.items() if step.state is FutureState.exception]
+        aborts = failed if self.state is FutureState.exception else []
+        for uid, first in self._first.items():
+            yield first, uid
+            for other in self._parents(uid):
+                if uid in self.leads_to(other):
+                    yield first, other
+            # It had begun before the run was aborted.
+            yield from ((first, last) for last in aborts)
+        for uid in self.steps:
+            yield from self._around_join(uid)
+
+    def _around_join(self, uid: str) -> Iterator[tuple[str, str]]:
+        if not self.is_join(uid):
+            return
+        arrived = self.noticed[uid]
+        yield from pairwise([*arrived, uid])
+        for other in self._parents(uid):
+            if uid in self.leads_to(other) and other not in arrived:
+                yield uid, other
+
+    def _find_stop(self) -> None:
+        """Find when a run was stopped: after all begins, before what else nobody can explain."""
+        firsts = [self.order.index(first) + 1 for first in self._first.values()]
+        # A join ends at once if those it waits for are cancelled: it was cut after that, if at all.
+        uncut = [uid for uid in self.order if self.is_join(uid) and not self._is_cut_join(uid)]
+        earliest = max([0, *firsts, *map(self.order.index, uncut)])
+        for place, uid in enumerate(self.order[earliest:], earliest):
+            state = self.steps[uid].state
+            if state is FutureState.cancelled:
+                self.cut_at = place
+                return
+            aborts = state is FutureState.exception and self.aborts
+            if aborts or self.leaves_no_trace(uid) or uid == self.order[-1]:
+                self.cut_with = uid
+                return
+        self.cut_at = len(self.order)
+
+
+def _noticed(run: str, uid: str, extra: Mapping[str, Any]) -> list[str]:
+    if not extra.get("reporting"):
+        return []
+    try:
+        return [parent["id"] for parent in extra["reporting"]["tasks"]]
+    except (TypeError, KeyError) as error:
+        reason = f"nobody can tell what join {uid!r} has noticed ({shown(error)})"
+        raise RescueError(run, reason) from error
+
+
+def _template(report: Mapping[str, Any], name: object) -> WorkflowTemplate:
+    template = WorkflowTemplate.from_dict(report)
+    template.timeout = None
+    for task in template.tasks:
+        task.timeout = None
+        if task.name != JOIN:
+            task.name = name  # nobody else's, whatever is registered
+    return template

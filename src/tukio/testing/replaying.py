@@ -1,0 +1,302 @@
+"""A run played again from its report, with what its tasks have returned, and compared with it.
+
+Owns:   the end of each task at its turn, and the comparison.
+Knows:  the recording, which has the turns; the engine, whose part of the run it really is.
+
+Nothing waits for a clock: the order is all that counts, and a limit is reached when it is told so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import anyio
+import anyio.lowlevel
+
+from ..broker import EXEC_TOPIC
+from ..encoding import encode
+from ..engine import Engine
+from ..errors import RecordedError, SkipTask, TukioTaskError
+from ..event import Event
+from ..state import FutureState
+from ..task.holder import TaskHolder
+from ..task.run import current_task
+from .invariants import TASK_ENDS
+from .recording import Recording
+from .registration import registered
+from .timeline import Timeline
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ..report import StepRecord
+    from ..task.run import TaskRun
+    from ..workflow import Workflow
+
+SHOWN = ("state", "inputs", "outputs", "chosen", "error")
+"""What of a task is compared."""
+
+TURNS = 100
+"""How often the event loop turns, and once more for each task, before nothing will come of it."""
+
+ON_ITS_OWN = frozenset({FutureState.finished, FutureState.skipped, FutureState.exception})
+"""The ends of a task that are its own doing, even if it was cancelled before."""
+
+
+class ReplayDiffers(AssertionError):
+    """A report was replayed, and the run took another path.
+
+    Args:
+        task: Id of the task where it did; None if it is about the run itself.
+        problem: What differs.
+        timeline: What happened until then.
+
+    Attributes:
+        task: Likewise.
+        timeline: Likewise.
+    """
+
+    def __init__(self, task: str | None, problem: str, timeline: Timeline) -> None:
+        where = "the run" if task is None else f"task {task!r}"
+        super().__init__(f"{where} {problem}\n{timeline}")
+        self.task: str | None = task
+        self.timeline: Timeline = timeline
+
+
+async def replay(report: Mapping[str, Any]) -> Timeline:
+    """Run a workflow again from its report, and make sure that it takes the same path.
+
+    No task of it is called, and none need be registered: each ends as the report says that it
+    did, in the order in which they ended, and it takes no time. All else is the engine's doing:
+    what begins, with what data, what joins make of it, how the run ends. So a report of any
+    engine, taken at any moment, is a test of this one.
+
+    Args:
+        report: What `Workflow.report()` returned, also after it went through JSON.
+
+    Returns:
+        What happened.
+
+    Raises:
+        ReplayDiffers: It took another path; this is where it did so first.
+        RescueError: This is not the report of a run that started, or it contradicts itself.
+        TemplateError: Its template has faults.
+        WorkflowRootTaskError: It has no tasks.
+
+    Cancellation: the run is cancelled.
+    """
+    name = object()
+    recording = Recording(report, name)
+    async with Engine() as engine:
+        stage = _Stage(engine, recording)
+        with registered(name, type("Replayed", (_Replayed,), {"stage": stage}), "execute"):
+            try:
+                await stage.play()
+            finally:
+                stage.clear()
+    return stage.timeline
+
+
+class _Stage:
+    """A run, and the report that it has to follow."""
+
+    def __init__(self, engine: Engine, recording: Recording) -> None:
+        self.recording: Recording = recording
+        self.timeline: Timeline = Timeline.of(engine)
+        self.turns: dict[str, anyio.Event] = {uid: anyio.Event() for uid in recording.graph}
+        self.workflow: Workflow = engine._new_run(recording.template).workflow
+        self._engine: Engine = engine
+        engine.broker.register(self._note, EXEC_TOPIC)
+
+    async def play(self) -> None:
+        """Let the tasks end one after the other, as they did."""
+        recording = self.recording
+        self._start()
+        await self._until(self._is_quiet)
+        for place, uid in enumerate(recording.order):
+            if recording.stops(place):
+                await self._reach_limits(recording.order[place:])
+            if place == recording.cut_at:
+                self._cut()
+            await self._end(uid)
+            self._compare(uid)
+            await self._until(self._is_quiet)
+            # A report that was taken as a task ended does not know what came of it.
+            if recording.is_over or uid != recording.order[-1]:
+                self._find_strangers(uid)
+        if recording.cut_at == len(recording.order):
+            self._cut()
+        await self._compare_the_end()
+
+    def clear(self) -> None:
+        """Let everything end, be it as it may."""
+        for turn in self.turns.values():
+            turn.set()
+        self.workflow.cancel()
+
+    def _start(self) -> None:
+        run = self._engine._instances.add(self.workflow._run)
+        inputs = self.recording.shown[self.recording.template.root().uid]["inputs"]
+        run.start(Event(inputs) if isinstance(inputs, dict) else inputs)
+
+    async def _reach_limits(self, following: list[str]) -> None:
+        """Let those be past their limits that were when the run was stopped; they end later."""
+        for uid in following:
+            if self.recording.steps[uid].state is FutureState.timeout and uid in self._steps():
+                await self._reach_limit(self._steps()[uid])
+
+    async def _reach_limit(self, step: TaskRun) -> None:
+        if step.host is not None:
+            assert step.host.scope is not None
+            step.host.scope.deadline = step.run.port.time()
+            await self._until(lambda: step.host is None)
+
+    def _note(self, event: Event) -> None:
+        source = event.source
+        assert source is not None
+        ended = source.task_template_id if event.data["type"] in TASK_ENDS else None
+        if ended is not None and ended == self.recording.cut_with:
+            self._cut()
+
+    def _cut(self) -> None:
+        if self.recording.state is FutureState.suspended:
+            self.workflow.suspend()
+        elif self.recording.state is FutureState.timeout:
+            self.workflow.timeout()
+        else:
+            self.workflow.cancel()
+
+    def _steps(self) -> dict[str, TaskRun]:
+        steps = self.workflow._run.plan.steps
+        return {step.template.uid: step for step in steps if step is not None}
+
+    def _is_quiet(self) -> bool:
+        """Say whether all that is due has begun, and joins have noticed all who came."""
+        run = self.workflow._run
+        joins = [step for uid, step in self._steps().items() if self.recording.is_join(uid)]
+        return not (run.plan.ready or run.coming or any(map(_is_busy, joins)))
+
+    async def _until(self, condition: Callable[[], bool]) -> bool:
+        for _ in range(TURNS + len(self.turns)):
+            if condition():
+                return True
+            await anyio.lowlevel.checkpoint()
+        return condition()
+
+    async def _end(self, uid: str) -> None:
+        """Let a task end as it did."""
+        step = self._steps().get(uid)
+        if step is None or not step.in_progress():
+            self._differ(uid, "was not begun, and in the report it was")
+        assert step is not None
+        known = self.recording.steps[uid].state
+        if known is FutureState.timeout:
+            await self._reach_limit(step)
+        self.turns[uid].set()
+        if known is FutureState.cancelled:
+            step.cancel()
+        if not await self._until(step.done):
+            self._differ(uid, f"goes on, and in the report it was {known.value}")
+
+    def _compare(self, uid: str) -> None:
+        known, found = self.recording.shown[uid], self._steps()[uid].report()
+        for key in SHOWN:
+            one, other = known.get(key), found.get(key)
+            if encode(one) != encode(other):
+                self._differ(uid, f"has {key} {other!r}, and in the report {one!r}")
+        if self.recording.is_join(uid):
+            one = self.recording.noticed[uid]
+            other = [parent["id"] for parent in found["reporting"]["tasks"]]
+            if one != other:
+                self._differ(uid, f"has noticed {other}, and in the report {one}")
+
+    def _find_strangers(self, parent: str) -> None:
+        for uid, step in self._steps().items():
+            led_on = step.parent is not None and step.parent.template.uid == parent
+            if led_on and uid not in self.recording.shown:
+                self._differ(uid, "was begun, and in the report it was not")
+
+    async def _compare_the_end(self) -> None:
+        recording, run = self.recording, self.workflow._run
+        for uid in recording.steps:
+            if uid not in self._steps():
+                self._differ(uid, "was not begun, and in the report it was")
+        if recording.is_over:
+            await self._until(lambda: run.ended_at is not None)
+        elif run.ending is FutureState.exception:
+            return  # the report was taken as the run was aborted
+        elif recording.state is FutureState.suspended:
+            self.workflow.suspend()
+        if recording.state not in {self.workflow.state, FutureState.pending}:
+            found, known = self.workflow.state.value, recording.state.value
+            self._differ(None, f"is {found}, and in the report it is {known}")
+
+    def _differ(self, uid: str | None, problem: str) -> None:
+        # As it is now: the run will be cancelled.
+        raise ReplayDiffers(uid, problem, self.timeline.of_run(self.workflow.uid))
+
+
+def _is_busy(join: TaskRun) -> bool:
+    parents = join.mailbox._parents
+    # It waits for a change, or has yet to look round.
+    return not join.done() and (parents is None or parents._change is None)
+
+
+class _Replayed(TaskHolder):
+    """Stands for a task: ends as the report says."""
+
+    __slots__ = ()
+
+    stage: ClassVar[_Stage]
+
+    async def execute(self, event: Event) -> Any:
+        """Wait for the turn of this task, and end."""
+        del event
+        uid = current_task().template.uid
+        known, turn = self.stage.recording.steps.get(uid), self.stage.turns[uid]
+        if known is not None and known.chosen is not None:
+            current_task().workflow.set_next_tasks(known.chosen)
+        if known is None or known.state not in ON_ITS_OWN:
+            await anyio.sleep_forever()
+        assert known is not None
+        with anyio.CancelScope(shield=True):
+            await turn.wait()
+        return _end_as(known)
+
+    async def teardown(self) -> Any:
+        """Return, or raise, what the report says of a task that was cancelled."""
+        uid = current_task().template.uid
+        known = self.stage.recording.steps.get(uid)
+        if known is None or known.state in ON_ITS_OWN:
+            return None
+        if known.state is FutureState.timeout:
+            await self.stage.turns[uid].wait()
+        if known.error is not None and known.error[0] != "InvalidResult":
+            raise RecordedError(*known.error)
+        return known.outputs
+
+
+def _end_as(known: StepRecord) -> Any:
+    if known.error is None or (known.error[0] == "InvalidResult" and known.outputs is not None):
+        return known.outputs
+    if known.state is FutureState.skipped:
+        raise _Skipped(*known.error)
+    if known.outputs is not None:
+        raise _FailedWithOutput(*known.error, output=known.outputs)
+    raise RecordedError(*known.error)
+
+
+class _Skipped(RecordedError, SkipTask):
+    """Stands for the reason of a skip."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        Exception.__init__(self, kind, message)
+        self.kind, self.message, self.reason = kind, message, message
+
+
+class _FailedWithOutput(RecordedError, TukioTaskError):
+    """Stands for an error with an output."""
+
+    def __init__(self, kind: str, message: str, output: object) -> None:
+        Exception.__init__(self, kind, message)
+        self.kind, self.message, self.task_outputs = kind, message, output

@@ -1,0 +1,181 @@
+"""A report is replayed: the engine takes the path that it has recorded, or says where not."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import tukio
+from support.flow import flow
+from support.gallery import WORKFLOWS, register_tasks
+from support.hurry import hurry
+from tukio.plan import Plan
+from tukio.registry import TaskRegistry
+from tukio.testing import ReplayDiffers, act_everywhere, replay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from support.flow import Tasks
+
+    Data = dict[str, Any]
+
+
+async def recorded(task: Tasks, template: tukio.WorkflowTemplate) -> list[dict[str, Any]]:
+    """Return the report of a run after each of its events, and forget its tasks."""
+    reports: list[dict[str, Any]] = []
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(template, {"in": 0})
+        engine.broker.register(lambda event: reports.append(run.report()), tukio.EXEC_TOPIC)
+        await run.wait()
+        reports.append(run.report())
+    task.forget()
+    return reports
+
+
+@pytest.mark.parametrize("name", WORKFLOWS)
+async def test_a_report_taken_at_any_moment_is_replayed(task: Tasks, name: str) -> None:
+    """Also through JSON; no task need be registered any more."""
+    hurry()
+    register_tasks(task)
+    for report in await recorded(task, WORKFLOWS[name]):
+        await replay(report)
+        await replay(tukio.report_from_json(tukio.report_to_json(report)))
+
+
+@pytest.mark.parametrize("word", ["cancel", "timeout", "suspend"])
+@pytest.mark.parametrize("name", WORKFLOWS)
+async def test_a_run_that_was_stopped_anywhere_is_replayed(
+    task: Tasks, name: str, word: str
+) -> None:
+    """Wherever it was cut off."""
+    hurry()
+    register_tasks(task)
+    reports: list[dict[str, Any]] = []
+
+    async def make_run(engine: tukio.Engine) -> Any:
+        return await engine.run_once(WORKFLOWS[name], {"in": 0})
+
+    def act(run: tukio.Workflow) -> None:
+        getattr(run, word)()
+        reports.append(run.report())
+        run.cancel()
+
+    def check(run: tukio.Workflow, timeline: object) -> None:
+        reports.append(run.report())
+
+    await act_everywhere(make_run, act, check)
+    task.forget()
+    for report in reports:
+        await replay(report)
+
+
+def execution(report: Data, uid: str) -> Data:
+    """Return the part of a report that shows one execution."""
+    found: list[Data] = [task["exec"] for task in report["tasks"] if task["id"] == uid]
+    return found[0]
+
+
+def returned_otherwise(report: Data) -> None:
+    """Let a task have returned something else than its successor was given."""
+    execution(report, "a")["outputs"] = {"in": 1}
+
+
+def chose_otherwise(report: Data) -> None:
+    """Let a task have chosen nothing, though its successors began."""
+    execution(report, "a")["chosen"] = []
+
+
+def never_began(report: Data) -> None:
+    """Let a task that was led to have been left out."""
+    for task in report["tasks"]:
+        if task["id"] == "k":
+            task["exec"] = None
+
+
+def noticed_less(report: Data) -> None:
+    """Let a join have ended without one whom it waits for."""
+    execution(report, "j")["reporting"]["tasks"].pop()
+
+
+def ended_otherwise(report: Data) -> None:
+    """Let the run have failed, though no task did."""
+    report["exec"]["state"] = "exception"
+
+
+LIES: dict[str, tuple[Callable[[Data], None], str | None, str]] = {
+    "a task returned something else": (returned_otherwise, "c", "has inputs {'in': 1}, and in"),
+    "a task chose otherwise": (chose_otherwise, "c", "was not begun, and in the report it was"),
+    "a task never began": (never_began, "k", "was begun, and in the report it was not"),
+    "a join noticed less": (noticed_less, "j", "goes on, and in the report it was finished"),
+    "the run ended otherwise": (ended_otherwise, None, "is finished, and in the report it is exc"),
+}
+
+
+@pytest.mark.parametrize(("lie", "where", "what"), LIES.values(), ids=LIES)
+async def test_what_differs_first_is_named(
+    task: Tasks, lie: Callable[[Data], None], where: str | None, what: str
+) -> None:
+    """With the task and all that happened until then; no run is left, and no name."""
+    hurry()
+    register_tasks(task)
+    report = deepcopy((await recorded(task, WORKFLOWS["join all"]))[-1])
+    await replay(report)
+    lie(report)
+    before = dict(TaskRegistry.all())
+    with pytest.raises(ReplayDiffers) as caught:
+        await replay(report)
+    assert caught.value.task == where
+    assert what in str(caught.value)
+    assert str(caught.value.timeline) in str(caught.value)
+    assert TaskRegistry.all() == before
+
+
+async def test_an_engine_that_does_otherwise_is_noticed(
+    task: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This is what a recorded report is kept for."""
+    hurry()
+    register_tasks(task)
+    report = (await recorded(task, WORKFLOWS["shortcut"]))[-1]
+    follow = Plan.follow
+
+    def loses_a_successor(plan: Any, step: Any, data: Any) -> None:
+        follow(plan, step, data)
+        if step.template.uid == "b":
+            plan.ready.clear()
+            plan.steps[2] = None
+
+    await replay(report)
+    monkeypatch.setattr(Plan, "follow", loses_a_successor)
+    with pytest.raises(ReplayDiffers, match="task 'c'"):
+        await replay(report)
+
+
+async def test_what_is_no_report_of_a_run_that_started_is_refused(task: Tasks) -> None:
+    """With the error that says so; nothing ran."""
+    register_tasks(task)
+    report = deepcopy((await recorded(task, WORKFLOWS["one task"]))[-1])
+    report["exec"]["start"] = None
+    with pytest.raises(tukio.RescueError, match="it never started"):
+        await replay(report)
+    with pytest.raises(tukio.RescueError, match="it is not the report of a run"):
+        await replay({"nothing": "of it"})
+    report["graph"] = {"a": ["a"]}
+    with pytest.raises(tukio.TemplateError, match="not acyclic"):
+        await replay(report)
+
+
+async def test_a_report_that_contradicts_itself_is_refused(task: Tasks) -> None:
+    """A join cannot have noticed a task before the one that led to it."""
+    hurry()
+    register_tasks(task)
+    template = flow({"a": ["b", "c"], "b": ["c"]}, names={"a": "quick", "b": "slow", "c": "join"})
+    template.tasks[2].config = {"wait_for": 2}
+    report = deepcopy((await recorded(task, template))[-1])
+    await replay(report)
+    execution(report, "c")["reporting"]["tasks"].reverse()
+    with pytest.raises(tukio.RescueError, match="no order of its tasks"):
+        await replay(report)
