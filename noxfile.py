@@ -15,7 +15,7 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = False
-nox.options.sessions = ["lint", "typing", "tests", "coverage"]
+nox.options.sessions = ["lint", "typing", "tests", "coverage", "soak"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
@@ -117,3 +117,10 @@ def mutants(session: nox.Session) -> None:
     """Break the engine on purpose, each time in another place: its tests must notice."""
     install(session, "tests")
     session.run("python", "-m", "tests.mutants", *session.posargs)
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Load every backend for a minute in all. `-- 3600 trio`: one of them, for an hour."""
+    install(session, "tests")
+    session.run("python", "-m", "soak", *session.posargs, env={"PYTHONPATH": "tests"})
