@@ -82,7 +82,8 @@ def tested(tests: Iterable[str], mutant: Mutant | None) -> tuple[int, str]:
         except subprocess.TimeoutExpired:
             return RED, f"not over after {LIMIT} s"
     lines = (done.stdout + done.stderr).strip().splitlines()
-    shown = [line for line in lines if line.startswith("FAILED ")] or lines[-1:]
+    ended = f"pytest ended with {done.returncode}, without a word"
+    shown = [line for line in lines if line.startswith("FAILED ")] or lines[-1:] or [ended]
     return done.returncode, shown[0].removeprefix("FAILED tests/").split(" - ")[0]
 
 
