@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,21 +9,19 @@ from hypothesis import given, reject
 
 from support.hurry import hurry
 from support.profiles import many
-from tukio.testing import actors, play
+from tukio.testing import play
 from tukio.testing.clock import BACKENDS, is_available, run
 from tukio.testing.strategies import histories, workflow_templates
 from tukio.watchdog import PATIENCE
 
-from .model import launches
+from .launches import launches
 from .observed import outcomes
 from .timeline import Diverged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tukio.testing import Action, Played
 
-    from .model import Launch
+    from .launches import Launch
     from .parts import Data, Outcome
 
 WAYS = 400
@@ -34,17 +31,6 @@ HERE = [name for name in BACKENDS if is_available(name)]
 
 # The policies are the engine's; here each trigger starts a run.
 templates = workflow_templates().map(lambda template: template | {"policy": "start-new"})
-
-
-@pytest.fixture(autouse=True, scope="module")
-def stage() -> Iterator[None]:
-    """Register the actor, and let its failures out of the log."""
-    log = logging.getLogger("tukio")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
-    with actors():
-        yield
-    log.setLevel(level)
 
 
 def played(backend: str, template: Data, history: list[Action]) -> Played:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from .model import HORIZON, Launch, Run
+from .launches import Launch
+from .model import HORIZON, Run
 from .parts import Outcome
 from .timeline import Diverged
 

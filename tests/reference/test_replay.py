@@ -13,7 +13,7 @@ from tukio.testing.clock import run
 from tukio.testing.points import PointedEngine, Points
 from tukio.testing.strategies import histories, workflow_templates
 
-from .test_engine_is_model import DATA, HERE, stage
+from .test_engine_is_model import DATA, HERE
 from .test_rescue import through_json
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from tukio.testing import Action
 
     from .parts import Data
-
-__all__ = ["stage"]  # a fixture, used by itself
 
 
 async def reports(template: Data, history: list[Action], moment: int) -> list[Data]:

@@ -17,14 +17,12 @@ from tukio.testing.strategies import histories, workflow_templates
 from tukio.testing.watch import Watch
 
 from .model import HORIZON
-from .test_engine_is_model import DATA, HERE, stage
+from .test_engine_is_model import DATA, HERE
 
 if TYPE_CHECKING:
     from tukio.testing import Action
 
     from .parts import Data
-
-__all__ = ["stage"]  # a fixture, used by itself
 
 OVER = {state.value for state in tukio.FutureState if state.done()}
 

@@ -1,0 +1,68 @@
+"""The runs that a history starts, each with what is done to it from then on.
+
+Knows:  the model of one run, which it plays in every way that is allowed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .model import HORIZON, Run
+from .timeline import every_way
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .parts import Data, Order, Outcome
+    from .timeline import Diverged, Told
+
+HARMLESS = ("trigger", "handler error")
+"""What does nothing to the runs in progress."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """A run that is started: when, with what data, and what is done to it from then on."""
+
+    at: float
+    data: Data
+    orders: list[Order]
+
+    def ways(
+        self, template: Data, story: Sequence[Told] | None = None
+    ) -> Iterator[Outcome | Diverged]:
+        """Play it in every way that is allowed; with a story, give up where another is told."""
+
+        def make(script: Sequence[int]) -> Run:
+            horizon = HORIZON - self.at
+            orders, data = self.orders, self.data
+            return Run(template, data, orders, horizon=horizon, script=script, expected=story)
+
+        return every_way(make, Run.play)
+
+
+def launches(template: Data, data: Data, history: Sequence[Order]) -> list[Launch]:
+    """Return the runs that a history starts, in their order: there are none after a stop.
+
+    What the history does, it does to all runs that are in progress; handlers that fail harm none.
+    """
+    found = [Launch(0, data, [])]
+    stopped = False
+    for at, name, detail in history:
+        for launch in found if name not in HARMLESS else ():
+            launch.orders.append((at - launch.at, name, _of_run(template, at, name, detail)))
+        if name == "trigger" and not stopped:
+            found.append(Launch(at, {"run": at}, []))
+        topics = template.get("topics")
+        if name == "event" and not stopped and (topics is None or detail in topics):
+            found.append(Launch(at, {"event": at}, []))
+        stopped |= name == "stop"
+    return found
+
+
+def _of_run(template: Data, at: float, name: str, detail: Any) -> Any:
+    """Return the detail of an order to a run."""
+    if name == "cancel task":
+        return template["tasks"][detail % len(template["tasks"])]["id"]
+    return (detail, {"event": at}) if name == "event" else detail
