@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -140,6 +141,22 @@ def test_news_from_a_thread_come_before_a_jump(backend: str) -> None:
         assert loop.time() == 0
     finally:
         loop.close()
+
+
+@LOOPS
+async def test_timers_that_were_cancelled_are_forgotten() -> None:
+    """Long before they are due; those that are set still fire, in their order."""
+    loop = asyncio.get_running_loop()
+    fired: list[int] = []
+    for number in range(1000):
+        loop.call_later(DAY + 1000 - number, fired.append, number)
+    late = [loop.call_later(2 * DAY, fired.append, number) for number in range(10_000)]
+    handles = [weakref.ref(timer) for timer in late]
+    while late:
+        late.pop().cancel()
+    assert len([1 for timer in handles if timer() is not None]) < 1000
+    await anyio.sleep(DAY + 1000)
+    assert fired == [*range(999, -1, -1)]
 
 
 @LOOPS

@@ -15,7 +15,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, TypeVarTuple
 
 from .order import Order, task_driven_by
@@ -34,6 +34,10 @@ else:
 
 T = TypeVar("T")
 Args = TypeVarTuple("Args")
+
+
+SPARE = 64
+"""So many cancelled timers are kept in any case."""
 
 
 class Timer(NamedTuple):
@@ -80,6 +84,7 @@ class VirtualTime(_Loop):
         self.limiter: anyio.CapacityLimiter | None = None
         self._now: float = START
         self._timers: list[Timer] = []
+        self._cancelled_count: int = 0  # at least as many as are in the heap
         self._numbers: itertools.count[int] = itertools.count()
         self._queued_count: int = 0  # never reset: only its changes matter
         self._settlers: list[asyncio.Future[None]] = []
@@ -283,8 +288,13 @@ class VirtualTime(_Loop):
         heappush(self._timers, Timer(when, tie, next(self._numbers), handle, queue))
         return handle
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """Do nothing: a cancelled timer is dropped when it reaches the top of the heap."""
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:  # noqa: ARG002 - whichever
+        """Forget the timers that were cancelled, when they are more than the others."""
+        self._cancelled_count += 1
+        if self._cancelled_count > SPARE + len(self._timers) // 2:
+            self._timers = [timer for timer in self._timers if not timer.handle.cancelled()]
+            heapify(self._timers)
+            self._cancelled_count = 0
 
     # Idleness ------------------------------------------------------------------------------------
 
