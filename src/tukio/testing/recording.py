@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
 from heapq import heapify, heappop, heappush
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from ..encoding import encode
@@ -18,15 +17,11 @@ from ..policy import ErrorPolicy
 from ..report import read
 from ..state import FutureState
 from ..template import WorkflowTemplate
-from ..wording import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ..report import StepRecord
-
-JOIN = "join"
-"""The task of the engine's own: it is no part of what is recorded, but runs again."""
 
 LEADS_ON = frozenset({FutureState.finished, FutureState.skipped, FutureState.timeout})
 STOPPED = frozenset({FutureState.cancelled, FutureState.timeout})
@@ -37,7 +32,7 @@ class Recording:
 
     Args:
         report: The report, as `Workflow.report()` made it or after it went through JSON.
-        name: Takes the place of the names of its tasks, but for joins.
+        name: Takes the place of the names of its tasks.
 
     Raises:
         RescueError: It is not the report of a run that started, or it contradicts itself.
@@ -52,7 +47,6 @@ class Recording:
         is_over: Whether it was over.
         shown: Task id -> what the report shows of it, for those that were due.
         steps: Task id -> the same as it was read, for those that began.
-        noticed: Id of a join -> ids of the parents that it had noticed, in this order.
         order: Ids of the tasks that were over, in an order in which they can have ended.
         cut_at: How many of these had ended when the run was stopped; None if it was not, or
             together with the end of a task.
@@ -63,7 +57,6 @@ class Recording:
         self.template: WorkflowTemplate = _template(report, name)
         record = read(report, self.template)
         self.graph: dict[str, list[str]] = self.template.as_dict()["graph"]
-        self._joins: set[str] = {task.uid for task in self.template.tasks if task.name == JOIN}
         tasks = shape_of(self.template).tasks
         # Parents first.
         order = [tasks[number].uid for number in shape_of(self.template).order]
@@ -76,9 +69,6 @@ class Recording:
         }
         self.steps: dict[str, StepRecord] = {
             uid: step for uid, step in record.steps.items() if step.start is not None
-        }
-        self.noticed: dict[str, list[str]] = {
-            uid: _noticed(record.uid, uid, step.extra) for uid, step in self.steps.items()
         }
         # Task id -> the parent that it began with.
         self._first: dict[str, str] = dict(self._first_parents())
@@ -115,10 +105,7 @@ class Recording:
 
     def leaves_no_trace(self, uid: str) -> bool:
         """Say whether nothing came of the end of a task, though it led to others."""
-        return any(
-            down not in self.shown or (self._is_cut_join(down) and uid not in self.noticed[down])
-            for down in self.leads_to(uid)
-        )
+        return any(down not in self.shown for down in self.leads_to(uid))
 
     def stops(self, place: int) -> bool:
         """Say whether the run is stopped before the end at a place of the order, or by it."""
@@ -126,22 +113,10 @@ class Recording:
         fails = self.aborts and self.steps[uid].state is FutureState.exception
         return fails or place == self.cut_at or uid == self.cut_with
 
-    def is_join(self, uid: str) -> bool:
-        """Say whether a task is a join."""
-        return uid in self._joins
-
-    def _is_cut_join(self, uid: str) -> bool:
-        step = self.steps.get(uid)
-        return step is not None and step.state is FutureState.cancelled and self.is_join(uid)
-
-    def _when(self, uid: str) -> tuple[Any, bool, int, int]:
+    def _when(self, uid: str) -> tuple[Any, bool, bool, int]:
         step = self.steps[uid]
-        # A join ends by what else ends at its instant, and above all by who will not come; if it
-        # was cut, that came too late for it.
-        rank = int(self.leads_to(uid) != self.graph[uid])
-        if self.is_join(uid):
-            rank = 2 if step.state is FutureState.finished else -1
-        return step.end, self.leaves_no_trace(uid), rank, self._place[uid]
+        leads_elsewhere = self.leads_to(uid) != self.graph[uid]
+        return step.end, self.leaves_no_trace(uid), leads_elsewhere, self._place[uid]
 
     def _ordered(self) -> list[str]:
         """Return the tasks that were over by their ends; a tie is broken by what came of it."""
@@ -173,24 +148,11 @@ class Recording:
                     yield first, other
             # It had begun before the run was aborted.
             yield from ((first, last) for last in aborts)
-        for uid in self.steps:
-            yield from self._around_join(uid)
-
-    def _around_join(self, uid: str) -> Iterator[tuple[str, str]]:
-        if not self.is_join(uid):
-            return
-        arrived = self.noticed[uid]
-        yield from pairwise([*arrived, uid])
-        for other in self._parents(uid):
-            if uid in self.leads_to(other) and other not in arrived:
-                yield uid, other
 
     def _find_stop(self) -> None:
         """Find when a run was stopped: after all begins, before what else nobody can explain."""
         firsts = [self.order.index(first) + 1 for first in self._first.values()]
-        # A join ends at once if those it waits for are cancelled: it was cut after that, if at all.
-        uncut = [uid for uid in self.order if self.is_join(uid) and not self._is_cut_join(uid)]
-        earliest = max([0, *firsts, *map(self.order.index, uncut)])
+        earliest = max([0, *firsts])
         for place, uid in enumerate(self.order[earliest:], earliest):
             state = self.steps[uid].state
             if state is FutureState.cancelled:
@@ -203,21 +165,10 @@ class Recording:
         self.cut_at = len(self.order)
 
 
-def _noticed(run: str, uid: str, extra: Mapping[str, Any]) -> list[str]:
-    if not extra.get("reporting"):
-        return []
-    try:
-        return [parent["id"] for parent in extra["reporting"]["tasks"]]
-    except (TypeError, KeyError) as error:
-        reason = f"nobody can tell what join {uid!r} has noticed ({shown(error)})"
-        raise RescueError(run, reason) from error
-
-
 def _template(report: Mapping[str, Any], name: object) -> WorkflowTemplate:
     template = WorkflowTemplate.from_dict(report)
     template.timeout = None
     for task in template.tasks:
         task.timeout = None
-        if task.name != JOIN:
-            task.name = name  # nobody else's, whatever is registered
+        task.name = name  # nobody else's, whatever is registered
     return template

@@ -66,10 +66,10 @@ class ReplayDiffers(AssertionError):
 async def replay(report: Mapping[str, Any]) -> Timeline:
     """Run a workflow again from its report, and make sure that it takes the same path.
 
-    No task of it is called, and none need be registered: each ends as the report says that it
-    did, in the order in which they ended, and it takes no time. All else is the engine's doing:
-    what begins, with what data, what joins make of it, how the run ends. So a report of any
-    engine, taken at any moment, is a test of this one.
+    No task of it is called, joins included, and none need be registered: each ends as the report
+    says that it did, in the order in which they ended, and it takes no time. All else is the
+    engine's doing: what begins, with what data, how the run ends. So a report of any engine, taken
+    at any moment, is a test of this one.
 
     Args:
         report: What `Workflow.report()` returned, also after it went through JSON.
@@ -171,10 +171,9 @@ class _Stage:
         return {step.template.uid: step for step in steps if step is not None}
 
     def _is_quiet(self) -> bool:
-        """Say whether all that is due has begun, and joins have noticed all who came."""
+        """Say whether all that is due has begun."""
         run = self.workflow._run
-        joins = [step for uid, step in self._steps().items() if self.recording.is_join(uid)]
-        return not (run.plan.ready or run.coming or any(map(_is_busy, joins)))
+        return not (run.plan.ready or run.coming)
 
     async def _until(self, condition: Callable[[], bool]) -> bool:
         for _ in range(TURNS + len(self.turns)):
@@ -204,11 +203,6 @@ class _Stage:
             one, other = known.get(key), found.get(key)
             if encode(one) != encode(other):
                 self._differ(uid, f"has {key} {other!r}, and in the report {one!r}")
-        if self.recording.is_join(uid):
-            one = self.recording.noticed[uid]
-            other = [parent["id"] for parent in found["reporting"]["tasks"]]
-            if one != other:
-                self._differ(uid, f"has noticed {other}, and in the report {one}")
 
     def _find_strangers(self, parent: str) -> None:
         for uid, step in self._steps().items():
@@ -234,12 +228,6 @@ class _Stage:
     def _differ(self, uid: str | None, problem: str) -> None:
         # As it is now: the run will be cancelled.
         raise ReplayDiffers(uid, problem, self.timeline.of_run(self.workflow.uid))
-
-
-def _is_busy(join: TaskRun) -> bool:
-    parents = join.mailbox._parents
-    # It waits for a change, or has yet to look round.
-    return not join.done() and (parents is None or parents._change is None)
 
 
 class _Replayed(TaskHolder):
