@@ -58,20 +58,22 @@ class Instances:
     """The runs in progress, in the order they were added; each leaves when it is over."""
 
     def __init__(self) -> None:
+        self._runs: dict[Run, None] = {}
         self._families: dict[str, _Family] = {}
         # Template id -> the run that starts when all others of that template are over.
         self._heirs: dict[str, tuple[Run, Event]] = {}
         self._changed: anyio.Event | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._families)
+        return bool(self._runs)
 
     def all(self) -> list[Run]:
-        """Return all runs; those of one template are together."""
-        return [run for family in self._families.values() for run in family.runs]
+        """Return all runs, in the order they were added."""
+        return list(self._runs)
 
     def add(self, run: Run) -> Run:
         """Add a run before it starts, and return it."""
+        self._runs[run] = None
         self._family(run.template.uid).add(run)
         run.when_over = self._remove
         return run
@@ -129,7 +131,7 @@ class Instances:
 
     async def drained(self) -> None:
         """Wait until no run is left."""
-        while self._families:
+        while self._runs:
             await self.changed()
 
     def _replace(self, others: list[Run], run: Run, event: Event) -> None:
@@ -144,13 +146,14 @@ class Instances:
         uid = run.template.uid
         family = self._families[uid]
         family.remove(run)
+        del self._runs[run]
         if not family.runs:
             del self._families[uid]
             self._heirs.pop(uid, None)
         if run.failure is not None:
             log.warning("workflow %s failed", run.uid, exc_info=run.failure)
         self._start_heir(uid)
-        if not self._families:
+        if not self._runs:
             self.tell_change()
 
     def _start_heir(self, template_id: str) -> None:
