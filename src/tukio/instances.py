@@ -7,6 +7,7 @@ Owns:   the list of runs by template, what the overrun policies do to it, and th
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
@@ -28,13 +29,23 @@ START = Decision.START
 log: logging.Logger = logging.getLogger(__name__)
 
 
+@dataclass(slots=True)
+class _Heir:
+    """A run that waits, the event to start it with, and those of whom it takes the place."""
+
+    run: Run
+    event: Event
+    replaces: set[Run]
+
+
 class _Family:
     """The runs of one template, and what the next trigger has to know of them."""
 
-    __slots__ = ("_locked", "runs")
+    __slots__ = ("_locked", "heir", "runs")
 
     def __init__(self) -> None:
         self.runs: dict[Run, None] = {}
+        self.heir: _Heir | None = None
         # Those that were locked when last looked at; a run is never locked again.
         self._locked: dict[Run, None] = {}
 
@@ -46,6 +57,8 @@ class _Family:
     def remove(self, run: Run) -> None:
         del self.runs[run]
         self._locked.pop(run, None)
+        if self.heir is not None:
+            self.heir.replaces.discard(run)
 
     def decide(self, policy: OverrunPolicy) -> Decision:
         """Say what happens to data that arrives now, in a time that does not grow with the runs."""
@@ -60,8 +73,6 @@ class Instances:
     def __init__(self) -> None:
         self._runs: dict[Run, None] = {}
         self._families: dict[str, _Family] = {}
-        # Template id -> the run that starts when all others of that template are over.
-        self._heirs: dict[str, tuple[Run, Event]] = {}
         self._changed: anyio.Event | None = None
 
     def __bool__(self) -> bool:
@@ -101,7 +112,11 @@ class Instances:
             return None
         others = list(family.runs)
         run = self.add(make(template))
-        self._replace(others, run, event)
+        # The latest wins: an earlier one is among those it replaces.
+        family.heir = _Heir(run, event, set(others))
+        for other in others:
+            # What has not started ends here and now.
+            other.stop(FutureState.cancelled)
         return run
 
     def _family(self, template_id: str) -> _Family:
@@ -134,14 +149,6 @@ class Instances:
         while self._runs:
             await self.changed()
 
-    def _replace(self, others: list[Run], run: Run, event: Event) -> None:
-        """Cancel some runs and start another when they are over; the latest such run wins."""
-        self._heirs[run.template.uid] = run, event
-        for other in others:
-            # An earlier heir has not started: it ends here and now.
-            other.stop(FutureState.cancelled)
-        self._start_heir(run.template.uid)
-
     def _remove(self, run: Run) -> None:
         uid = run.template.uid
         family = self._families[uid]
@@ -149,15 +156,16 @@ class Instances:
         del self._runs[run]
         if not family.runs:
             del self._families[uid]
-            self._heirs.pop(uid, None)
         if run.failure is not None:
             log.warning("workflow %s failed", run.uid, exc_info=run.failure)
-        self._start_heir(uid)
+        self._start_heir(family)
         if not self._runs:
             self.tell_change()
 
-    def _start_heir(self, template_id: str) -> None:
-        if template_id in self._heirs and len(self._families[template_id].runs) == 1:
-            run, event = self._heirs.pop(template_id)
-            if run.phase is Phase.WAITING:
-                self._start(run, event)
+    def _start_heir(self, family: _Family) -> None:
+        heir = family.heir
+        if heir is None or heir.replaces:
+            return
+        family.heir = None
+        if heir.run.phase is Phase.WAITING:
+            self._start(heir.run, heir.event)

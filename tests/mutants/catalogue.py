@@ -324,7 +324,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="loses the heir of runs that are aborted",
         file="instances.py",
-        old="        self._start_heir(uid)\n",
+        old="        self._start_heir(family)\n",
         new="",
         why="with abort-running, the run that replaces the others never starts",
         tests=("compat/test_keeps_engine.py", "runtime/test_engine.py"),

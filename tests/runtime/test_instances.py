@@ -35,3 +35,22 @@ async def test_the_instances_are_in_the_order_they_were_started() -> None:
         await runs.pop(2).wait()
         runs.append(await engine.trigger("b", {}))
         assert engine.instances == runs
+
+
+@pytest.mark.usefixtures("work")
+@pytest.mark.parametrize("later", ["run_once", "start-new"])
+async def test_a_replacement_waits_only_for_those_it_replaces(later: str) -> None:
+    """Not for what was started after it was asked for, in whichever way."""
+    async with tukio.Engine() as engine:
+        await engine.load(flow("work", policy="abort-running"))
+        first: Any = await engine.trigger("flow", {})
+        heir: Any = await engine.trigger("flow", {})
+        if later == "run_once":
+            beside: Any = await engine.run_once(flow("work"), {"takes": 30})
+        else:
+            await engine.load(flow("work", policy="start-new"))
+            beside = await engine.trigger("flow", {"takes": 30})
+        await first.wait()
+        await heir.wait()
+        assert anyio.current_time() == 10
+        assert engine.instances == [beside]
