@@ -315,11 +315,11 @@ class Engine:
         if isinstance(grace, bool):
             grace, force = None, grace or force
         self._stopping = True
-        for run in self._instances.all():
-            if force:
+        if force:
+            for run in self._instances.all():
                 run.stop(FutureState.cancelled)
-            elif grace is not None:
-                run.stop_at(run.port.time() + grace)
+        elif grace is not None:
+            self._instances.stop_after(grace)
         self._instances.tell_change()
         return self
 

@@ -7,13 +7,15 @@ Owns:   the list of runs by template, what the overrun policies do to it, and th
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 
 from .policy import Decision, decide
-from .state import FutureState, Phase
+from .state import FutureState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +38,20 @@ class _Heir:
     run: Run
     event: Event
     replaces: set[Run]
+    call_off: Callable[[], None] | None = None
+
+    def keep_time(self) -> None:
+        """Cancel it at its deadline: while it waits, it has no host to do that."""
+        self.leave()
+        if self.run.deadline < math.inf:
+            stop = partial(self.run.stop, FutureState.cancelled)
+            self.call_off = self.run.port.call_at(self.run.deadline, stop)
+
+    def leave(self) -> None:
+        """Learn that it does not wait any more."""
+        if self.call_off is not None:
+            self.call_off()
+            self.call_off = None
 
 
 class _Family:
@@ -57,8 +73,12 @@ class _Family:
     def remove(self, run: Run) -> None:
         del self.runs[run]
         self._locked.pop(run, None)
-        if self.heir is not None:
-            self.heir.replaces.discard(run)
+        if self.heir is None:
+            return
+        self.heir.replaces.discard(run)
+        if self.heir.run is run:
+            self.heir.leave()
+            self.heir = None
 
     def decide(self, policy: OverrunPolicy) -> Decision:
         """Say what happens to data that arrives now, in a time that does not grow with the runs."""
@@ -132,6 +152,14 @@ class Instances:
         except Exception as error:  # noqa: BLE001 - it is the outcome of the run
             run.stop(FutureState.exception, error)
 
+    def stop_after(self, grace: float) -> None:
+        """Cancel all runs after some seconds, unless they are over by then."""
+        for run in self._runs:
+            run.stop_at(run.port.time() + grace)
+        for family in list(self._families.values()):
+            if family.heir is not None and not family.heir.run.out_of_time():
+                family.heir.keep_time()
+
     async def changed(self) -> None:
         """Wait until the last run is over, or `tell_change` is called."""
         if self._changed is None:
@@ -166,6 +194,6 @@ class Instances:
         heir = family.heir
         if heir is None or heir.replaces:
             return
+        heir.leave()
         family.heir = None
-        if heir.run.phase is Phase.WAITING:
-            self._start(heir.run, heir.event)
+        self._start(heir.run, heir.event)
