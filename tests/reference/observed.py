@@ -78,7 +78,8 @@ def seen(task: Data, began: datetime) -> Data | None:
     for key in ("start", "end"):
         known[key] = known[key] and (known[key] - began).total_seconds()
     if task["name"] == "join":
-        reporting = step["reporting"]
+        # One that was called off before it began has nothing to say.
+        reporting = step.get("reporting", {"tasks": [], "status": "running"})
         known["joined"] = [parent["id"] for parent in reporting["tasks"]]
         known["status"] = reporting["status"]
     return known

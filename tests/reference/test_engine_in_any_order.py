@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -15,14 +14,14 @@ from support.hurry import hurry
 from support.profiles import many
 from tukio import instances
 from tukio.policy import Decision
-from tukio.testing import actors, check_guarantees
+from tukio.testing import check_guarantees
 from tukio.testing.clock import run
 
 from .commands import Stage, command_lists, on_model, state_of_model
 from .engine_model import HORIZON, EngineModel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from .commands import Command
     from .parts import Data
@@ -34,17 +33,6 @@ class Differs(AssertionError):
 
 class Left(Exception):
     """The block of an engine is left by an error."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def actors_in_silence() -> Iterator[None]:
-    """Register the actor, and let its failures and refused orders out of the log."""
-    log = logging.getLogger("tukio")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
-    with actors():
-        yield
-    log.setLevel(level)
 
 
 def template(uid: str = "a", **fields: Any) -> Data:

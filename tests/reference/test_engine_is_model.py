@@ -155,6 +155,13 @@ TIGHT: dict[str, tuple[Data, list[Action]]] = {
         ),
         [],
     ),
+    "a join is called off before it is run again": (
+        flow(
+            {"a": ["b", "c"], "b": ["c"], "c": []},
+            {"b": {"seconds": 9}, "c": {"wait_for": 2}},
+        ),
+        [(0.5, "suspend", None), (1.5, "resume", None), (1.5, "cancel task", 2)],
+    ),
     "a branch fails while all unwind": (
         flow(FORK, {"b": SHIELDS, "c": SHIELDS | {"when_cut": "error"}}, on_error="abort"),
         [(0.5, "cancel", None)],
