@@ -85,6 +85,26 @@ class Stopwatch:
         self.seconds = time.perf_counter() - self._start
 
 
+class Collector:
+    """Seconds that the garbage collector has taken, within `with`; everything waits for it."""
+
+    seconds: float = 0.0
+
+    def __enter__(self) -> Self:
+        self._start = time.perf_counter()
+        gc.callbacks.append(self._hear)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        gc.callbacks.remove(self._hear)
+
+    def _hear(self, phase: str, _: dict[str, int]) -> None:
+        now = time.perf_counter()
+        if phase == "stop":
+            self.seconds += now - self._start
+        self._start = now
+
+
 def resident_bytes() -> int:
     """Return the memory this process holds now.
 

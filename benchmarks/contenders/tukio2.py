@@ -10,7 +10,7 @@ import anyio.lowlevel
 
 import tukio
 from benchmarks.contenders.steps import verify
-from benchmarks.meter import NotAvailable, Stopwatch, kibibytes_each, resident_bytes
+from benchmarks.meter import Collector, NotAvailable, Stopwatch, kibibytes_each, resident_bytes
 from benchmarks.shapes import PARKED, README, Graph, chain, count_parents, fan_out
 
 if TYPE_CHECKING:
@@ -240,10 +240,10 @@ async def let_settle() -> None:
 
 async def scale(meter: Meter, size: int) -> None:
     """Put `size` workflows in flight in one burst, then cancel them all."""
-    stalls = [0.0]
+    stalls = Stalls()
     async with anyio.create_task_group() as group, tukio.Engine() as engine:
         await engine.load(template_of(README, "benchmark noop", parked=PARKED))
-        group.start_soon(beat, stalls)
+        group.start_soon(stalls.beat)
         await anyio.sleep(BEAT * 5)
         before = resident_bytes()
         with Stopwatch() as watch:
@@ -255,7 +255,7 @@ async def scale(meter: Meter, size: int) -> None:
             await let_settle()
         meter.figures["s until all wait"] = watch.seconds
         meter.figures["KiB each"] = kibibytes_each(before, size)
-        meter.figures["longest stall starting, s"] = await longest(stalls)
+        await stalls.note(meter, "starting")
         verify_parked(runs)
         with Stopwatch() as watch:
             for run in runs:
@@ -263,25 +263,37 @@ async def scale(meter: Meter, size: int) -> None:
             for run in runs:
                 await run.wait()
         meter.figures["s to cancel all"] = watch.seconds
-        meter.figures["longest stall cancelling, s"] = await longest(stalls)
+        await stalls.note(meter, "cancelling")
         group.cancel_scope.cancel()
 
 
-async def beat(stalls: list[float]) -> None:
-    """Note how much later than it asked for the loop comes back to this task."""
-    while True:
-        with Stopwatch() as watch:
-            await anyio.sleep(BEAT)
-        stalls.append(watch.seconds - BEAT)
+class Stalls:
+    """How much later than it asked for the loop came back to a task, at worst."""
 
+    def __init__(self) -> None:
+        self._longest = 0.0
+        # Without what the garbage collector took, which grows with all that is alive.
+        self._longest_of_ours = 0.0
 
-async def longest(stalls: list[float]) -> float:
-    """Return the longest stall so far, and start over."""
-    # The last one is not over until the heartbeat has come back.
-    await anyio.sleep(BEAT * 5)
-    found = max(stalls)
-    stalls[:] = [0.0]
-    return found
+    async def beat(self) -> None:
+        """Note it, for as long as nobody cancels this."""
+        with Collector() as collector:
+            while True:
+                before = collector.seconds
+                with Stopwatch() as watch:
+                    await anyio.sleep(BEAT)
+                stall = watch.seconds - BEAT
+                self._longest = max(self._longest, stall)
+                ours = stall - (collector.seconds - before)
+                self._longest_of_ours = max(self._longest_of_ours, ours)
+
+    async def note(self, meter: Meter, what: str) -> None:
+        """Note the figures so far, and start over."""
+        # The last one is not over until the heartbeat has come back.
+        await anyio.sleep(BEAT * 5)
+        meter.figures[f"longest stall {what}, s"] = self._longest
+        meter.figures[f"the same without the collector, {what}, s"] = self._longest_of_ours
+        self._longest = self._longest_of_ours = 0.0
 
 
 def works() -> Iterator[tuple[str, Work]]:

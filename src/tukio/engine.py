@@ -36,6 +36,9 @@ Result = TypeVar("Result")
 
 log: logging.Logger = logging.getLogger(__name__)
 
+BURST = 32
+"""How many calls in a row may start runs before one of them lets others have a turn."""
+
 
 class Engine:
     """Runs workflows upon receiving data.
@@ -72,6 +75,7 @@ class Engine:
         self._home: Home = Home(loop)
         self._instances: Instances = Instances()
         self._stopping: bool = False
+        self._calls: int = 0
         self._streams: WeakSet[EventStream] = WeakSet()
 
     async def __aenter__(self) -> Self:
@@ -182,13 +186,16 @@ class Engine:
             TypeError: `topic` is neither a string nor None.
             Exception: What a custom selector raised. No workflow was started.
 
-        Cancellation: it waits only for an async selector; cancelled there, nothing was started.
+        Cancellation: it waits only for an async selector, and (see `BURST`) now and then before it
+        does anything; cancelled there, nothing was started.
         """
         if topic is not None and not isinstance(topic, str):
             msg = f"topic must be a string or None, not {type(topic).__name__}"
             raise TypeError(msg)
         event = Event(data, topic)
-        self._home.here()
+        port = self._home.here()
+        if self._turn_is_due():
+            await port.checkpoint()
         self._home.broker.dispatch(event, topic)
         if self._stopping:
             return []
@@ -212,10 +219,13 @@ class Engine:
             ValueError: `data` is neither a dict nor an Event.
             Exception: What a custom selector raised. No workflow was started.
 
-        Cancellation: it waits only for an async selector; cancelled there, nothing was started.
+        Cancellation: it waits only for an async selector, and (see `BURST`) now and then before it
+        does anything; cancelled there, nothing was started.
         """
         event = Event(data)
-        self._home.here()
+        port = self._home.here()
+        if self._turn_is_due():
+            await port.checkpoint()
         template = self._selector.get(template_id)
         if inspect.isawaitable(template):
             template = await template
@@ -234,9 +244,14 @@ class Engine:
         Raises:
             TemplateError: The template has faults. Nothing was started.
             ValueError: `data` is neither a dict nor an Event.
+
+        Cancellation: it waits only (see `BURST`) now and then, before it does anything; cancelled
+        there, nothing was started.
         """
         event = Event(data)
-        self._home.here()
+        port = self._home.here()
+        if self._turn_is_due():
+            await port.checkpoint()
         if self._stopping:
             return Refusal(Reason.STOPPING, template.uid)
         template.validate()
@@ -342,6 +357,15 @@ class Engine:
             stream.end()
 
     # Inside --------------------------------------------------------------------------------------
+
+    def _turn_is_due(self) -> bool:
+        """Say whether others are to have a turn now.
+
+        Nothing else makes one who sends a burst of data wait: the loop would stand still until all
+        of it is sent, and then for as long as all those runs take to begin.
+        """
+        self._calls = (self._calls + 1) % BURST
+        return not self._calls
 
     def _try_safely(self, template: WorkflowTemplate, event: Event) -> Run | None:
         """Try to run a template that a selector chose: a bad one must not keep others from it."""

@@ -470,7 +470,7 @@ def test_a_thousand_runs_leave_nothing_behind(
         assert host is not None
         payload = Payload()
         traces.extend([weakref.ref(host), weakref.ref(payload)])
-        await asyncio.sleep(event.data["n"] % 3)
+        await asyncio.sleep(1 + event.data["n"] % 3)
         if event.data["n"] % 7 == 0 and tukio.current_task().template.uid == "b":
             raise LookupError
         return event.data | {"payload": payload}
