@@ -49,7 +49,7 @@ async def drive(run: Run) -> None:
     try:
         while (work := _what_to_do(run)) is not None:
             run.begin()
-            host.stale, host.cut_at = False, math.inf
+            host.stale, host.limited, host.cut_at = False, False, math.inf
             try:
                 with run.port.scope(run.deadline) as scope:
                     host.scope = scope
@@ -122,12 +122,11 @@ async def _work(run: Run, host: Host, scope: Scope) -> None:
             # One that was cut and made something of it has ended like that.
             host.stale |= scope.cancel_called
         host.step = None
-        if step.template.timeout and not host.stale:
-            scope.deadline = run.deadline
         # One of the backend's own kind that is left was aimed at the step that is over.
         host.stale = host.stale or host.cancelling() > 0
         if not budget and not host.stale:
             budget = BUDGET
+            # Left over, the limit of a step may cut this, too; there is a next scope then.
             await run.port.checkpoint()
 
 
@@ -159,10 +158,14 @@ def _open(run: Run, host: Host, scope: Scope, step: TaskRun) -> Context:
     step.context = context = run.context.copy()
     step.host = host
     host.step = step
-    limit = step.template.timeout
-    if limit and now + limit < run.deadline:
-        scope.deadline = deadline = now + limit
-        run.port.watchdog.watch(run, deadline)
+    if step.template.timeout or host.limited:
+        # The limit of the step before goes here, and not when that was over: each change of a
+        # deadline takes a timer.
+        deadline = min(now + (step.template.timeout or math.inf), run.deadline)
+        host.limited = deadline < run.deadline
+        scope.deadline = deadline
+        if host.limited:
+            run.port.watchdog.watch(run, deadline)
     return context
 
 

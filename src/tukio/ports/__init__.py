@@ -62,6 +62,7 @@ class Host(Protocol):
         step: The step it is driving; None between steps.
         scope: The scope it is in, or was in last; None before the first.
         stale: Whether its scope was cancelled and must be left before the next step.
+        limited: Whether the deadline of its scope is that of a step, and not of the run.
         cut_at: When that was, unless a deadline did it; inf if it was not. While a step is cleaned
             up after: when that will be cut.
     """
@@ -69,6 +70,7 @@ class Host(Protocol):
     step: TaskRun | None
     scope: Scope | None
     stale: bool
+    limited: bool
     cut_at: float
 
     def cancelling(self) -> int:

@@ -142,6 +142,7 @@ class AsyncioHost(TukioTask):
         self.step: TaskRun | None = None
         self._scope: Scope | None = None
         self.stale: bool = False
+        self.limited: bool = False
         self.cut_at: float = math.inf
         self.begun: bool = False
         self._alone = None

@@ -65,12 +65,13 @@ class TrioWorkflow(Workflow):
 class TrioHost:
     """A host on trio."""
 
-    __slots__ = ("cut_at", "scope", "stale", "step")
+    __slots__ = ("cut_at", "limited", "scope", "stale", "step")
 
     def __init__(self) -> None:
         self.step: TaskRun | None = None
         self.scope: Scope | None = None
         self.stale: bool = False
+        self.limited: bool = False
         self.cut_at: float = math.inf
 
     @staticmethod

@@ -52,7 +52,7 @@ class TukioTask(asyncio.Task[Any]):
         kwargs: As `asyncio.Task`.
     """
 
-    __slots__ = ("_alone", "_scope", "begun", "cut_at", "run", "stale", "step")
+    __slots__ = ("_alone", "_scope", "begun", "cut_at", "limited", "run", "stale", "step")
 
     def __init__(
         self,
@@ -67,6 +67,7 @@ class TukioTask(asyncio.Task[Any]):
         self.step: TaskRun | None = None
         self._scope: Scope | None = None
         self.stale: bool = False
+        self.limited: bool = False
         self.cut_at: float = math.inf
         self.begun: bool = False
         loop = loop or asyncio.get_running_loop()
