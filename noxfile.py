@@ -15,7 +15,7 @@ nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = False
-nox.options.sessions = ["lint", "typing", "tests", "coverage", "soak"]
+nox.options.sessions = ["lint", "typing", "tests", "coverage", "soak", "bench-check"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
@@ -110,6 +110,13 @@ def bench(session: nox.Session) -> None:
     """Measure. Arguments go to `python -m benchmarks`."""
     install(session, "benchmarks")
     session.run("python", "-m", "benchmarks", *session.posargs)
+
+
+@nox.session(name="bench-check")
+def bench_check(session: nox.Session) -> None:
+    """No workflow costs clearly more, against the same work by hand, than was promised."""
+    install(session, "benchmarks")
+    session.run("python", "-m", "benchmarks", "--check")
 
 
 @nox.session

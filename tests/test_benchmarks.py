@@ -320,6 +320,33 @@ def test_a_check_names_the_row_that_fails_it(capsys: pytest.CaptureFixture[str])
     assert check([]) == 1
 
 
+def test_a_check_measures_again_what_was_clearly_missed() -> None:
+    """A machine that was busy for a moment must not keep a change from going in."""
+    from benchmarks.__main__ import ask_again, check
+
+    options = parser().parse_args(["--check", "--case", "noop", "--backend", "trio"])
+    asked: list[cases.Job] = []
+
+    def answer_in(ratio: float, job: cases.Job) -> dict[str, Any]:
+        asked.append(job)
+        cost = ratio if job.contender == catalogue.OURS else 1.0
+        return {"cpu_us": cost, "wall_us": cost, "figures": {}, "versions": {}}
+
+    missed = answer_with("noop", "trio", anyio=2.0)
+    effort = cases.Effort(rounds=1, enough=0.0, peers=False)
+    found = ask_again([missed], options, effort, lambda job, _: answer_in(0.1, job))
+    assert {(job.work, job.backend, job.contender) for job in asked} == {
+        ("noop", "trio", catalogue.OURS),
+        ("noop", "trio", catalogue.LIMIT),
+    }
+    assert check(found) == 0
+    found = ask_again([missed], options, effort, lambda job, _: answer_in(3.0, job))
+    assert check(found) == 1
+    asked.clear()
+    assert ask_again(found[:0], options, effort, lambda job, _: answer_in(0.1, job)) == []
+    assert asked == []
+
+
 # RESULTS.md --------------------------------------------------------------------------------------
 
 
