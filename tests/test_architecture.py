@@ -48,6 +48,7 @@ CARRIES_OUT: tuple[tuple[str, ...], ...] = (
         "task.timeout",
         "task.at_rest",
         "task.stack",
+        "task.current",
     ),
     ("task.mailbox", "task.snapshot", "task.call"),
     ("task.run",),

@@ -42,9 +42,10 @@ from .refusal import Reason, Refusal
 from .registry import TaskRegistry, register
 from .state import FutureState
 from .stream import EventStream
+from .task.current import current_task
 from .task.holder import TaskHolder
 from .task.join import JoinTask
-from .task.run import TaskRun, current_task
+from .task.run import TaskRun
 from .template import TaskTemplate, WorkflowTemplate
 from .workflow import Workflow, current_workflow
 

@@ -15,7 +15,7 @@ import anyio
 from .event import Event
 from .ports import lone_mailbox, loop_broker, loop_service
 from .subscription import Subscription
-from .task.run import current_task, running_task
+from .task.current import calling_task, running_task
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -365,4 +365,4 @@ def _mailbox() -> Mailbox:
     """Return the mailbox of the calling task, in a workflow or outside."""
     task = running_task()
     mailbox = None if task is not None else lone_mailbox(get_broker)
-    return current_task().mailbox if mailbox is None else mailbox
+    return calling_task().mailbox if mailbox is None else mailbox

@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .broker import Broker
-    from .run import Run
     from .template import WorkflowTemplate
     from .workflow import Workflow
 
@@ -141,7 +140,7 @@ class Engine:
     @property
     def instances(self) -> list[Workflow]:
         """The runs that are not over, in the order they were started."""
-        return [run.workflow for run in self._instances.all()]
+        return [run.workflow for run in self._instances.all() if run.workflow is not None]
 
     @property
     def broker(self) -> Broker:
@@ -203,7 +202,7 @@ class Engine:
         if type(templates) is not list and inspect.isawaitable(templates):
             templates = await templates
         runs = [self._try_safely(template, event) for template in templates]
-        return [run.workflow for run in runs if run is not None]
+        return [run for run in runs if run is not None]
 
     async def trigger(self, template_id: str, data: dict[str, Any] | Event) -> Workflow | Refusal:
         """Start a run of one loaded template, whatever its topics.
@@ -255,9 +254,9 @@ class Engine:
         if self._stopping:
             return Refusal(Reason.STOPPING, template.uid)
         template.validate()
-        run = self._instances.add(self._new_run(template))
-        run.start(event)
-        return run.workflow
+        run = self._new_run(template)
+        self._instances.add(run._run).start(event)
+        return run
 
     async def rescue(
         self, template: WorkflowTemplate, report: Mapping[str, Any]
@@ -288,9 +287,9 @@ class Engine:
         if self.get(record.uid) is not None:
             raise RescueError(record.uid, "it is still in progress in this engine")
         run = self._new_run(template)
-        run.restore(record)
-        self._instances.add(run).go_on()
-        return run.workflow
+        run._run.restore(record)
+        self._instances.add(run._run).go_on()
+        return run
 
     # From other threads --------------------------------------------------------------------------
 
@@ -367,7 +366,7 @@ class Engine:
         self._calls = (self._calls + 1) % BURST
         return not self._calls
 
-    def _try_safely(self, template: WorkflowTemplate, event: Event) -> Run | None:
+    def _try_safely(self, template: WorkflowTemplate, event: Event) -> Workflow | None:
         """Try to run a template that a selector chose: a bad one must not keep others from it."""
         try:
             return None if self._stopping else self._start(template, event)
@@ -380,14 +379,13 @@ class Engine:
         if self._stopping:
             return Refusal(Reason.STOPPING, template.uid)
         run = self._start(template, event)
-        return Refusal(Reason.SKIPPED, template.uid) if run is None else run.workflow
+        return Refusal(Reason.SKIPPED, template.uid) if run is None else run
 
-    def _start(self, template: WorkflowTemplate, event: Event) -> Run | None:
+    def _start(self, template: WorkflowTemplate, event: Event) -> Workflow | None:
         # They share the event: nobody changes it, and each root task gets a copy of its own.
         return self._instances.start(template, event, self._new_run)
 
-    def _new_run(self, template: WorkflowTemplate) -> Run:
-        workflow = self._home.port.workflow(
+    def _new_run(self, template: WorkflowTemplate) -> Workflow:
+        return self._home.port.workflow(
             template, broker=self._home.broker, cleanup_timeout=self._cleanup_timeout
         )
-        return workflow._run

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .policy import OverrunPolicy
     from .run import Run
     from .template import WorkflowTemplate
+    from .workflow import Workflow
 
 # Looked up for every run; up to Python 3.11 a member of an enum is worked out each time.
 START = Decision.START
@@ -110,14 +111,14 @@ class Instances:
         return run
 
     def start(
-        self, template: WorkflowTemplate, event: Event, make: Callable[[WorkflowTemplate], Run]
-    ) -> Run | None:
+        self, template: WorkflowTemplate, event: Event, make: Callable[[WorkflowTemplate], Workflow]
+    ) -> Workflow | None:
         """Start a run as the overrun policy of its template says, without awaiting in between.
 
         Args:
             template: What to run.
             event: What to start it with, its own.
-            make: Makes the run.
+            make: Makes the run. It may be over when this returns, if it cannot start.
 
         Returns:
             The run; it has not started yet if it waits for others to end. None if it is skipped.
@@ -125,19 +126,19 @@ class Instances:
         family = self._families.get(template.uid) or _Family()
         decision = family.decide(template.policy)
         if decision is START:
-            run = self.add(make(template))
-            self._start(run, event)
-            return run
+            workflow = make(template)
+            self._start(self.add(workflow._run), event)
+            return workflow
         if decision is Decision.SKIP:
             return None
         others = list(family.runs)
-        run = self.add(make(template))
+        workflow = make(template)
         # The latest wins: an earlier one is among those it replaces.
-        family.heir = _Heir(run, event, set(others))
+        family.heir = _Heir(self.add(workflow._run), event, set(others))
         for other in others:
             # What has not started ends here and now.
             other.stop(FutureState.cancelled)
-        return run
+        return workflow
 
     def _family(self, template_id: str) -> _Family:
         family = self._families.get(template_id)

@@ -141,6 +141,10 @@ class Step:
 
 
 S = TypeVar("S", bound=Step)
+
+# What all plans that are closed share: an empty deque takes 600 bytes. Nothing is put into them.
+_NO_STEPS: list[Any] = []
+_NONE_READY: deque[Any] = deque(maxlen=0)
 Make: TypeAlias = "Callable[[Any, int, TaskTemplate, Any, S | None], S]"
 
 
@@ -298,6 +302,17 @@ class Plan(Generic[S]):
     def reached(self) -> list[S]:
         """Return the steps that were reached, begun or not, in the order of the tasks."""
         return [step for step in self.steps if step is not None]
+
+    def take_over(self, other: Plan[S]) -> None:
+        """Become what another plan of the run is; `steps` stays the list that it is."""
+        self.shape, self.make, self.ready = other.shape, other.make, other.ready
+        self.steps[:] = other.steps
+        self._open = other._open
+
+    def close(self) -> None:
+        """Let go of the steps, which others may hold: no further one will be reached."""
+        self.steps, self.ready = _NO_STEPS, _NONE_READY
+        self._run = None
 
     def _reach(self, number: int, data: Any, parent: S | None) -> S:
         step = self.make(self._run, number, self.shape.tasks[number], data, parent)

@@ -61,7 +61,8 @@ class Run:
         WorkflowRootTaskError: The template does not have exactly one root task.
 
     Attributes:
-        plan: Its steps.
+        workflow: The face; None when it is over.
+        plan: Its steps; empty when it is over.
         phase: Where it stands.
         ending: How it ended, or is about to; None while it goes on.
         failure: What the run itself failed with; None if it did not.
@@ -114,7 +115,7 @@ class Run:
         broker: Broker,
         cleanup_timeout: float,
     ) -> None:
-        self.workflow: Workflow = workflow
+        self.workflow: Workflow | None = workflow
         self.template: WorkflowTemplate = template
         self.port: Port = port
         self.broker: Broker = broker
@@ -200,7 +201,7 @@ class Run:
         after(self.phase, Move.START)
         plan = Plan(shape_of(self.template), TaskRun, self)
         restore(plan, record)
-        self.plan = plan
+        self.plan.take_over(plan)
         self._uid = record.uid
         self.started_at = self.port.instant(record.start)
         if self.template.timeout:
@@ -363,12 +364,16 @@ class Run:
             self.failure = WorkflowFailed(f"workflow {self.template.uid!r} failed", errors)
         if self.broker.heard:
             self._tell_the_end(ending)
+        assert self.workflow is not None
         self.workflow._resolve(ending, self.failure)
         if self._end_event is not None:
             self._end_event.set()
         self.port.watchdog.forget(self)
-        # Whoever keeps a run that is over keeps no more than it takes to look at it.
-        self.context = self._trigger = None
+        # Whoever keeps it keeps no more than it takes to look at it. The workflow holds this and
+        # the steps, and they hold this: no circle, so they go without the garbage collector.
+        self.context = self._trigger = self.workflow = self.suspension = None
+        self.hosts = {}
+        self.plan.close()
         when_over, self.when_over = self.when_over, None
         if when_over is not None:
             when_over(self)
@@ -389,10 +394,8 @@ class Run:
     def _tell_the_end(self, ending: FutureState) -> None:
         kind: WorkflowExecState = WorkflowExecState.END
         content: Any = None
-        if ending is FutureState.exception:
+        if ending is FAILED:
             kind, content = WorkflowExecState.ERROR, self.failure
-        elif ending is FutureState.cancelled:
-            content = {"cancel": True}
-        elif ending is FutureState.timeout:
-            content = {"cancel": True, "timeout": True}
+        elif ending is not FINISHED:
+            content = {"cancel": True} | ({"timeout": True} if ending is TIMEOUT else {})
         self.tell(kind.value, content)

@@ -26,7 +26,7 @@ from .policy import Decision, OverrunPolicy, decide
 from .ports import standalone_workflow
 from .report import read
 from .state import FutureState, Phase, WorkflowExecState
-from .task.run import current_task, running_task
+from .task.current import calling_task, current_workflow, running_workflow
 from .template import WorkflowTemplate
 
 if TYPE_CHECKING:
@@ -38,15 +38,6 @@ if TYPE_CHECKING:
 
 
 log: logging.Logger = logging.getLogger(__name__)
-
-
-def current_workflow() -> Workflow:
-    """Return the workflow that this code runs in a task of, on every backend.
-
-    Raises:
-        EngineError: This code does not run in a task of a workflow.
-    """
-    return current_task().workflow
 
 
 class Workflow:
@@ -71,6 +62,7 @@ class Workflow:
     __slots__ = ()
 
     _run: Run
+    _steps: list[TaskRun | None]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make a run of the asyncio kind where none is asked for."""
@@ -89,8 +81,7 @@ class Workflow:
     def current_workflow(cls, loop: Any = None) -> Workflow | None:
         """Return the workflow that this code runs in a task of; None outside, as in 1.x."""
         del loop
-        task = running_task()
-        return None if task is None else task.workflow
+        return running_workflow()
 
     # What it is ------------------------------------------------------------------------------
 
@@ -125,8 +116,11 @@ class Workflow:
 
         The output of a skipped task is None: its inputs went on.
         """
-        steps = self._run.plan.reached()
-        return {step.template.uid: step.outputs for step in steps if step.state in _WITH_OUTPUT}
+        return {
+            step.template.uid: step.outputs
+            for step in self._steps
+            if step is not None and step.state in _WITH_OUTPUT
+        }
 
     @property
     def tasks(self) -> KeysView[TaskRun]:
@@ -134,7 +128,7 @@ class Workflow:
 
         An ordered set, in declared order.
         """
-        return dict.fromkeys(self._run.plan.reached()).keys()
+        return {step.hand_out(self): None for step in self._steps if step is not None}.keys()
 
     @property
     def timed_out(self) -> bool:
@@ -156,7 +150,7 @@ class Workflow:
         run = self._run
         start, end = self._times()
         document = self.template.as_dict()
-        for task, step in zip(document["tasks"], run.plan.steps, strict=True):
+        for task, step in zip(document["tasks"], self._steps, strict=True):
             task["exec"] = None if step is None else step.report()
         execution: dict[str, Any] = {
             "id": self.uid,
@@ -196,7 +190,7 @@ class Workflow:
         elif isinstance(data, Event):
             # With its topic and its source; the caller may go on to change it.
             data = copy(data)
-        return self._run.start(data)
+        return self._run.start(data).hand_out(self)
 
     def fast_forward(self, report: Mapping[str, Any]) -> None:
         """Go on with a run from its report, without an engine; see `Engine.rescue`.
@@ -279,7 +273,7 @@ class Workflow:
             TypeError: Not a list of ids. The choice is as before.
             LookupError: One of them is not a successor of the task. The choice is as before.
         """
-        task = current_task()
+        task = calling_task()
         if task.run is not self._run or task.done():
             msg = f"{task} is not executed by {self} - call this from one of its running tasks"
             raise EngineError(msg)
@@ -304,7 +298,7 @@ class Workflow:
         def unlock(_: object) -> None:
             self.unlock()
 
-        (task or current_task()).add_done_callback(unlock)
+        (task or calling_task()).add_done_callback(unlock)
 
     def _stop(self, ending: FutureState) -> bool:
         self._run.port.check_here()

@@ -7,6 +7,7 @@ import gc
 import logging
 import weakref
 from collections import Counter
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -19,6 +20,8 @@ from tukio.ports import running_backend
 from tukio.testing.clock import BACKENDS, is_available, run as run_on
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from support.flow import Tasks
 
 AT_ONCE = 500
@@ -48,6 +51,14 @@ def steps(task: Tasks) -> None:
     @task
     async def quick(event: tukio.Event) -> dict[str, Any]:
         return {**event.data, tukio.current_task().uid: 1}
+
+    @task
+    async def still(event: tukio.Event) -> None:
+        pass
+
+    @task
+    async def nap(event: tukio.Event) -> None:
+        await anyio.sleep(1)
 
     @task
     async def slow(event: tukio.Event) -> None:
@@ -245,3 +256,61 @@ def test_fifty_engines_in_a_row_leave_no_broker_and_no_loop(backend: str, progra
     assert len(traces) == ENGINES * (4 if backend == "trio" else 5)
     assert [trace() for trace in traces if trace() is not None] == []
     assert after - before == Counter()
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Keep the garbage collector from running."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("steps", "no_collector")
+async def test_a_run_that_is_over_goes_when_the_user_lets_go_of_it() -> None:
+    """At once: there is no circle that only the garbage collector could find."""
+    async with tukio.Engine() as engine:
+        run = await engine.run_once(flow("still nap"), {"n": 1})
+        assert isinstance(run, tukio.Workflow)
+        await run.wait()
+        # Trio keeps what woke this task until its next turn.
+        await anyio.lowlevel.checkpoint()
+        traces = weakref.ref(run), weakref.ref(run._run)
+        del run
+        assert [trace() for trace in traces] == [None, None]
+
+
+@pytest.mark.usefixtures("steps", "no_collector")
+@pytest.mark.parametrize("way", ["tasks", "current_task", "a context"])
+async def test_who_keeps_only_a_task_has_its_workflow(task: Tasks, way: str) -> None:
+    """However it was got: from the run, in the task, or in a context that the task left behind."""
+    kept: list[Any] = []
+
+    @task
+    async def keep(event: tukio.Event) -> None:
+        if way == "a context":
+            kept.append(copy_context())
+        elif way == "current_task":
+            kept.append(tukio.current_task())
+
+    async with tukio.Engine() as engine:
+        run = await engine.run_once(flow("still keep nap"), {})
+        assert isinstance(run, tukio.Workflow)
+        await run.wait()
+    if way == "tasks":
+        kept += run.tasks
+    await anyio.lowlevel.checkpoint()
+    uid, trace = run.uid, weakref.ref(run)
+    del run, engine
+    if way == "a context":
+        assert kept[0].run(tukio.current_workflow) is trace()
+        kept[0] = kept[0].run(tukio.current_task)
+    for step in kept:
+        assert step.workflow is trace()
+        assert step.workflow.uid == step.source.workflow_exec_id == uid
+        assert len(step.workflow.report()["tasks"]) == 3
+    del step
+    kept.clear()
+    gc.collect()
+    assert trace() is None

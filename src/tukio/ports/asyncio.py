@@ -21,8 +21,9 @@ from ..driver import drive
 from ..errors import EngineError
 from ..run import CLEANUP_TIMEOUT, Run
 from ..state import FutureState
+from ..task.current import running_task
 from ..task.factory import TukioTask, install, uninstall
-from ..task.run import TaskRun, running_task
+from ..task.run import TaskRun
 from ..watchdog import Watchdog
 from ..workflow import Workflow
 from . import ELSEWHERE, IN_LOOP, NOT_RUNNING, Broken, running_backend
@@ -49,7 +50,7 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set[TaskRun]]):
     future is cancelled only when the run has unwound.
     """
 
-    __slots__ = ("_result", "_run")
+    __slots__ = ("_result", "_run", "_steps")
 
     if not TYPE_CHECKING:
         # There is no kind to choose any more.
@@ -71,6 +72,7 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set[TaskRun]]):
         if broker is None:
             broker = broker_of(port.loop)
         self._run: Run = Run(self, template, port, broker=broker, cleanup_timeout=cleanup_timeout)
+        self._steps = self._run.plan.steps
 
     def __await__(self) -> Generator[Any, None, set[TaskRun]]:
         return self._awaited().__await__()
@@ -139,6 +141,7 @@ class AsyncioHost(TukioTask):
     def __init__(self, run: Run, loop: asyncio.AbstractEventLoop) -> None:
         # Not by way of TukioTask, which is made for one coroutine of a user's.
         self.run: Run | None = run
+        self._workflow = run.workflow
         self.step: TaskRun | None = None
         self._scope: Scope | None = None
         self.stale: bool = False

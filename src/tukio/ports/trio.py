@@ -37,12 +37,13 @@ class TrioWorkflow(Workflow):
     ended. Cancelling one who awaits it does not cancel the run.
     """
 
-    __slots__ = ("__weakref__", "_run")
+    __slots__ = ("__weakref__", "_run", "_steps")
 
     def __init__(
         self, template: WorkflowTemplate, *, port: TrioPort, broker: Broker, cleanup_timeout: float
     ) -> None:
         self._run: Run = Run(self, template, port, broker=broker, cleanup_timeout=cleanup_timeout)
+        self._steps = self._run.plan.steps
 
     def done(self) -> bool:
         """Return whether the run is over."""

@@ -52,7 +52,17 @@ class TukioTask(asyncio.Task[Any]):
         kwargs: As `asyncio.Task`.
     """
 
-    __slots__ = ("_alone", "_scope", "begun", "cut_at", "limited", "run", "stale", "step")
+    __slots__ = (
+        "_alone",
+        "_scope",
+        "_workflow",
+        "begun",
+        "cut_at",
+        "limited",
+        "run",
+        "stale",
+        "step",
+    )
 
     def __init__(
         self,
@@ -64,6 +74,7 @@ class TukioTask(asyncio.Task[Any]):
     ) -> None:
         # Before the parent's __init__: an eager task runs inside it.
         self.run: Run | None = None
+        self._workflow: Workflow | None = None
         self.step: TaskRun | None = None
         self._scope: Scope | None = None
         self.stale: bool = False
@@ -100,7 +111,7 @@ class TukioTask(asyncio.Task[Any]):
     @property
     def workflow(self) -> Workflow | None:
         """The workflow it works for; None outside a workflow."""
-        return self.run.workflow if self.run is not None else None
+        return self._workflow
 
     @property
     def uid(self) -> str:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..registry import register
 from ..wording import listed, shown
+from .current import calling_task
 from .holder import TaskHolder
-from .run import current_task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,7 +79,7 @@ class JoinTask(TaskHolder):
     async def execute(self, event: Event) -> dict[str, Any]:
         """Wait for the parents and return what is passed on."""
         del event
-        task, awaited = current_task(), self._awaited
+        task, awaited = calling_task(), self._awaited
         count = self.config["wait_for"] if awaited is None else len(awaited)
         self._parents = task.parents(awaited, others=True)
         async for uid, data in self._parents:
@@ -99,7 +99,7 @@ class JoinTask(TaskHolder):
 
     def add_task_report(self, task_id: str) -> None:
         """Note in the report that a parent has come, and tell it."""
-        task = current_task()
+        task = calling_task()
         ended_at = None if self._parents is None else self._parents.ended_at(task_id)
         end_time = task.now() if ended_at is None else task.run.port.wall_time(ended_at)
         self._arrived.append({"id": task_id, "end_time": end_time})
@@ -114,14 +114,14 @@ class JoinTask(TaskHolder):
 
     def teardown(self) -> dict[str, Any]:
         """Say how it was cut, and return what is passed on after a time limit."""
-        task = current_task()
+        task = calling_task()
         self._status = "timeout" if task.timed_out else "cancelled"
         if task.timed_out:
             self._tell()
         return self._collected(task.inputs)
 
     def _tell(self) -> None:
-        task = current_task()
+        task = calling_task()
         # The report grows with the parents: it is not made for nobody.
         if task.run.broker.heard:
             task.dispatch_progress(self.report())

@@ -7,7 +7,6 @@ Knows:  its run, which alone changes its state.
 from __future__ import annotations
 
 import logging
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -18,6 +17,7 @@ from ..event import EventSource
 from ..plan import Step
 from ..state import FutureState, TaskExecState
 from .call import call
+from .current import surroundings
 from .holder import Recorded
 from .mailbox import Mailbox
 from .snapshot import full_snapshot, snapshot
@@ -43,28 +43,6 @@ log: logging.Logger = logging.getLogger(__name__)
 PENDING = FutureState.pending
 NO_TOPICS: list[str] = []
 
-_current: ContextVar[TaskRun] = ContextVar("tukio_task")
-
-
-def running_task() -> TaskRun | None:
-    """Return the execution of the task that this code runs in; None outside a task."""
-    return _current.get(None)
-
-
-def current_task() -> TaskRun:
-    """Return the execution of the task that this code runs in, on every backend.
-
-    Sub-tasks and callbacks that a task starts see that task.
-
-    Raises:
-        EngineError: This code does not run in a task.
-    """
-    try:
-        return _current.get()
-    except LookupError:
-        msg = "not inside a task - call this from the coroutine of a registered task"
-        raise EngineError(msg) from None
-
 
 class TaskRun(Step):
     """One execution of one task, from the moment it is due.
@@ -87,6 +65,7 @@ class TaskRun(Step):
         "_callbacks",
         "_mailbox",
         "_uid",
+        "_workflow",
         "cancel_called",
         "context",
         "coroutine",
@@ -122,6 +101,8 @@ class TaskRun(Step):
         self.context: Context | None = None
         self.coroutine: Any = None
         self._uid: str | None = None
+        # Set when the user gets hold of it: who keeps only a task keeps its workflow.
+        self._workflow: Workflow | None = None
         self._mailbox: Mailbox | None = None
         self.cut: FutureState | None = None
         self._callbacks: list[Callable[[TaskRun], object]] | None = None
@@ -137,7 +118,9 @@ class TaskRun(Step):
     @property
     def workflow(self) -> Workflow:
         """The workflow it belongs to."""
-        return self.run.workflow
+        workflow = self._workflow or self.run.workflow
+        assert workflow is not None, "the run is over, and this was not handed out"
+        return workflow
 
     @property
     def inputs(self) -> Any:
@@ -351,6 +334,20 @@ class TaskRun(Step):
         port = self.run.port
         return port.wall_time(port.time())
 
+    # Inside -----------------------------------------------------------------------------------
+
+    def hand_out(self, workflow: Workflow) -> TaskRun:
+        """Return this for the user to keep: it and those that led to it keep their workflow.
+
+        Otherwise it does not hold the workflow, so that there is no circle of the two which only
+        the garbage collector could find.
+        """
+        step: Any = self
+        while step is not None and step._workflow is None:
+            step._workflow = workflow
+            step = step.parent
+        return self
+
     # For the driver ---------------------------------------------------------------------------
 
     def begin(self) -> Any:
@@ -366,8 +363,9 @@ class TaskRun(Step):
             UnknownTaskName: The task is not registered any more.
             BaseException: What the holder class, the call or the coroutine raised.
         """
-        _current.set(self)
         run = self.run
+        assert run.workflow is not None
+        surroundings.set((self, run.workflow))
         try:
             self.coroutine = coro = call(self)
         finally:

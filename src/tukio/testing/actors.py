@@ -30,8 +30,8 @@ import anyio.lowlevel
 
 from ..errors import SkipTask, TukioTaskError
 from ..event import Event
+from ..task.current import current_task
 from ..task.holder import TaskHolder
-from ..task.run import current_task
 from .registration import registered
 
 if TYPE_CHECKING:

@@ -66,6 +66,7 @@ class Points:
         self.passed.append(what)
         if len(self.passed) != self._chosen or self.run is None or self._act is None:
             return None
+        assert self.run.workflow is not None
         return self._act(self.run.workflow)
 
     def of_step(self, what: str, step: TaskRun) -> BaseException | None:
@@ -113,12 +114,12 @@ class PointedEngine(Engine):
         self.broker.register(self._points.event_comes, EXEC_TOPIC)
         return self
 
-    def _new_run(self, template: WorkflowTemplate) -> Run:
-        run = super()._new_run(template)
+    def _new_run(self, template: WorkflowTemplate) -> Workflow:
+        workflow = super()._new_run(template)
         if self._points.run is None:
-            self._points.run = run
-            run.plan.make = partial(PointedStep, self._points)
-        return run
+            self._points.run = workflow._run
+            workflow._run.plan.make = partial(PointedStep, self._points)
+        return workflow
 
 
 class PointedStep(TaskRun):

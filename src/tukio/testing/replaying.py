@@ -19,8 +19,8 @@ from ..engine import Engine
 from ..errors import RecordedError, SkipTask, TukioTaskError
 from ..event import Event
 from ..state import FutureState
+from ..task.current import current_task
 from ..task.holder import TaskHolder
-from ..task.run import current_task
 from .invariants import TASK_ENDS
 from .recording import Recording
 from .registration import registered
@@ -104,7 +104,7 @@ class _Stage:
         self.recording: Recording = recording
         self.timeline: Timeline = Timeline.of(engine)
         self.turns: dict[str, anyio.Event] = {uid: anyio.Event() for uid in recording.graph}
-        self.workflow: Workflow = engine._new_run(recording.template).workflow
+        self.workflow: Workflow = engine._new_run(recording.template)
         self._engine: Engine = engine
         engine.broker.register(self._note, EXEC_TOPIC)
 
@@ -167,8 +167,7 @@ class _Stage:
             self.workflow.cancel()
 
     def _steps(self) -> dict[str, TaskRun]:
-        steps = self.workflow._run.plan.steps
-        return {step.template.uid: step for step in steps if step is not None}
+        return {step.template.uid: step for step in self.workflow.tasks}
 
     def _is_quiet(self) -> bool:
         """Say whether all that is due has begun."""
