@@ -58,7 +58,8 @@ async def drive(run: Run) -> None:
                 # What it awaits, the clean-up after the step, is shielded and bounded there.
                 await _broken_off(run, host, exc)  # noqa: ASYNC102
             else:
-                await _out_of_scope(run, host)
+                if host.step is not None or host.cancelling():
+                    await _out_of_scope(run, host)
     except BaseException as exc:
         _leave(run, host, exc)
         if not isinstance(exc, Exception):
@@ -131,7 +132,7 @@ async def _work(run: Run, host: Host, scope: Scope) -> None:
 
 
 async def _out_of_scope(run: Run, host: Host) -> None:
-    """Deal with what a host comes out of its scope for."""
+    """Deal with what a host comes out of its scope for, and is not between steps with."""
     if host.step is not None:
         await _unwound(run, host, host.step)
     else:

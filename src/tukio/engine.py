@@ -201,8 +201,12 @@ class Engine:
         templates = self._selector.select(topic)
         if type(templates) is not list and inspect.isawaitable(templates):
             templates = await templates
-        runs = [self._try_safely(template, event) for template in templates]
-        return [run for run in runs if run is not None]
+        runs: list[Workflow] = []
+        for template in templates:
+            run = self._try_safely(template, event)
+            if run is not None:
+                runs.append(run)
+        return runs
 
     async def trigger(self, template_id: str, data: dict[str, Any] | Event) -> Workflow | Refusal:
         """Start a run of one loaded template, whatever its topics.
@@ -369,7 +373,9 @@ class Engine:
     def _try_safely(self, template: WorkflowTemplate, event: Event) -> Workflow | None:
         """Try to run a template that a selector chose: a bad one must not keep others from it."""
         try:
-            return None if self._stopping else self._start(template, event)
+            # They share the event: nobody changes it, and each root task gets a copy of its own.
+            start = self._instances.start
+            return None if self._stopping else start(template, event, self._new_run)
         except Exception:
             log.exception("cannot start a run of %s", template)
             return None
@@ -378,12 +384,8 @@ class Engine:
         """Decide and act, without awaiting in between."""
         if self._stopping:
             return Refusal(Reason.STOPPING, template.uid)
-        run = self._start(template, event)
+        run = self._instances.start(template, event, self._new_run)
         return Refusal(Reason.SKIPPED, template.uid) if run is None else run
-
-    def _start(self, template: WorkflowTemplate, event: Event) -> Workflow | None:
-        # They share the event: nobody changes it, and each root task gets a copy of its own.
-        return self._instances.start(template, event, self._new_run)
 
     def _new_run(self, template: WorkflowTemplate) -> Workflow:
         return self._home.port.workflow(

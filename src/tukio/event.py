@@ -88,6 +88,10 @@ class Sender(Protocol):
         ...
 
 
+# Looked up for every step.
+_new: Any = object.__new__
+
+
 class Event:
     """Data on its way to a workflow, a task or a handler.
 
@@ -131,7 +135,7 @@ class Event:
             data: Copied, one level deep.
             topic: The topic it goes to.
         """
-        event: Event = cls.__new__(cls)
+        event: Event = _new(cls)
         event._data = data.copy()
         event._topic = topic
         event._source = None

@@ -14,20 +14,19 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from .policy import Decision, decide
+from .policy import Decision, OverrunPolicy, decide
 from .state import FutureState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .event import Event
-    from .policy import OverrunPolicy
     from .run import Run
     from .template import WorkflowTemplate
     from .workflow import Workflow
 
 # Looked up for every run; up to Python 3.11 a member of an enum is worked out each time.
-START = Decision.START
+START, START_NEW = Decision.START, OverrunPolicy.START_NEW
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -83,6 +82,9 @@ class _Family:
 
     def decide(self, policy: OverrunPolicy) -> Decision:
         """Say what happens to data that arrives now, in a time that does not grow with the runs."""
+        if policy is START_NEW:
+            # Others do not matter, nor does it take the rules to say so.
+            return START
         if self._locked:
             self._locked = {run: None for run in self._locked if run.locked}
         return decide(policy, running=len(self.runs), locked=len(self._locked))
@@ -106,7 +108,11 @@ class Instances:
     def add(self, run: Run) -> Run:
         """Add a run before it starts, and return it."""
         self._runs[run] = None
-        self._family(run.template.uid).add(run)
+        uid = run.template.uid
+        family = self._families.get(uid)
+        if family is None:
+            family = self._families[uid] = _Family()
+        family.add(run)
         run.when_over = self._remove
         return run
 
@@ -123,14 +129,16 @@ class Instances:
         Returns:
             The run; it has not started yet if it waits for others to end. None if it is skipped.
         """
-        family = self._families.get(template.uid) or _Family()
-        decision = family.decide(template.policy)
+        family = self._families.get(template.uid)
+        # Where nothing is in progress, no policy is in the way.
+        decision = START if family is None else family.decide(template.policy)
         if decision is START:
             workflow = make(template)
             self._start(self.add(workflow._run), event)
             return workflow
         if decision is Decision.SKIP:
             return None
+        assert family is not None
         others = list(family.runs)
         workflow = make(template)
         # The latest wins: an earlier one is among those it replaces.
@@ -139,12 +147,6 @@ class Instances:
             # What has not started ends here and now.
             other.stop(FutureState.cancelled)
         return workflow
-
-    def _family(self, template_id: str) -> _Family:
-        family = self._families.get(template_id)
-        if family is None:
-            family = self._families[template_id] = _Family()
-        return family
 
     def _start(self, run: Run, event: Event) -> None:
         """Start a run; if it cannot start, it ends here and now, as failed."""

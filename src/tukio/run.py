@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import math
 from contextvars import Context, copy_context
-from copy import copy
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -185,7 +184,8 @@ class Run:
         self.context = copy_context()
         self.started_at = now
         self.limit = limit
-        self._end_by(limit, TIMEOUT)
+        if limit < math.inf:
+            self._end_by(limit, TIMEOUT)
         root = self.plan.begin(trigger.data if isinstance(trigger, Event) else trigger)
         self.coming = True
         self.port.launch(self)
@@ -285,7 +285,7 @@ class Run:
 
     def root_event(self) -> Any:
         """Return what the root task is called with: of an event, a copy of its own."""
-        return copy(self._trigger) if isinstance(self._trigger, Event) else self._trigger
+        return self._trigger.__copy__() if isinstance(self._trigger, Event) else self._trigger
 
     def stop(self, ending: FutureState, failure: Exception | None = None) -> bool:
         """Cancel everything; nothing of the run starts any more.

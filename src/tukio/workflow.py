@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 log: logging.Logger = logging.getLogger(__name__)
 
+# Looked up for every run; up to Python 3.11 a member of an enum is worked out each time.
+OVER = Phase.OVER
+
 
 class Workflow:
     """One run of a workflow.
@@ -210,7 +213,7 @@ class Workflow:
         Cancellation: the run goes on; only the waiting ends.
         """
         await anyio.lowlevel.checkpoint_if_cancelled()
-        if self._run.phase is not Phase.OVER:
+        if self._run.phase is not OVER:
             await self._run.end_event().wait()
         return self.state
 

@@ -182,12 +182,12 @@ async def test_a_fault_is_seen_and_shown(monkeypatch: pytest.MonkeyPatch) -> Non
 
 async def test_a_run_that_nobody_was_given_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """Were one started that is not in the answer, its events would tell."""
-    start = tukio.Engine._start
+    start = instances.Instances.start
 
-    def start_two(engine: tukio.Engine, template: Any, event: Any) -> Any:
-        start(engine, template, event)
-        return start(engine, template, event)
+    def start_two(*args: Any) -> Any:
+        start(*args)
+        return start(*args)
 
-    monkeypatch.setattr(tukio.Engine, "_start", start_two)
+    monkeypatch.setattr(instances.Instances, "start", start_two)
     with pytest.raises(Differs, match="instances: engine"):
         await play([("load", template()), ("trigger", "a"), ("cancel", 0)])

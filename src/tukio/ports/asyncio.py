@@ -67,7 +67,7 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set[TaskRun]]):
     ) -> None:
         if port is None:
             port = AsyncioPort(loop or asyncio.get_running_loop(), structured=False)
-        super().__init__(loop=port.loop)
+        asyncio.Future.__init__(self, loop=port.loop)
         self._result: set[TaskRun] | None = None
         if broker is None:
             broker = broker_of(port.loop)
@@ -232,7 +232,7 @@ class AsyncioPort:
         """Spawn the first host of a run."""
         if not self._structured:
             _roots.add(run)
-        self.spawn(run)
+        AsyncioHost(run, self.loop)
 
     def spawn(self, run: Run) -> None:
         """Spawn one more host."""
@@ -250,7 +250,8 @@ class AsyncioPort:
 
     def last_host_left(self, run: Run) -> None:
         """End the run."""
-        _roots.discard(run)
+        if not self._structured:
+            _roots.discard(run)
         run.over()
 
     def broken(self, exc: BaseException) -> Broken:

@@ -14,13 +14,13 @@ from ..registry import TaskRegistry
 from .holder import TaskHolder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
 
     from ..registry import Record
     from .run import TaskRun
 
 # Looked up for every step.
-find: Callable[[Any], Record] = TaskRegistry.get
+registry: dict[Any, Record] = TaskRegistry.all()
 
 log: logging.Logger = logging.getLogger(__name__)
 
@@ -39,7 +39,11 @@ def call(step: TaskRun) -> Coroutine[Any, Any, Any]:
     """
     if step.cancel_called:
         raise CalledOff
-    holder_class, function = find(step.template.name)
+    name = step.template.name
+    try:
+        holder_class, function = registry[name]
+    except (KeyError, TypeError):
+        holder_class, function = TaskRegistry.get(name)
     parent: Any = step.parent
     event = step.run.root_event() if parent is None else Event.sent_by(parent, step.input_data)
     try:
