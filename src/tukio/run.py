@@ -213,9 +213,8 @@ class Run:
             self._trigger = Event(self._trigger)
         self.errors = {
             step.template.uid: step.error
-            for step in self.plan.steps
-            if step is not None and step.error is not None
-            if step.state is not FutureState.skipped
+            for step in self.plan.reached()
+            if step.error is not None and step.state is not FutureState.skipped
         }
 
     def go_on(self) -> None:

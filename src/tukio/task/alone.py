@@ -11,12 +11,12 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 from ..errors import SkipTask, TukioTaskError
 from ..event import Event, EventSource
 from ..registry import TaskRegistry
 from ..state import FutureState
+from .holder import execution_id
 from .mailbox import Mailbox
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ class Alone:
     def uid(self) -> str:
         """Id of this execution: the holder's `uid` if it has one."""
         if self._uid is None:
-            uid = getattr(self.holder, "uid", None)
-            self._uid = uid if isinstance(uid, str) else str(uuid4())
+            self._uid = execution_id(self.holder)
         return self._uid
 
     @property

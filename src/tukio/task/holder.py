@@ -79,3 +79,13 @@ class Recorded:
     def report(self) -> Any:
         """Return what the holder had reported."""
         return self._reporting
+
+
+def execution_id(holder: Any) -> str:
+    """Return the id of the execution that a holder is made for: its `uid`, or else a new one.
+
+    Args:
+        holder: Of any class; None for a task that is a function.
+    """
+    uid = getattr(holder, "uid", None)
+    return uid if isinstance(uid, str) else str(uuid4())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import anyio
 
@@ -18,7 +17,7 @@ from ..plan import Step
 from ..state import FutureState, TaskExecState
 from .call import call
 from .current import surroundings
-from .holder import Recorded
+from .holder import Recorded, execution_id
 from .mailbox import Mailbox
 from .snapshot import full_snapshot, snapshot
 
@@ -111,8 +110,7 @@ class TaskRun(Step):
     def uid(self) -> str:
         """Id of this execution: the holder's `uid` if it has one."""
         if self._uid is None:
-            uid = getattr(self.holder, "uid", None)
-            self._uid = uid if isinstance(uid, str) else str(uuid4())
+            self._uid = execution_id(self.holder)
         return self._uid
 
     @property
