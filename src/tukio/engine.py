@@ -322,8 +322,8 @@ class Engine:
         again, to say it with more force.
 
         Args:
-            grace: Seconds after which the runs in progress are cancelled; None lets them finish.
-                A bool is `force`, which stood here in 1.x.
+            grace: Seconds after which the runs in progress are cancelled, 0 for now; None lets them
+                finish. A bool is `force`, which stood here in 1.x.
             force: Cancel them now.
 
         Raises:
@@ -333,7 +333,7 @@ class Engine:
         if isinstance(grace, bool):
             grace, force = None, grace or force
         self._stopping = True
-        if force:
+        if force or (grace is not None and grace <= 0):
             for run in self._instances.all():
                 run.stop(FutureState.cancelled)
         elif grace is not None:

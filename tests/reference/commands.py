@@ -7,7 +7,8 @@ A list of commands is plain data, to be pasted into a test:
 
     ("load", template), ("reload", [template, ...]), ("unload", id),
     ("trigger", id), ("data_received", topic), ("run_once", template),
-    ("cancel", n), ("timeout", n), ("suspend", n), ("resume", n), ("unlock", n), of the run n,
+    ("cancel", n), ("timeout", n), ("suspend", n), ("resume", n), ("unlock", n) of a run: 0 is the
+    latest, 1 the one before, and so on, round and round,
     ("stop", grace, force), ("pause", seconds)
 
 They follow each other without anything else happening, but for pauses. Pauses and tasks take whole
@@ -33,7 +34,7 @@ from .short_run import TASK
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from hypothesis.strategies import SearchStrategy
+    from hypothesis.strategies import DrawFn, SearchStrategy
 
     from .parts import Data
     from .timeline import Told
@@ -45,30 +46,37 @@ REFUSED = (tukio.WorkflowError, KeyError, TypeError)
 """What may be raised in place of an answer."""
 
 DOES: tuple[Data | None, ...] = (
-    {"seconds": 3},
-    {},
-    {"seconds": 9},
-    {"seconds": 3, "shields": 2},
-    {"seconds": 9, "shields": 2},
-    {"seconds": 3, "when_cut": "dict"},
-    {"seconds": 2, "ends": "error"},
-    {"ends": "skip"},
-    {"starts": "error"},
-    {"awaits": 1, "listens": ["red"]},
-    {"awaits": 1, "listens": None, "shields": 2},
+    *({"seconds": 9},) * 4,
+    *({"seconds": 9, "shields": 2},) * 4,
+    *({"seconds": 3}, {"seconds": 3, "shields": 2}, {"seconds": 9, "when_cut": "dict"}),
+    *({"seconds": 2, "ends": "error"}, {"starts": "error"}, {}, {"ends": "skip"}),
+    *({"awaits": 1, "listens": ["red"]},) * 3,
+    *({"awaits": 1, "listens": None, "shields": 2},) * 3,
     {"seconds": 2, "awaits": 1, "listens": ["red", "blue"]},
     None,
 )
 """What the task of a template does; None is a task that nobody has registered."""
 IDS = ("a", "b")
+ORDERS = ("suspend", "resume", "cancel", "timeout", "unlock")
+"""What is done to a run."""
+NAMES = (
+    *(None, "load", "run_once", "reload", "unload", "unlock", "timeout"),
+    *("trigger",) * 6,
+    *("data_received",) * 6,
+    *("pause",) * 9,
+    *("suspend",) * 4,
+    *("resume",) * 5,
+    *("cancel",) * 2,
+)
+"""What is done, each as often as it is likely."""
 POLICIES = ("skip", "start-new", "skip-until-unlock", "abort-running")
 LISTENS: tuple[list[str] | None, ...] = (None, [], ["red"], ["red", "blue"], ["blue", "blue"])
 
 
-def _templates() -> SearchStrategy[Data]:
+def _templates(*ids: str) -> SearchStrategy[Data]:
     return st.fixed_dictionaries(
         {
-            "id": st.sampled_from(IDS),
+            "id": st.sampled_from(ids or IDS),
             "policy": st.sampled_from(POLICIES),
             "topics": st.sampled_from(LISTENS),
             "does": st.sampled_from(DOES),
@@ -78,37 +86,32 @@ def _templates() -> SearchStrategy[Data]:
     )
 
 
-def _commands() -> SearchStrategy[Command | None]:
-    """Draw one thing to do; None, to which it shrinks, is nothing."""
-    templates, ids = _templates(), st.sampled_from(IDS)
-    of_runs = ("cancel", "suspend", "resume", "suspend", "resume", "unlock", "timeout")
-    tuples, just = st.tuples, st.just
-    often: list[SearchStrategy[Command | None]] = [
-        tuples(just("trigger"), ids),
-        tuples(just("data_received"), st.sampled_from([*TOPICS, "red", 5])),
-        tuples(st.sampled_from(of_runs), st.integers(0, 5)),
-        tuples(just("pause"), st.sampled_from([0, 1, 2, 5])),
-    ]
-    seldom: list[SearchStrategy[Command | None]] = [
-        tuples(just("load"), templates),
-        tuples(just("run_once"), templates),
-        tuples(just("reload"), st.lists(templates, max_size=3)),
-        tuples(just("unload"), ids),
-        tuples(
-            just("stop"),
-            st.sampled_from([None, 0, 1.5, 4.5]),
-            st.sampled_from([False, False, False, True]),
-        ),
-    ]
-    return st.one_of(just(None), *often, *often, *often, *often, *seldom)
+def _stops() -> SearchStrategy[Command | None]:
+    graces, forces = st.sampled_from([None, 1.5, 0, 4.5]), st.sampled_from([False, False, True])
+    return st.none() | st.tuples(st.just("stop"), graces, forces)
 
 
-def command_lists() -> SearchStrategy[list[Command]]:
-    """Draw what is done to an engine, from its first moment on; templates are loaded first."""
-    first = st.lists(st.tuples(st.just("load"), _templates()), max_size=3)
-    # By itself a list would be short; what shrinks to nothing is left out.
-    more = st.lists(_commands(), min_size=10, max_size=24)
-    return st.tuples(first, more).map(lambda drawn: [*drawn[0], *filter(None, drawn[1])])
+@st.composite
+def command_lists(draw: DrawFn) -> list[Command]:
+    """Draw what is done to an engine; it has templates first, and is stopped once or twice."""
+    templates, ids, of_runs = _templates(), st.sampled_from(IDS), st.sampled_from([0, 0, 1, 2])
+    details: dict[str | None, SearchStrategy[Any]] = {
+        "trigger": ids,
+        "data_received": st.sampled_from([*TOPICS, "red", 5]),
+        "pause": st.sampled_from([0, 1, 0, 1, 2, 5]),
+        **dict.fromkeys(ORDERS, of_runs),
+        "load": templates,
+        "run_once": templates,
+        "reload": st.lists(templates, max_size=3),
+        "unload": ids,
+    }
+    # By itself a list would be short; what is None is left out.
+    names = st.lists(st.sampled_from(NAMES), min_size=5, max_size=12)
+    drawn: list[Command | None] = [("load", draw(_templates(uid))) for uid in IDS]
+    for stops in (st.none(), _stops(), _stops()):
+        drawn.append(draw(stops))
+        drawn += [(name, draw(details[name])) for name in draw(names) if name]
+    return [command for command in drawn if command is not None]
 
 
 def on_model(model: EngineModel, command: Command, place: int) -> Any:
@@ -192,7 +195,7 @@ class Stage:
             engine.stop(grace, force=force)
             return None
         (number,) = details
-        return getattr(self.runs[number % len(self.runs)], name)() if self.runs else None
+        return getattr(self.runs[-1 - number % len(self.runs)], name)() if self.runs else None
 
     def _in_words(self, answer: Any) -> Any:
         if isinstance(answer, list):

@@ -127,8 +127,8 @@ class EngineModel:
                 run.start()
 
     def of_run(self, order: str, number: int) -> bool | None:
-        """Do something to a run; counted round, so that there is one, unless there is none."""
-        return getattr(self.runs[number % len(self.runs)], order)() if self.runs else None
+        """Do something to a run; 0 is the latest, and so on, round and round."""
+        return getattr(self.runs[-1 - number % len(self.runs)], order)() if self.runs else None
 
     # Time
 
@@ -153,15 +153,16 @@ class EngineModel:
     # The end
 
     def stop(self, grace: float | None, force: bool) -> None:
-        """Start nothing more; cancel what goes on, now or later or not at all."""
+        """Start nothing more; cancel what goes on, now or later or not at all.
+
+        To have no time left is to be cancelled now.
+        """
         self.stopping = True
         for number in self.instances:
-            if force:
+            if force or grace == 0:
                 self.runs[number].stop("cancelled")
             elif grace is not None:
                 self.runs[number].end_by(self.now + grace, "cancelled")
-                if self.runs[number].phase == "waiting":
-                    self.runs[number].is_late()
 
     @property
     def is_done(self) -> bool:
