@@ -18,10 +18,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .catalogue import MUTANTS, Mutant
+from .catalogue import MUTANTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from .mutant import Mutant
 
 ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "src" / "tukio"
@@ -67,8 +69,9 @@ def tested(tests: Iterable[str], mutant: Mutant | None) -> tuple[int, str]:
         if mutant is not None:
             Path(folder, "tukio", mutant.file).write_text(mutated(mutant))
         command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+        own = {"PYTHONPATH": folder, "TUKIO_PROFILE": "mutants"}
         # What is found is not to be tried first when the tests are run for themselves.
-        own = {"PYTHONPATH": folder, "HYPOTHESIS_STORAGE_DIRECTORY": f"{folder}/hypothesis"}
+        own["HYPOTHESIS_STORAGE_DIRECTORY"] = f"{folder}/hypothesis"
         try:
             done = subprocess.run(
                 [*command, *(f"tests/{test}" for test in tests)],

@@ -1,33 +1,13 @@
 """The faults: each a small change of the engine that breaks a promise, and who must notice it.
 
-To add one: a `Mutant` here. One that survives tells of a missing test.
+To add one: a `Mutant` here, or in `of_engine` if it is not about the inside of one run. One that
+survives tells of a missing test.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """One deliberate fault.
-
-    Attributes:
-        name: What the engine does then, as a sentence without a subject.
-        file: The module it is in, below `src/tukio`.
-        old: The text that is replaced; it must be there exactly once.
-        new: The text in its place.
-        why: What users would meet.
-        tests: The test files of which one must turn red, below `tests`.
-    """
-
-    name: str
-    file: str
-    old: str
-    new: str
-    why: str
-    tests: tuple[str, ...]
-
+from .mutant import Mutant
+from .of_engine import OF_ENGINE
 
 MUTANTS: tuple[Mutant, ...] = (
     # Which steps come next, and with what
@@ -320,79 +300,5 @@ MUTANTS: tuple[Mutant, ...] = (
         why="a task gets a placeholder for its data (G11)",
         tests=("model/test_report.py",),
     ),
-    # The engine
-    Mutant(
-        name="loses the heir of runs that are aborted",
-        file="instances.py",
-        old="        self._start_heir(family)\n",
-        new="",
-        why="with abort-running, the run that replaces the others never starts",
-        tests=("compat/test_keeps_engine.py", "runtime/test_engine.py"),
-    ),
-    Mutant(
-        name="starts beside a run that is to be alone",
-        file="policy.py",
-        old="return Decision.SKIP if running else Decision.START",
-        new="return Decision.SKIP if running > 1 else Decision.START",
-        why="with skip, two runs of a template are at work",
-        tests=("model/test_policy.py",),
-    ),
-    Mutant(
-        name="starts runs although it is stopping",
-        file="engine.py",
-        old="        self._stopping = True\n",
-        new="",
-        why="an engine that is stopped never is",
-        tests=("runtime/test_engine.py",),
-    ),
-    Mutant(
-        name="loads half of what it is given",
-        file="engine.py",
-        old=(
-            "        for template in templates:\n"
-            "            template.validate()\n"
-            "        self._selector.clear()\n"
-            "        for template in templates:\n"
-        ),
-        new=(
-            "        self._selector.clear()\n"
-            "        for template in templates:\n"
-            "            template.validate()\n"
-        ),
-        why="a reload that is refused leaves the engine without its templates (G12)",
-        tests=("model/test_faults.py", "runtime/test_hostile.py"),
-    ),
-    Mutant(
-        name="never looks for steps that are stuck",
-        file="watchdog.py",
-        old="        if look < math.inf:\n",
-        new="        if look < 0:\n",
-        why="a step that swallows its cancellation holds up everything, and nobody knows (G6)",
-        tests=("runtime/test_g6_watchdog.py",),
-    ),
-    Mutant(
-        name="looks for steps that are stuck all the time",
-        file="watchdog.py",
-        old="max(following, now + PATIENCE)",
-        new="now + 0.1",
-        why="the engine does not sleep while it waits (G6)",
-        tests=("runtime/test_g6_watchdog.py",),
-    ),
-    # What comes from outside
-    Mutant(
-        name="has no limit to the size and depth of a template",
-        file="bounds.py",
-        old="    return [*_counts(document)] or [*_sizes(document)]\n",
-        new="    return []\n",
-        why="a document takes the process down (G12)",
-        tests=("model/test_hostile.py",),
-    ),
-    Mutant(
-        name="reports faults without end",
-        file="faults.py",
-        old="    found = list(islice(faults, MOST_FAULTS + 1))\n",
-        new="    return list(faults)\n",
-        why="the refusal of a document takes longer than its work would (G12)",
-        tests=("model/test_hostile.py",),
-    ),
+    *OF_ENGINE,
 )

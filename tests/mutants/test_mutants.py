@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import pytest
 
 from .__main__ import PACKAGE, mutated
-from .catalogue import MUTANTS, Mutant
+from .catalogue import MUTANTS
+
+if TYPE_CHECKING:
+    from .mutant import Mutant
 
 TESTS = PACKAGE.parent.parent / "tests"
 

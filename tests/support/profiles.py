@@ -1,16 +1,18 @@
 """How many examples the properties try, and which.
 
-Owns:   the two profiles of Hypothesis: `tukio`, for every run of the tests, and `deep`, for nights.
+Owns:   the profiles of Hypothesis: `tukio`, for every run of the tests, `deep`, for nights, and
+        `mutants`.
 
 In `tukio` the examples are the same each time: what is red was red before, or came with the
-change. New ones are looked for by `deep`, fifty times as many, and never the same.
+change. New ones are looked for by `deep`, fifty times as many, and never the same. `mutants` is as
+`tukio`, but what fails is not made small: nobody looks at it.
 """
 
 from __future__ import annotations
 
 import os
 
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 DEEPER = 50
 """How many examples `deep` tries for each one of `tukio`."""
@@ -19,10 +21,12 @@ PROFILE = os.environ.get("TUKIO_PROFILE", "tukio")
 
 
 def load() -> None:
-    """Let Hypothesis know both, and load the one that `TUKIO_PROFILE` in the environment names."""
+    """Let Hypothesis know them, and load the one that `TUKIO_PROFILE` in the environment names."""
     # How long an example takes in real time is no matter of these tests.
     settings.register_profile("tukio", deadline=None, derandomize=True)
     settings.register_profile("deep", deadline=None, print_blob=True)
+    as_drawn = (Phase.explicit, Phase.generate)
+    settings.register_profile("mutants", deadline=None, derandomize=True, phases=as_drawn)
     settings.load_profile(PROFILE)
 
 

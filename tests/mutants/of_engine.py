@@ -1,0 +1,123 @@
+"""Faults of what holds the runs together: templates, policies, the end, what comes from outside."""
+
+from __future__ import annotations
+
+from .mutant import Mutant
+
+OF_ENGINE: tuple[Mutant, ...] = (
+    # The engine
+    Mutant(
+        name="loses the heir of runs that are aborted",
+        file="instances.py",
+        old="        self._start_heir(family)\n",
+        new="",
+        why="with abort-running, the run that replaces the others never starts",
+        tests=("compat/test_keeps_engine.py", "runtime/test_engine.py"),
+    ),
+    Mutant(
+        name="lets a replacement wait for runs that it does not replace",
+        file="instances.py",
+        old="        if heir is None or heir.replaces:\n",
+        new="        if heir is None or len(family.runs) > 1:\n",
+        why="with abort-running, one run_once holds up what was triggered before",
+        tests=("runtime/test_instances.py",),
+    ),
+    Mutant(
+        name="forgets that a suspended run is in progress",
+        file="instances.py",
+        old="running=len(self.runs), locked=",
+        new="running=sum(run.state.name == 'pending' for run in self.runs), locked=",
+        why="with skip, data starts a second run beside one that will be resumed",
+        tests=("reference/test_engine_in_any_order.py",),
+    ),
+    Mutant(
+        name="keeps data from tasks at work while it stops",
+        file="engine.py",
+        old=(
+            "        self._home.broker.dispatch(event, topic)\n"
+            "        if self._stopping:\n"
+            "            return []\n"
+        ),
+        new=(
+            "        if self._stopping:\n"
+            "            return []\n"
+            "        self._home.broker.dispatch(event, topic)\n"
+        ),
+        why="a run that waits for its last event never ends, nor does the engine",
+        tests=("reference/test_engine_in_any_order.py",),
+    ),
+    Mutant(
+        name="goes on triggering a template that was unloaded",
+        file="selector.py",
+        old="            templates.pop(template_id, None)\n",
+        new="            pass\n",
+        why="its topics start runs that nobody wants any more",
+        tests=("model/test_selector.py", "reference/test_engine_in_any_order.py"),
+    ),
+    Mutant(
+        name="starts beside a run that is to be alone",
+        file="policy.py",
+        old="return Decision.SKIP if running else Decision.START",
+        new="return Decision.SKIP if running > 1 else Decision.START",
+        why="with skip, two runs of a template are at work",
+        tests=("model/test_policy.py",),
+    ),
+    Mutant(
+        name="starts runs although it is stopping",
+        file="engine.py",
+        old="        self._stopping = True\n",
+        new="",
+        why="an engine that is stopped never is",
+        tests=("runtime/test_engine.py",),
+    ),
+    Mutant(
+        name="loads half of what it is given",
+        file="engine.py",
+        old=(
+            "        for template in templates:\n"
+            "            template.validate()\n"
+            "        self._selector.clear()\n"
+            "        for template in templates:\n"
+        ),
+        new=(
+            "        self._selector.clear()\n"
+            "        for template in templates:\n"
+            "            template.validate()\n"
+        ),
+        why="a reload that is refused leaves the engine without its templates (G12)",
+        tests=("model/test_faults.py", "runtime/test_hostile.py"),
+    ),
+    Mutant(
+        name="never looks for steps that are stuck",
+        file="watchdog.py",
+        old="        if look < math.inf:\n",
+        new="        if look < 0:\n",
+        why="a step that swallows its cancellation holds up everything, and nobody knows (G6)",
+        tests=("runtime/test_g6_watchdog.py",),
+    ),
+    Mutant(
+        name="looks for steps that are stuck all the time",
+        file="watchdog.py",
+        old="max(following, now + PATIENCE)",
+        new="now + 0.1",
+        why="the engine does not sleep while it waits (G6)",
+        tests=("runtime/test_g6_watchdog.py",),
+    ),
+    # What comes from outside
+    Mutant(
+        name="has no limit to the size and depth of a template",
+        file="bounds.py",
+        old="    return [*_counts(document)] or [*_sizes(document)]\n",
+        new="    return []\n",
+        why="a document takes the process down (G12)",
+        tests=("model/test_hostile.py",),
+    ),
+    Mutant(
+        name="reports faults without end",
+        file="faults.py",
+        old="    found = list(islice(faults, MOST_FAULTS + 1))\n",
+        new="    return list(faults)\n",
+        why="the refusal of a document takes longer than its work would (G12)",
+        tests=("model/test_hostile.py",),
+    ),
+)
