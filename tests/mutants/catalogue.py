@@ -176,7 +176,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="with run.port.scope(run.deadline) as scope:",
         new=("with run.port.scope(run.deadline if run.phase is RUNNING else math.inf) as scope:"),
         why="the limit of a workflow does not cover its suspension (G4)",
-        tests=("compat/test_keeps_limits.py",),
+        tests=("runtime/test_suspend.py",),
     ),
     Mutant(
         name="lets a native cancellation reach the next step",
