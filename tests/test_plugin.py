@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,8 +47,11 @@ def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
     def run_suite(source: str, *options: str) -> Result:
         pytester.makeconftest('pytest_plugins = ["tukio.testing.plugin"]')
         pytester.makepyfile(source)
-        strict = ["-o", "xfail_strict=true", "--strict-markers"]
-        return Result(pytester.runpytest_inprocess("-v", "-pno:cacheprovider", *strict, *options))
+        own = ["-v", "-pno:cacheprovider", "-o", "xfail_strict=true", "--strict-markers"]
+        if find_spec("pytest_asyncio") and "no:asyncio" not in options:
+            # Without, it warns of what it will do one day.
+            own += ["-o", "asyncio_default_fixture_loop_scope=function"]
+        return Result(pytester.runpytest_inprocess(*own, *options))
 
     return run_suite
 

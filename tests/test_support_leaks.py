@@ -159,7 +159,7 @@ def test_each_kind_of_guilt_fails_the_guilty_test(pytester: pytest.Pytester) -> 
     """The fixtures of the suite, seen from outside: each failure is where it belongs."""
     pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text())
     pytester.makepyfile(GUILTY)
-    outcome = pytester.inline_run("-Werror", "-pno:cacheprovider")
+    outcome = pytester.inline_run("-Werror", "-pno:cacheprovider", "-pno:asyncio")
     passed, _, failed = outcome.listoutcomes()
     assert {report.nodeid.partition("[")[0].split("_")[-1] for report in passed} == {"good", "sync"}
     assert len(passed) == 4
@@ -181,5 +181,5 @@ def test_an_unknown_backend_is_refused(pytester: pytest.Pytester) -> None:
     """A marker with a typing error must not silently run nothing."""
     pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text())
     pytester.makepyfile("import pytest\n@pytest.mark.backends('curio')\nasync def test_x(): ...")
-    result = pytester.runpytest_inprocess("-pno:cacheprovider")
+    result = pytester.runpytest_inprocess("-pno:cacheprovider", "-pno:asyncio")
     result.stdout.fnmatch_lines(["*no backend is called 'curio'*"])
