@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import threading
 from typing import TYPE_CHECKING, Any
 
+import anyio
+import anyio.to_thread
 import pytest
 
 import tukio
@@ -128,3 +131,65 @@ async def test_g11_a_rescue_to_another_outcome_is_named(task: Tasks) -> None:
         await rescue_everywhere(start)
     assert isinstance(caught.value.__cause__, BrokenGuarantee)
     assert caught.value.__cause__.guarantee == "G11"
+
+
+async def test_g3_a_step_may_be_cancelled_while_it_works_in_a_thread(task: Tasks) -> None:
+    """Virtual time waits for the thread, the run for the step, and nothing is left of either."""
+    works: list[threading.Thread] = []
+    passes: list[tuple[float, int]] = []
+
+    def work() -> int:
+        works.append(threading.current_thread())
+        return sum(range(20_000))
+
+    @task
+    async def computes(event: tukio.Event) -> dict[str, int]:
+        await anyio.sleep(1)
+        total = await anyio.to_thread.run_sync(work)
+        await anyio.sleep(1)
+        return {"total": total}
+
+    async def start(engine: tukio.Engine) -> Any:
+        # If time went on while the thread is at work, the limit would end the step.
+        return await engine.run_once(flow("computes", limits={"computes": 3}), {})
+
+    def check(run: tukio.Workflow, timeline: Timeline) -> None:
+        assert {moment.time for moment in timeline} <= {0, 1, 2}
+        assert run.outputs in ({}, {"computes": {"total": 199_990_000}})
+        assert threading.current_thread() not in works
+        passes.append((timeline.moments[-1].time, len(works)))
+        works.clear()
+
+    assert await cancel_everywhere(start, check) == len(passes) >= 9
+    # Before the thread; while it is at work, which is waited for; and after it.
+    assert {(0, 0), (1, 1), (2, 1)} <= {*passes}
+
+
+async def test_g5_a_step_may_be_slow_to_unwind_wherever_it_is_cancelled(task: Tasks) -> None:
+    """It is shielded meanwhile, and bounded: the run waits that long for it, and no longer."""
+
+    @task
+    async def quick(event: tukio.Event) -> None:
+        await anyio.sleep(1)
+
+    @task
+    async def slow(event: tukio.Event) -> None:
+        try:
+            await anyio.sleep(2)
+        finally:
+            with anyio.move_on_after(3, shield=True):
+                await anyio.sleep_forever()
+
+    graph = {"first": ["slow", "other"], "slow": ["last"]}
+    names = dict.fromkeys(("first", "other", "last"), "quick")
+    ends: set[float] = set()
+
+    async def start(engine: tukio.Engine) -> Any:
+        return await engine.run_once(flow(graph, names=names), {})
+
+    def check(run: tukio.Workflow, timeline: Timeline) -> None:
+        ends.add(timeline.moments[-1].time)
+
+    assert await cancel_everywhere(start, check) >= 15
+    # With `first`; at the begin of `slow`, with `other`, or by itself, 3 s after; with `last`.
+    assert ends == {0, 1, 4, 5, 6, 7}
