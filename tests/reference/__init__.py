@@ -1,1 +1,1 @@
-"""What a run must do, as a plain program, and the comparison of the engine with it."""
+"""What a run and an engine must do, as plain programs, and the comparison with the engine."""
