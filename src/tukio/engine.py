@@ -259,7 +259,7 @@ class Engine:
             return Refusal(Reason.STOPPING, template.uid)
         template.validate()
         run = self._new_run(template)
-        self._instances.add(run._run).start(event)
+        self._instances.launch(run._run, partial(run._run.start, event))
         return run
 
     async def rescue(
@@ -292,7 +292,7 @@ class Engine:
             raise RescueError(record.uid, "it is still in progress in this engine")
         run = self._new_run(template)
         run._run.restore(record)
-        self._instances.add(run._run).go_on()
+        self._instances.launch(run._run, run._run.go_on)
         return run
 
     # From other threads --------------------------------------------------------------------------

@@ -153,7 +153,20 @@ class Instances:
         try:
             run.start(event)
         except Exception as error:  # noqa: BLE001 - it is the outcome of the run
-            run.stop(FutureState.exception, error)
+            _give_up(run, error)
+
+    def launch(self, run: Run, start: Callable[[], object]) -> None:
+        """Add a run and start it.
+
+        Raises:
+            Exception: It cannot start. It has ended, as failed.
+        """
+        self.add(run)
+        try:
+            start()
+        except Exception as error:
+            _give_up(run, error)
+            raise
 
     def stop_after(self, grace: float) -> None:
         """Cancel all runs after some seconds, unless they are over by then."""
@@ -200,3 +213,10 @@ class Instances:
         heir.leave()
         family.heir = None
         self._start(heir.run, heir.event)
+
+
+def _give_up(run: Run, error: Exception) -> None:
+    """End a run that cannot start."""
+    # Not even if it came as far as to call for one.
+    run.coming = False
+    run.stop(FutureState.exception, error)

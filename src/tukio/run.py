@@ -224,6 +224,7 @@ class Run:
             IllegalMove: It was started, or cancelled, before.
         """
         self.phase = after(self.phase, Move.START)
+        self.coming = True
         self.context = copy_context()
         self._end_by(self.limit, FutureState.timeout)
         self._begun = True
@@ -232,7 +233,6 @@ class Run:
         # Not whether there are errors: one of a clean-up harms nobody else.
         if self.plan.has_failed() and self.template.on_error is ErrorPolicy.ABORT:
             self.doom(FutureState.exception)
-        self.coming = True
         self.port.launch(self)
 
     def begin(self) -> None:
@@ -296,12 +296,12 @@ class Run:
         Returns:
             False if it was stopping or over already: then nothing changes.
         """
-        never_started = self.phase is WAITING
         if not self.doom(ending, failure):
             return False
         for host in self.hosts:
             self.interrupt(host)
-        if never_started:
+        if not self.hosts and not self.coming:
+            # It has not started, or could not.
             self.over()
         return True
 

@@ -151,6 +151,41 @@ async def test_trigger_says_why_there_is_no_run(task: Tasks) -> None:
     assert "'nothing'" in str(unknown)
 
 
+@pytest.mark.parametrize("way", ["run_once", "rescue", "trigger", "data_received"])
+async def test_a_run_that_no_host_can_be_spawned_for_ends_as_failed(task: Tasks, way: str) -> None:
+    """The engine does not wait for it when it is left; who asked for this very run is told."""
+    slow(task)
+    async with tukio.Engine() as engine:
+        await engine.load(flow("slow"))
+        earlier = await engine.run_once(flow("slow"), {})
+        assert isinstance(earlier, tukio.Workflow)
+        report = earlier.report()
+        earlier.cancel()
+        await earlier.wait()
+        heard = listen(engine)
+        port = engine._home.port
+        spawn = port.launch
+
+        def refuse(run: Any) -> None:
+            raise MemoryError
+
+        port.launch = refuse  # type: ignore[method-assign]
+        if way == "run_once":
+            with pytest.raises(MemoryError):
+                await engine.run_once(flow("slow"), {})
+        elif way == "rescue":
+            with pytest.raises(MemoryError):
+                await engine.rescue(flow("slow"), report)
+        else:
+            run: Any = await engine.trigger("flow", {})
+            if way == "data_received":
+                (run,) = await engine.data_received({})
+            assert await run.wait() is tukio.FutureState.exception
+        port.launch = spawn  # type: ignore[method-assign]
+        assert engine.instances == []
+        assert "workflow-error" in {kind for kind, _, _ in heard}
+
+
 async def test_run_once_validates_first(task: Tasks) -> None:
     """An invalid template starts nothing (B57)."""
     async with tukio.Engine() as engine:
