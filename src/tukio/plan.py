@@ -48,6 +48,15 @@ class Shape:
         self.changes: int = template.dag.changes
 
     @cached_property
+    def at_rest(self) -> Plan[Any]:
+        """A plan without steps, which all runs share that are over."""
+        plan: Plan[Any] = Plan(self, Step)
+        plan.steps = []
+        # Nothing can be put into it.
+        plan.ready = deque(maxlen=0)
+        return plan
+
+    @cached_property
     def predecessors(self) -> tuple[tuple[int, ...], ...]:
         """For each number, the numbers of its predecessors."""
         found: list[list[int]] = [[] for _ in self.tasks]
@@ -142,9 +151,6 @@ class Step:
 
 S = TypeVar("S", bound=Step)
 
-# What all plans that are closed share: an empty deque takes 600 bytes. Nothing is put into them.
-_NO_STEPS: list[Any] = []
-_NONE_READY: deque[Any] = deque(maxlen=0)
 Make: TypeAlias = "Callable[[Any, int, TaskTemplate, Any, S | None], S]"
 
 
@@ -308,11 +314,6 @@ class Plan(Generic[S]):
         self.shape, self.make, self.ready = other.shape, other.make, other.ready
         self.steps[:] = other.steps
         self._open = other._open
-
-    def close(self) -> None:
-        """Let go of the steps, which others may hold: no further one will be reached."""
-        self.steps, self.ready = _NO_STEPS, _NONE_READY
-        self._run = None
 
     def _reach(self, number: int, data: Any, parent: S | None) -> S:
         step = self.make(self._run, number, self.shape.tasks[number], data, parent)

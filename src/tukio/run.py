@@ -370,9 +370,9 @@ class Run:
         self.port.watchdog.forget(self)
         # Whoever keeps it keeps no more than it takes to look at it. The workflow holds this and
         # the steps, and they hold this: no circle, so they go without the garbage collector.
+        self.plan = self.plan.shape.at_rest
         self.context = self._trigger = self.workflow = self.suspension = None
         self.hosts = {}
-        self.plan.close()
         when_over, self.when_over = self.when_over, None
         if when_over is not None:
             when_over(self)

@@ -8,6 +8,7 @@ by the function that makes it.
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -145,6 +146,33 @@ async def test_who_listens_to_nothing_pays_for_no_execution_event() -> None:
         engine.broker.register(lambda _: None, tukio.EXEC_TOPIC)
         # A beginning and an end, of the run and of each step.
         assert (await count(engine, FEW))["announcements"] == FEW * 2 * 7
+
+
+async def test_a_workflow_that_is_over_is_few_objects() -> None:
+    """What the garbage collector has to look at: six steps in a list, the run, and its face."""
+    if running_backend() == "asyncio":
+        asyncio.get_running_loop().set_debug(False)
+    many = 50
+    async with tukio.Engine() as engine:
+        await engine.load(readme("noop"))
+        await run_all(engine, many)
+        gc.collect()
+        gc.disable()
+        try:
+            before = len(gc.get_objects())
+            runs = [run for _ in range(many) for run in await engine.data_received({"n": 0})]
+            for run in runs:
+                await run.wait()
+            await anyio.lowlevel.checkpoint()
+            kept = len(gc.get_objects()) - before
+            runs.clear()
+            del run
+            left = len(gc.get_objects()) - before
+        finally:
+            gc.enable()
+    # And a few that have nothing to do with their number.
+    assert kept / many <= 9.5
+    assert left / many <= 0.5
 
 
 @pytest.mark.parametrize(("name", "tasks"), [("noop", 1), ("pause", 2)])
