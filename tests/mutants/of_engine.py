@@ -7,6 +7,14 @@ from .mutant import Mutant
 OF_ENGINE: tuple[Mutant, ...] = (
     # The engine
     Mutant(
+        name="never lets others have a turn in a burst",
+        file="engine.py",
+        old="        return not self._calls\n",
+        new="        return False\n",
+        why="the loop stands still until all data is sent",
+        tests=("runtime/test_burst.py",),
+    ),
+    Mutant(
         name="loses the heir of runs that are aborted",
         file="instances.py",
         old="        self._start_heir(family)\n",
@@ -119,5 +127,22 @@ OF_ENGINE: tuple[Mutant, ...] = (
         new="    return list(faults)\n",
         why="the refusal of a document takes longer than its work would (G12)",
         tests=("model/test_hostile.py",),
+    ),
+    # What is left of a run
+    Mutant(
+        name="leaves what is over to the garbage collector",
+        file="run.py",
+        old="        self.plan = self.plan.shape.at_rest\n",
+        new="",
+        why="full rounds of the collector, each of which stalls the loop, are all that frees a run",
+        tests=("runtime/test_memory.py",),
+    ),
+    Mutant(
+        name="hands out a task that does not keep its workflow",
+        file="task/run.py",
+        old="            step._workflow = workflow\n",
+        new="            break\n",
+        why="who keeps nothing but a task of a run that is over cannot ask for its workflow",
+        tests=("runtime/test_memory.py",),
     ),
 )
