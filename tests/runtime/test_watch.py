@@ -214,3 +214,23 @@ async def test_the_last_check_notices_a_lost_error() -> None:
     run._run.errors.clear()
     with pytest.raises(BrokenGuarantee, match="G7"):
         check_guarantees(run, timeline)
+
+
+async def test_a_run_may_be_ended_by_a_handler_before_it_has_told_anything() -> None:
+    """Its end is heard after what the handler was called with: when it is over, as it should be."""
+    async with tukio.Engine() as engine:
+        watch = Watch.of(engine)
+
+        def cancel_all(event: tukio.Event) -> None:
+            for run in engine.instances:
+                run.cancel()
+
+        engine.broker.register(cancel_all, tukio.EXEC_TOPIC)
+        await engine.load(flow("nap", policy="abort-running"))
+        runs: list[Any] = [await engine.trigger("flow", {}) for _ in range(3)]
+        await runs[-1].wait()
+        watch.check()
+        # But only once.
+        tell(runs[-1], "workflow-end", content={"cancel": True})
+        with pytest.raises(BrokenGuarantee, match="G2"):
+            watch.check()

@@ -49,13 +49,15 @@ class Watch:
     breaks first is kept, and raised by `check`.
     """
 
-    __slots__ = ("_engine", "_exact", "_lives", "_problem")
+    __slots__ = ("_engine", "_exact", "_lives", "_over_before", "_problem")
 
     def __init__(self, engine: Engine) -> None:
         self._engine: Engine = engine
         # A real clock goes on while a deadline is on its way.
         self._exact: bool = is_virtual()
         self._lives: dict[str, _Life] = {}
+        # The runs of which the first that was heard is their end.
+        self._over_before: set[str] = set()
         self._problem: BrokenGuarantee | None = None
 
     @classmethod
@@ -78,21 +80,28 @@ class Watch:
         source = event.source
         assert source is not None
         if self._problem is None:
+            kind, uid = event.data["type"], source.workflow_exec_id
+            assert uid is not None
             try:
-                life = self._life_of(source.workflow_exec_id)
-                self._look(life, event.data["type"], source.task_exec_id, event.data["content"])
+                life = self._life_of(uid, kind)
+                if life is not None:
+                    self._look(life, kind, source.task_exec_id, event.data["content"])
             except BrokenGuarantee as problem:
                 # A handler that raises harms nobody: it would go unnoticed.
                 self._problem = problem
 
-    def _life_of(self, uid: str | None) -> _Life:
-        assert uid is not None
+    def _life_of(self, uid: str, kind: str) -> _Life | None:
         life = self._lives.get(uid)
-        if life is None:
-            workflow = self._engine.get(uid)
-            demand("G2", workflow is not None, "a run that is over told something")
-            assert workflow is not None
-            life = self._lives[uid] = _Life(workflow._run)
+        if life is not None:
+            return life
+        workflow = self._engine.get(uid)
+        if workflow is None:
+            # A handler of another event may have ended it before it had told anything.
+            ends = kind in TERMINAL and uid not in self._over_before
+            demand("G2", ends, "a run that is over told something")
+            self._over_before.add(uid)
+            return None
+        life = self._lives[uid] = _Life(workflow._run)
         return life
 
     def _look(self, life: _Life, kind: str, execution: str | None, content: Any) -> None:
