@@ -197,3 +197,60 @@ async def test_a_run_that_nobody_was_given_is_seen(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(instances.Instances, "start", start_two)
     with pytest.raises(Differs, match="instances: engine"):
         await play([("load", template()), ("trigger", "a"), ("cancel", 0)])
+
+
+async def play_by_handler(commands: Sequence[Command], later: dict[int, list[Command]]) -> None:
+    """Do things to an engine, some of them in the middle of its n-th event.
+
+    Raises:
+        BrokenGuarantee: A guarantee did not hold.
+    """
+    hurry()
+    count = 0
+    answers: list[Any] = []
+
+    def act(event: tukio.Event) -> None:
+        nonlocal count
+        count += 1
+        for command in later.pop(count, ()):
+            try:
+                stage.do(command, count).send(None)
+                answers.append(f"{command} waits for something")
+            except BaseException as end:  # noqa: BLE001 - what a handler raises is only logged
+                answers.append(end)
+
+    with anyio.CancelScope() as patience:
+        async with tukio.Engine() as engine:
+            stage = Stage(engine)
+            engine.broker.register(act, tukio.EXEC_TOPIC)
+            for place, command in enumerate(commands):
+                await stage.do(command, place)
+            patience.deadline = anyio.current_time() + HORIZON
+    stage.state()
+    assert [answer for answer in answers if not isinstance(answer, StopIteration)] == []
+    assert engine.done()
+    assert len(stage.stories) == len(stage.runs)
+    for workflow in stage.runs:
+        check_guarantees(workflow, stage.timeline)
+
+
+numbers = st.lists(st.integers(1, 12), max_size=16)
+
+
+@many(150)
+@given(commands=command_lists(), by_handler=command_lists(), numbers=numbers)
+def test_a_handler_may_do_anything_to_an_engine(
+    commands: list[Command], by_handler: list[Command], numbers: list[int]
+) -> None:
+    """Each run comes to its one end, and no guarantee is broken (G1-G10)."""
+    acts = [command for command in by_handler if command[0] != "pause"]
+    later: dict[int, list[Command]] = {}
+    for number, command in zip(numbers, acts, strict=False):
+        later.setdefault(number, []).append(command)
+
+    async def played() -> None:
+        await play_by_handler(commands, {**later})
+
+    for backend in filter(is_available, BACKENDS):
+        note(f"on {backend}")
+        run(played, backend=backend)
