@@ -196,12 +196,12 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=("compat/test_faults_of_1_x_suspending.py", "runtime/test_engine.py"),
     ),
     Mutant(
-        name="suspends without waiting for the resume",
+        name="forgets that a step was put off until the resume",
         file="suspension.py",
         old="        if self._run.phase is Phase.SUSPENDED:\n",
         new="        if False:\n",
-        why="a step that was suspended runs again at once",
-        tests=("compat/test_keeps_limits.py",),
+        why="if there is no resume, it is nowhere told that the step was cancelled (G2)",
+        tests=("runtime/test_suspend.py",),
     ),
     # Events
     Mutant(
