@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 import tukio
+from support.flow import flow
 from support.gallery import WORKFLOWS, register_tasks
 from support.hurry import hurry
 from tukio.plan import Plan
@@ -67,6 +70,45 @@ async def test_a_run_that_was_stopped_anywhere_is_replayed(
 
     await act_everywhere(make_run, act, check)
     task.forget()
+    for report in reports:
+        await replay(report)
+
+
+async def test_a_report_of_a_run_that_is_being_stopped_is_replayed(task: Tasks) -> None:
+    """It does not say so, but what had ended led to nothing any more."""
+    hurry()
+
+    @task
+    async def root(event: tukio.Event) -> None:
+        pass
+
+    @task
+    async def unwinds(event: tukio.Event) -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(1)
+
+    @task
+    async def never(event: tukio.Event) -> None:
+        raise AssertionError
+
+    @task
+    async def swallows(event: tukio.Event) -> None:
+        with suppress(anyio.get_cancelled_exc_class()):
+            await anyio.sleep_forever()
+
+    reports: list[Data] = []
+    template = flow({"root": ["swallows", "unwinds"], "swallows": ["never"]})
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(template, {})
+        engine.broker.register(lambda event: reports.append(run.report()), tukio.EXEC_TOPIC)
+        await anyio.sleep(1)
+        run.cancel()
+    task.forget()
+    ended = [execution(report, "unwinds") for report in reports if report["exec"]["end"] is None]
+    assert ended[-1]["state"] == "cancelled"
     for report in reports:
         await replay(report)
 

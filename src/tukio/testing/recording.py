@@ -79,7 +79,8 @@ class Recording:
             raise RescueError(record.uid, reason) from error
         self.cut_at: int | None = None
         self.cut_with: str | None = None
-        if self.is_over and self.state in STOPPED:
+        stopped = self.state in STOPPED if self.is_over else self._is_unwinding()
+        if stopped:
             self._find_stop()
         elif self.state is FutureState.suspended and len(self.order) == len(self.steps) > 0:
             self.cut_with = self.order[-1]  # later it would have been over
@@ -110,8 +111,7 @@ class Recording:
     def stops(self, place: int) -> bool:
         """Say whether the run is stopped before the end at a place of the order, or by it."""
         uid = self.order[place]
-        fails = self.aborts and self.steps[uid].state is FutureState.exception
-        return fails or place == self.cut_at or uid == self.cut_with
+        return self._aborts(uid) or place == self.cut_at or uid == self.cut_with
 
     def _when(self, uid: str) -> tuple[Any, bool, bool, int]:
         step = self.steps[uid]
@@ -149,17 +149,24 @@ class Recording:
             # It had begun before the run was aborted.
             yield from ((first, last) for last in aborts)
 
+    def _is_unwinding(self) -> bool:
+        """Say whether a run that is not over was being stopped; its state does not tell."""
+        # What came of the last end may be too new for the report; an abort explains the rest.
+        led_nowhere = any(map(self.leaves_no_trace, self.order[:-1]))
+        return led_nowhere and not any(map(self._aborts, self.order))
+
+    def _aborts(self, uid: str) -> bool:
+        return self.aborts and self.steps[uid].state is FutureState.exception
+
     def _find_stop(self) -> None:
         """Find when a run was stopped: after all begins, before what else nobody can explain."""
         firsts = [self.order.index(first) + 1 for first in self._first.values()]
         earliest = max([0, *firsts])
         for place, uid in enumerate(self.order[earliest:], earliest):
-            state = self.steps[uid].state
-            if state is FutureState.cancelled:
+            if self.steps[uid].state is FutureState.cancelled:
                 self.cut_at = place
                 return
-            aborts = state is FutureState.exception and self.aborts
-            if aborts or self.leaves_no_trace(uid) or uid == self.order[-1]:
+            if self._aborts(uid) or self.leaves_no_trace(uid) or uid == self.order[-1]:
                 self.cut_with = uid
                 return
         self.cut_at = len(self.order)
