@@ -49,6 +49,8 @@ class Engine:
     Loose, on asyncio and as in 1.x: `Engine(loop=loop)`, or `Engine()` used in a running loop.
     Every run is a root of its own then; `stop()` ends them.
 
+    `load`, `reload`, `unload` and `rescue` never wait: they are done before they can be cancelled.
+
     Args:
         selector: Holds the templates in place of the engine's own `Selector`; its `select` and
             `get` may be async.
