@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import pytest
 
+from support.silence import silence
 from tukio.testing import actors
 
 if TYPE_CHECKING:
@@ -16,9 +16,5 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True, scope="module")
 def stage() -> Iterator[None]:
     """Register the actor, and let its failures out of the log."""
-    log = logging.getLogger("tukio")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
-    with actors():
+    with silence(), actors():
         yield
-    log.setLevel(level)

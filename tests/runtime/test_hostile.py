@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import math
 from contextlib import suppress
 from copy import deepcopy
@@ -20,6 +19,7 @@ import tukio
 from support.flow import Tasks, flow
 from support.gallery import WORKFLOWS, register_tasks
 from support.hostile import NASTY, TEXTS, deeds, examples, nested, refusals, spoilt
+from support.silence import silence
 from tukio.encoding import report_from_json, report_to_json
 from tukio.errors import IllegalMove, RescueError, TemplateError
 from tukio.testing import ReplayDiffers, Timeline, check_guarantees, replay
@@ -37,14 +37,11 @@ LONG_ENOUGH = 2000
 @pytest.fixture(scope="module", autouse=True)
 def gallery() -> Iterator[None]:
     """Register the tasks of the gallery, and let their failures out of the log."""
-    log = logging.getLogger("tukio")
-    level = log.level
-    log.setLevel(logging.CRITICAL)
     task = Tasks()
     register_tasks(task)
-    yield
+    with silence():
+        yield
     task.forget()
-    log.setLevel(level)
 
 
 async def reports_of(name: str) -> list[str]:

@@ -7,7 +7,6 @@ Knows:  anyio; neither real nor virtual time.
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ import anyio
 import tukio
 from support.flow import Tasks
 from support.leaks import no_leaks
+from support.silence import silence
 from tukio.broker import workflow_exec_topics
 from tukio.testing import Timeline, check_guarantees
 
@@ -224,15 +224,13 @@ DEEDS: tuple[Any, ...] = (*(None,) * 8, cancel, time_out, cancel_one, suspend, g
 @contextmanager
 def quiet() -> Iterator[None]:
     """Register the tasks for a while, and keep their failures out of the log."""
-    log = logging.getLogger("tukio")
-    level, task = log.level, Tasks()
-    log.setLevel(logging.CRITICAL)
+    task = Tasks()
     register_tasks(task)
     try:
-        yield
+        with silence():
+            yield
     finally:
         task.forget()
-        log.setLevel(level)
 
 
 async def soak(load: Load, dice: Random, seconds: float, say: Callable[[str], object]) -> list[str]:

@@ -245,7 +245,7 @@ class AsyncioPort:
         host: Any = asyncio.current_task(self.loop)
         host.begun = True
         # Its scope stands for the one that was set: while the loop stands still, it acts later.
-        return host  # type: ignore[no-any-return]
+        return host  # type: ignore[no-any-return]  # a cast would be a call, for every host
 
     def last_host_left(self, run: Run) -> None:
         """End the run."""

@@ -91,9 +91,8 @@ class Actor(TaskHolder):
     @staticmethod
     def _choose(places: Collection[int]) -> None:
         task = current_task()
-        graph = task.workflow.template.dag.graph
-        successors = [successor.uid for successor in graph[task.template]]
-        chosen = [uid for place, uid in enumerate(successors) if place in places]
+        successors = task.workflow.template.dag.successors(task.template)
+        chosen = [each.uid for place, each in enumerate(successors) if place in places]
         task.workflow.set_next_tasks(chosen)
 
     async def _work(self) -> None:

@@ -42,7 +42,6 @@ class Recording:
     Attributes:
         template: The template without limits: when they are reached is part of the recording.
         graph: Task id -> ids of its successors.
-        aborts: Whether a task that fails stops the run.
         state: How the run stood.
         is_over: Whether it was over.
         shown: Task id -> what the report shows of it, for those that were due.
@@ -61,7 +60,6 @@ class Recording:
         # Parents first.
         order = [tasks[number].uid for number in shape_of(self.template).order]
         self._place: dict[str, int] = {uid: place for place, uid in enumerate(order)}
-        self.aborts: bool = self.template.on_error is ErrorPolicy.ABORT
         self.state: FutureState = FutureState(report["exec"]["state"])
         self.is_over: bool = report["exec"]["end"] is not None
         self.shown: dict[str, Mapping[str, Any]] = {
@@ -156,7 +154,9 @@ class Recording:
         return led_nowhere and not any(map(self._aborts, self.order))
 
     def _aborts(self, uid: str) -> bool:
-        return self.aborts and self.steps[uid].state is FutureState.exception
+        """Say whether the run is stopped because this task failed."""
+        aborts = self.template.on_error is ErrorPolicy.ABORT
+        return aborts and self.steps[uid].state is FutureState.exception
 
     def _find_stop(self) -> None:
         """Find when a run was stopped: after all begins, before what else nobody can explain."""

@@ -135,9 +135,10 @@ class _Stage:
         self.workflow.cancel()
 
     def _start(self) -> None:
-        run = self._engine._instances.add(self.workflow._run)
+        run = self.workflow._run
         inputs = self.recording.shown[self.recording.template.root().uid]["inputs"]
-        run.start(Event(inputs) if isinstance(inputs, dict) else inputs)
+        data = Event(inputs) if isinstance(inputs, dict) else inputs
+        self._engine._instances.launch(run, lambda: run.start(data))
 
     async def _reach_limits(self, following: list[str]) -> None:
         """Let those be past their limits that were when the run was stopped; they end later."""
