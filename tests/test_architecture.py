@@ -42,6 +42,7 @@ DECIDES: tuple[tuple[str, ...], ...] = (
 # What runs them.
 CARRIES_OUT: tuple[tuple[str, ...], ...] = (
     (
+        "coroutines",
         "task.inbox",
         "task.parents",
         "task.holder",
@@ -54,6 +55,7 @@ CARRIES_OUT: tuple[tuple[str, ...], ...] = (
     ("task.run",),
     ("task.join",),
     ("ports", "stream", "outcome"),
+    ("workers",),
     ("subscription",),
     ("broker", "suspension", "watchdog"),
     ("run",),

@@ -16,13 +16,15 @@ from .event import Event
 from .ports import lone_mailbox, loop_broker, loop_service
 from .subscription import Subscription
 from .task.current import calling_task, running_task
+from .workers import Workers
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from .event import EventSource, Sender
-    from .subscription import Handler, Serve
+    from .subscription import Handler
     from .task.mailbox import Mailbox
+    from .workers import Serve
 
     # Who gets an event, in which topics, and the event of their own.
     Delivery = tuple["Receiver", tuple[str, ...], Event]
@@ -44,10 +46,6 @@ class Receiver(Protocol):
 
     def end(self) -> None:
         """Learn that it is in no topic any more, or that the broker is closed."""
-        ...
-
-    async def settle(self, deadline: float) -> bool:
-        """Wait until all is dealt with, but not past the deadline; return whether it was not."""
         ...
 
 
@@ -86,15 +84,15 @@ class Broker:
         "_outbox",
         "_receivers",
         "_sending",
-        "_serve",
         "_topics",
+        "_workers",
         "heard",
     )
 
     def __init__(self, loop: Any = None, *, serve: Serve | None = None) -> None:
         self.heard: bool = False
         self._closed: bool = False
-        self._serve: Serve = loop_service(loop) if serve is None else serve
+        self._workers: Workers = Workers(loop_service(loop) if serve is None else serve)
         # None stands for every topic but those of execution events.
         self._topics: dict[str | None, dict[Receiver, None]] = {}
         # Receiver -> in how many topics it is.
@@ -120,7 +118,7 @@ class Broker:
             raise TypeError(msg)
         subscription = self._handlers.get(handler)
         if subscription is None:
-            subscription = Subscription(handler, self._serve)
+            subscription = Subscription(handler, self._workers)
         elif (topic is None) is not (subscription in self._topics.get(None, ())):
             already = "with topics" if topic is None else "as global handler"
             msg = f"{handler!r} already registered {already} - unregister it there first"
@@ -258,13 +256,7 @@ class Broker:
         Args:
             limit: Seconds after which those still at it are cut.
         """
-        deadline = anyio.current_time() + limit
-        busy = True
-        while busy:
-            # What one does in the meantime, another may hear.
-            busy = False
-            for receiver in list(self._receivers):
-                busy |= await receiver.settle(deadline)
+        await self._workers.settle(anyio.current_time() + limit)
         self._closed = True
         for receiver in self._receivers:
             receiver.end()

@@ -14,15 +14,15 @@ from __future__ import annotations
 import inspect
 import logging
 import math
-from types import coroutine
 from typing import TYPE_CHECKING, Any
 
 from . import outcome
+from .coroutines import rest_of
 from .errors import CleanupTimedOut
 from .state import FutureState, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Callable, Coroutine
     from contextvars import Context
 
     from .ports import Host, Scope
@@ -41,7 +41,7 @@ async def drive(run: Run) -> None:
     """Be a host of a run: take ready steps until there are none.
 
     Each frame between the host and a suspended step is alive for as long as the step waits, and
-    is gone through whenever it goes on: this one, `_work` and `_rest_of` are all there is.
+    is gone through whenever it goes on: this one, `_work` and `rest_of` are all there is.
     """
     host = run.port.host(run)
     run.coming = False
@@ -111,7 +111,7 @@ async def _work(run: Run, host: Host, scope: Scope) -> None:
             pinned = True
             if ready:
                 run.call_for_host()
-            result = await _rest_of(context, step.coroutine, trap)
+            result = await rest_of(context, step.coroutine, trap)
         except StopIteration as end:
             # It has come to its end without suspending.
             outcome.finish(run, step, end.value)
@@ -168,37 +168,6 @@ def _open(run: Run, host: Host, scope: Scope, step: TaskRun) -> Context:
         if host.limited:
             run.port.watchdog.watch(run, deadline)
     return context
-
-
-@coroutine
-def _rest_of(
-    context: Context, coro: Coroutine[Any, Any, Any], trap: Any
-) -> Generator[Any, Any, Any]:
-    """Await the rest of a coroutine, in a context of its own.
-
-    Args:
-        context: Where every part of the coroutine runs.
-        coro: A coroutine that has been started.
-        trap: What it yielded last, for the backend.
-    """
-    # Bound methods are not kept: there is one of these frames for every step that waits.
-    while True:
-        try:
-            try:
-                answer = yield trap
-            except GeneratorExit:
-                context.run(coro.close)
-                raise
-            except BaseException as exc:
-                trap = context.run(coro.throw, exc)
-            else:
-                try:
-                    trap = context.run(coro.send, answer)
-                finally:
-                    # Trio's may be an error whose traceback leads here: a cycle.
-                    del answer
-        except StopIteration as end:
-            return end.value
 
 
 # When a step is cut ------------------------------------------------------------------------------
@@ -288,7 +257,7 @@ async def _tear_down(step: TaskRun) -> Any:
         trap = step.context.run(coro.send, None)
     except StopIteration as end:
         return end.value
-    return await _rest_of(step.context, coro, trap)
+    return await rest_of(step.context, coro, trap)
 
 
 async def _result_of(function: Callable[[], Any]) -> Any:

@@ -96,8 +96,3 @@ class EventStream:
     def end(self) -> None:
         """End the iteration after what is in the buffer."""
         self._inbox.close()
-
-    async def settle(self, deadline: float) -> bool:
-        """Have nothing to wait for."""
-        del deadline
-        return False

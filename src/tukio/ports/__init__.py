@@ -178,7 +178,10 @@ class Port(Protocol):
         ...
 
     def serve(self, service: Callable[[], Awaitable[None]], name: str) -> None:
-        """Run something in the background for as long as the engine lives."""
+        """Run something in the background that shields itself and ends before the port is closed.
+
+        It begins even if its task is cancelled before that.
+        """
         ...
 
     async def open(self, stop_all: Callable[[], object], drained: Callable[[], Any]) -> None:
@@ -206,15 +209,17 @@ def running_backend() -> str | None:
     return None
 
 
-def is_cancelled() -> bool:
-    """Say of a task that met a cancellation whether it was meant for the task.
+def own_cancellations() -> Callable[[], int]:
+    """Return what counts the cancellations that the calling task has not answered.
 
-    On asyncio it may be that of a future which was cancelled before anybody awaited it.
+    On asyncio, those that were not aimed at a scope included: a task that meets a `CancelledError`
+    without any has only looked at something that was cancelled. On trio there are none but those
+    of scopes, and none is counted.
     """
     if running_backend() != "asyncio":
-        return True
-    task = sys.modules["asyncio"].current_task()
-    return task is None or task.cancelling() > 0
+        return int
+    count: Callable[[], int] = sys.modules["asyncio"].current_task().cancelling
+    return count
 
 
 def lone_mailbox(broker: Callable[[], Broker]) -> Mailbox | None:

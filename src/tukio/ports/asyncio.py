@@ -280,10 +280,10 @@ class AsyncioPort:
                 return
 
     def serve(self, service: Callable[[], Awaitable[None]], name: str) -> None:
-        """Run something in the background for as long as the engine lives."""
-        if self._group is not None:
-            self._group.start_soon(service, name=name)
-            return
+        """Run something in the background.
+
+        Like a host it is no child of the group, which a native cancellation of it would cancel.
+        """
         _serve_on(self.loop, service, name)
 
     async def open(
@@ -370,9 +370,23 @@ def lone_mailbox(broker: Broker) -> Mailbox | None:
 def _serve_on(
     loop: asyncio.AbstractEventLoop, service: Callable[[], Awaitable[None]], name: str
 ) -> None:
-    task = asyncio.Task(_awaited(service), loop=loop, name=name)
+    begun = False
+
+    async def begin() -> None:
+        nonlocal begun
+        begun = True
+        await service()
+
+    def over(task: asyncio.Task[None]) -> None:
+        _services.discard(task)
+        if not begun:
+            # Cancelled before that, by somebody who cancels all tasks there are. Without another
+            # one, what was asked for would be waited for in vain.
+            _serve_on(loop, service, name)
+
+    task = asyncio.Task(begin(), loop=loop, name=name)
     _services.add(task)
-    task.add_done_callback(_services.discard)
+    task.add_done_callback(over)
 
 
 def new_port(*, loop: asyncio.AbstractEventLoop | None, structured: bool) -> AsyncioPort:

@@ -1,0 +1,199 @@
+"""The tasks that await the calls of async handlers: as few as these need.
+
+Owns:   which handlers are due, and the workers.
+Knows:  how to start something in the background, given by whoever owns the broker.
+
+As a host drives steps, so a worker drives calls: it begins each with one `send(None)`, in a
+context of the call's own. A call that ends there costs no task. One that suspends keeps its
+worker, and if more handlers are due, one more worker is started for them. So slow handlers do not
+wait for each other, and a handler has one call at a time.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections import deque
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.lowlevel
+
+from .coroutines import rest_of
+from .ports import own_cancellations
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine
+    from contextvars import Context
+    from typing import Any, Protocol
+
+    Serve = Callable[[Callable[[], Awaitable[None]], str], None]
+    # What is to be awaited, and where it runs.
+    Call = tuple[Coroutine[Any, Any, object], Context]
+
+    class Caller(Protocol):
+        """What has calls to be made, one after the other."""
+
+        @property
+        def handler(self) -> object:
+            """Who is called."""
+            ...
+
+        def take(self) -> Call | None:
+            """Return the next call; None if there is none, and it will ask for a worker anew."""
+            ...
+
+        def cut_short(self, *, in_progress: int = 0) -> None:
+            """Learn that no more calls will be made, and how many were cut."""
+            ...
+
+
+log: logging.Logger = logging.getLogger(__name__)
+
+BUDGET = 64
+"""How many calls a worker may make without suspending before it lets others have a turn."""
+
+NAME = "tukio handlers"
+
+
+class Workers:
+    """The workers of one broker.
+
+    Args:
+        serve: Starts an async function in the background, under a name.
+    """
+
+    __slots__ = ("_coming", "_deadline", "_due", "_free", "_idle", "_scopes", "_serve")
+
+    def __init__(self, serve: Serve) -> None:
+        self._serve: Serve = serve
+        # Handlers that a call waits for and that have none in progress, each once.
+        self._due: deque[Caller] = deque()
+        # The one worker that takes what is due: started and not yet begun, or, by its scope, at
+        # work and not kept by a call.
+        self._coming: bool = False
+        self._free: anyio.CancelScope | None = None
+        # One for each worker that has begun.
+        self._scopes: dict[anyio.CancelScope, anyio.CancelScope] = {}
+        self._deadline: float = math.inf
+        # Set when all calls have been dealt with; None while nobody waits for that.
+        self._idle: anyio.Event | None = None
+
+    def call_for(self, caller: Caller) -> None:
+        """Have the calls made that wait for a handler which has none in progress.
+
+        Raises:
+            EngineError: There is nothing here that could await them. Nothing changes.
+        """
+        self._see_to(caller)
+
+    async def settle(self, deadline: float) -> None:
+        """Wait until all calls have been dealt with, those included that they lead to.
+
+        Args:
+            deadline: When those still in progress are cut, on the clock of the backend.
+
+        Cancellation: the calls go on, and keep the deadline.
+        """
+        self._deadline = deadline
+        for scope in self._scopes:
+            scope.deadline = deadline
+        while not self._is_idle():
+            self._idle = self._idle or anyio.Event()
+            await self._idle.wait()
+
+    def _see_to(self, *more: Caller) -> None:
+        """Start a worker if something is due, or more is, and none is free."""
+        if (more or self._due) and not self._is_one_free():
+            self._serve(self._work, NAME)
+            self._coming = True
+        self._due += more
+
+    def _is_one_free(self) -> bool:
+        return self._coming or self._free is not None
+
+    def _is_idle(self) -> bool:
+        return not self._scopes and not self._coming
+
+    async def _work(self) -> None:
+        """Make the calls that are due, until there are none.
+
+        Shielded, so that the end of a run that is cancelled together with all around it is told
+        like any other; `settle` gives it a limit.
+        """
+        self._coming = False
+        gone = False
+        scope = anyio.CancelScope(deadline=self._deadline, shield=True)
+        self._free = self._scopes[scope] = scope
+        try:
+            with scope:
+                await self._serve_due(scope)
+        except GeneratorExit:
+            # So is the event loop: there is nothing left that could await anything.
+            gone = True
+            raise
+        finally:
+            if self._free is scope:
+                self._free = None
+            self._pass_on(cut=gone or scope.cancel_called)
+            del self._scopes[scope]
+            if self._idle is not None and self._is_idle():
+                self._idle.set()
+                self._idle = None
+
+    async def _serve_due(self, scope: anyio.CancelScope) -> None:
+        """Be the worker that is free, until nothing is due, another one is, or it is cancelled."""
+        cancelling = own_cancellations()
+        due, budget = self._due, self._a_call_of_each()
+
+        def is_cut() -> bool:
+            return scope.cancel_called or cancelling() > 0
+
+        while not is_cut():
+            if not due or not budget:
+                # Who sends an event in each turn of the loop finds the same worker.
+                await anyio.lowlevel.checkpoint()
+                if not due:
+                    return
+                budget = self._a_call_of_each()
+            caller = due.popleft()
+            call = caller.take()
+            if call is None:
+                continue
+            budget -= 1
+            await self._make(call, caller, is_cut)
+            due.append(caller)
+            if self._free is not scope:
+                if self._is_one_free():
+                    return
+                self._free = scope
+
+    def _a_call_of_each(self) -> int:
+        # Or more might wait after each turn of the loop than before it.
+        return max(BUDGET, len(self._due))
+
+    async def _make(self, call: Call, caller: Caller, is_cut: Callable[[], bool]) -> None:
+        coro, context = call
+        try:
+            trap = context.run(coro.send, None)
+            self._free = None
+            self._see_to()
+            await rest_of(context, coro, trap)
+        except StopIteration:
+            # It has come to its end without suspending.
+            pass
+        except Exception:
+            log.exception("async handler %r failed", caller.handler)
+        except BaseException as error:  # noqa: ASYNC103 - raised on, or not meant for this task
+            # One that is not cut has found the cancellation of something else.
+            ends = isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
+            if ends or is_cut():
+                caller.cut_short(in_progress=1)
+                raise
+            log.exception("async handler %r failed", caller.handler)
+
+    def _pass_on(self, *, cut: bool) -> None:
+        """Leave what is due to another worker, or to nobody if time is up."""
+        while cut and self._due:
+            self._due.popleft().cut_short()
+        self._see_to()
