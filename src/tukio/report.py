@@ -79,6 +79,9 @@ class RunRecord:
     steps: dict[str, StepRecord]
 
 
+_CONTAINERS = frozenset({dict, list, tuple, set, frozenset})
+
+
 def detached(value: Any) -> Any:
     """Return data with dicts, lists, tuples and sets of its own, at every depth.
 
@@ -87,7 +90,7 @@ def detached(value: Any) -> Any:
     Raises:
         RecursionError: It is nested too deeply.
     """
-    return _detach(value, {})
+    return _detach(value, {}) if type(value) in _CONTAINERS else value
 
 
 def described(error: BaseException) -> dict[str, str]:
@@ -238,27 +241,29 @@ def _give_inputs(step: Step, known: StepRecord) -> None:
 
 
 def _detach(value: Any, known: dict[int, Any]) -> Any:
-    """Copy some data.
+    """Copy a container.
 
     Args:
-        value: The data.
+        value: The container.
         known: Id of each container met so far -> its copy: data may contain itself.
     """
-    if type(value) in {set, frozenset}:
-        return value.copy()
-    if type(value) not in {dict, list, tuple}:
-        return value
     if id(value) in known:
         return known[id(value)]
+    kind = type(value)
     own: Any
-    if type(value) is dict:
-        own = known[id(value)] = {}
-        own.update((key, _detach(part, known)) for key, part in value.items())
-    elif type(value) is list:
-        own = known[id(value)] = []
-        own.extend(_detach(part, known) for part in value)
+    if kind is dict or kind is list:
+        # Mostly there are no containers within: then this is all there is to do.
+        own = known[id(value)] = value.copy()
+        for place, part in value.items() if kind is dict else enumerate(value):
+            if type(part) in _CONTAINERS:
+                own[place] = _detach(part, known)
+    elif kind is tuple:
+        own = known[id(value)] = tuple(
+            [_detach(part, known) if type(part) in _CONTAINERS else part for part in value]
+        )
     else:
-        own = known[id(value)] = tuple(_detach(part, known) for part in value)
+        # What is in a set can be hashed, and so holds nothing that could be changed.
+        own = value.copy()
     return own
 
 

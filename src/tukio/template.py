@@ -126,7 +126,7 @@ class TaskTemplate:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the dict form; changing it changes nothing here."""
-        return self._as_dict(deepcopy)
+        return self._as_dict(_copied)
 
     def _as_dict(self, own: Callable[[Any], Any]) -> dict[str, Any]:
         return {
@@ -319,7 +319,7 @@ class WorkflowTemplate:
 
         `title`, `meta` and `on_error` are in it when they are set.
         """
-        return self._as_dict(deepcopy)
+        return self._as_dict(_copied)
 
     def _as_dict(self, own: Callable[[Any], Any]) -> dict[str, Any]:
         document: dict[str, Any] = {
@@ -366,6 +366,11 @@ def _value(policy: Any) -> Any:
 def _own(topics: Any) -> Any:
     """Return a copy of a list of topics; anything else (None, or a fault to be) as it is."""
     return topics.copy() if isinstance(topics, list) else topics
+
+
+def _copied(value: Any) -> Any:
+    """Return a copy at every depth; mostly there is nothing in it."""
+    return deepcopy(value) if value or type(value) is not dict else {}
 
 
 def _extra(document: Mapping[str, Any], known: frozenset[str]) -> dict[str, Any]:
