@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
-from .event import Event
+from .event import Event, sent_by
 from .ports import lone_mailbox, loop_broker, loop_service
 from .subscription import Subscription
 from .task.current import calling_task, running_task
@@ -246,7 +246,7 @@ class Broker:
             receivers |= self._topics.get(topic, {})
         for receiver in receivers:
             own = dict(content) if isinstance(content, dict) else content
-            event = Event.sent_by(sender, {"type": kind, "content": own}, topics)
+            event = sent_by(sender, {"type": kind, "content": own}, topics)
             self._outbox.append((receiver, topics, event))
         self._send()
 

@@ -100,10 +100,10 @@ async def _stay(run: Run, host: Host, scope: Scope) -> None:
 
 async def _work(run: Run, host: Host, scope: Scope) -> None:
     """Take steps until none is ready or the scope is cancelled."""
-    ready, budget = run.plan.ready, BUDGET
+    ready, budget, clock = run.plan.ready, BUDGET, run.port.time
     while ready and not host.stale and run.phase is RUNNING:
         step = ready.popleft()
-        context = _open(run, host, scope, step)
+        context = _open(run, host, scope, step, clock())
         budget -= 1
         pinned = False
         try:
@@ -114,17 +114,18 @@ async def _work(run: Run, host: Host, scope: Scope) -> None:
             result = await rest_of(context, step.coroutine, trap)
         except StopIteration as end:
             # It has come to its end without suspending.
-            outcome.finish(run, step, end.value)
+            outcome.finish(run, step, end.value, clock())
         except Exception as exc:
             await _failed(run, host, exc, cut=pinned and scope.cancel_called)
         else:
             budget = BUDGET
-            outcome.finish(run, step, result)
+            outcome.finish(run, step, result, clock())
             # One that was cut and made something of it has ended like that.
             host.stale |= scope.cancel_called
         host.step = None
         # One of the backend's own kind that is left was aimed at the step that is over.
-        host.stale = host.stale or host.cancelling() > 0
+        if host.cancelling():
+            host.stale = True
         if not budget and not host.stale:
             budget = BUDGET
             # Left over, the limit of a step may cut this, too; there is a next scope then.
@@ -153,9 +154,9 @@ async def _failed(run: Run, host: Host, exc: Exception, *, cut: bool) -> None:
         outcome.fail(run, step, exc)
 
 
-def _open(run: Run, host: Host, scope: Scope, step: TaskRun) -> Context:
+def _open(run: Run, host: Host, scope: Scope, step: TaskRun, now: float) -> Context:
     assert run.context is not None
-    step.started_at = now = run.port.time()
+    step.started_at = now
     step.context = context = run.context.copy()
     step.host = host
     host.step = step

@@ -88,10 +88,6 @@ class Sender(Protocol):
         ...
 
 
-# Looked up for every step.
-_new: Any = object.__new__
-
-
 class Event:
     """Data on its way to a workflow, a task or a handler.
 
@@ -126,22 +122,6 @@ class Event:
         self._source: EventSource | None = source
         self._sender: Sender | None = None
 
-    @classmethod
-    def sent_by(cls, sender: Sender | None, data: dict[str, Any], topic: Any = None) -> Event:
-        """Return an event whose source is worked out when someone looks at it.
-
-        Args:
-            sender: Who sends it; None for nobody.
-            data: Copied, one level deep.
-            topic: The topic it goes to.
-        """
-        event: Event = _new(cls)
-        event._data = data.copy()
-        event._topic = topic
-        event._source = None
-        event._sender = sender
-        return event
-
     @property
     def data(self) -> dict[str, Any]:
         """The receiver's own dict; changing it changes nobody else's."""
@@ -160,7 +140,7 @@ class Event:
         return self._source
 
     def __copy__(self) -> Event:
-        event = Event.sent_by(self._sender, self._data, self._topic)
+        event = sent_by(self._sender, self._data, self._topic)
         event._source = self._source
         return event
 
@@ -169,3 +149,23 @@ class Event:
 
     def __repr__(self) -> str:
         return repr(self._data)
+
+
+# Looked up for every step.
+_new: Any = object.__new__
+
+
+def sent_by(sender: Sender | None, data: dict[str, Any], topic: Any = None) -> Event:
+    """Return an event whose source is worked out when someone looks at it.
+
+    Args:
+        sender: Who sends it; None for nobody.
+        data: Copied, one level deep.
+        topic: The topic it goes to.
+    """
+    event: Event = _new(Event)
+    event._data = data.copy()
+    event._topic = topic
+    event._source = None
+    event._sender = sender
+    return event

@@ -27,8 +27,8 @@ FINISHED, TASK_END = FutureState.finished, TaskExecState.END.value
 GOES_ON = frozenset({Phase.RUNNING, Phase.SUSPENDED})
 
 
-def finish(run: Run, step: TaskRun, result: Any) -> None:
-    """Take what a step returned, and go on from there."""
+def finish(run: Run, step: TaskRun, result: Any, now: float) -> None:
+    """Take what a step returned just now, and go on from there."""
     try:
         data = run.plan.passed_on(step, result)
     except Exception as exc:
@@ -36,7 +36,7 @@ def finish(run: Run, step: TaskRun, result: Any) -> None:
         return
     # As in _end and let_go, whose calls would be the larger part for most steps.
     step.state = FINISHED
-    step.ended_at = run.port.time()
+    step.ended_at = now
     if run.broker.heard:
         run.tell(TASK_END, step.output_data, step)
     step.host = step.context = step.coroutine = None

@@ -212,8 +212,9 @@ class Workflow:
 
         Cancellation: the run goes on; only the waiting ends.
         """
-        await anyio.lowlevel.checkpoint_if_cancelled()
-        if self._run.phase is not OVER:
+        if self._run.phase is OVER:
+            await anyio.lowlevel.checkpoint_if_cancelled()
+        else:
             await self._run.end_event().wait()
         return self.state
 

@@ -181,7 +181,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="lets a native cancellation reach the next step",
         file="driver.py",
-        old="        host.stale = host.stale or host.cancelling() > 0\n",
+        old="        if host.cancelling():\n            host.stale = True\n",
         new="",
         why="on asyncio a task is cancelled that nobody cancelled",
         tests=("runtime/test_asyncio_traps.py",),

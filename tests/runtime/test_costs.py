@@ -38,7 +38,7 @@ OPERATIONS = {
     "Context.copy": "contexts",
     "dict.copy": "dicts",
     "Plan.passed_on": "dicts",
-    "Event.sent_by": "events",
+    "sent_by": "events",
     "Broker.announce": "announcements",
     "VirtualTime.call_at": "timers",
     "Loop.call_at": "timers",

@@ -9,7 +9,7 @@ import logging
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from ..event import Event
+from ..event import sent_by
 from ..registry import TaskRegistry
 from .holder import TaskHolder
 
@@ -45,7 +45,7 @@ def call(step: TaskRun) -> Coroutine[Any, Any, Any]:
     except (KeyError, TypeError):
         holder_class, function = TaskRegistry.get(name)
     parent: Any = step.parent
-    event = step.run.root_event() if parent is None else Event.sent_by(parent, step.input_data)
+    event = step.run.root_event() if parent is None else sent_by(parent, step.input_data)
     try:
         if holder_class is None:
             return function(event)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..errors import EngineError
-from ..event import Event
+from ..event import Event, sent_by
 from ..template import Listen
 from .inbox import Inbox
 from .parents import Parents
@@ -106,7 +106,7 @@ class Mailbox:
         if self._parents is not None:
             self._parents.arrive(parent, data)
         else:
-            self.queue.put_nowait(Event.sent_by(parent, data))
+            self.queue.put_nowait(sent_by(parent, data))
 
     def miss(self, number: int) -> None:
         """Learn that a parent will not arrive any more."""

@@ -38,9 +38,10 @@ if TYPE_CHECKING:
 
 log: logging.Logger = logging.getLogger(__name__)
 
-# Looked up for every step; up to Python 3.11 a member of an enum is worked out each time.
+# Looked up for every step; up to Python 3.11 a member of an enum is worked out each time, and a
+# method of what is a module's is bound each time.
 PENDING = FutureState.pending
-NO_TOPICS: list[str] = []
+surround = surroundings.set
 
 
 class TaskRun(Step):
@@ -363,7 +364,7 @@ class TaskRun(Step):
         """
         run = self.run
         assert run.workflow is not None
-        surroundings.set((self, run.workflow))
+        surround((self, run.workflow))
         try:
             self.coroutine = coro = call(self)
         finally:
@@ -371,7 +372,8 @@ class TaskRun(Step):
                 run.tell(TaskExecState.BEGIN.value, self.input_data, self)
             if run.suspension is not None:
                 run.suspension.begun(self)
-        if self.template.topics != NO_TOPICS:
+        topics = self.template.topics
+        if topics or topics is None:
             try:
                 self.mailbox.subscribe_as(self.template)
             except BaseException:
