@@ -105,8 +105,9 @@ class Broker:
         """Have a handler called with each event of a topic.
 
         Args:
-            handler: Called with an `Event` of its own; sync or async. A handler that raises is
-                logged, and harms nobody else.
+            handler: Called with an `Event` of its own, sync or async. An async one is awaited
+                later, in a copy of the sender's context, for one event after the other; it holds
+                up nobody else. A handler that raises is logged, and harms nobody else.
             topic: None is every topic, except the execution events.
 
         Raises:

@@ -290,7 +290,7 @@ class WorkflowFailed(ExceptionGroup[Exception], WorkflowError):
     go on for a reason outside its tasks.
     """
 
-    def derive(self, excs: Sequence[Exception]) -> WorkflowFailed:  # type: ignore[override]
+    def derive(self, excs: Sequence[Exception]) -> WorkflowFailed:  # type: ignore[override]  # it is for one type of error only
         """Keep the type when the group is split, as `except*` and task groups do."""
         return WorkflowFailed(self.message, excs)
 

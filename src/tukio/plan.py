@@ -80,7 +80,7 @@ def shape_of(template: WorkflowTemplate) -> Shape:
     shape = template.compiled
     if shape is None or shape.changes != template.dag.changes:
         shape = template.compiled = Shape(template)
-    return shape  # type: ignore[no-any-return]
+    return shape  # type: ignore[no-any-return]  # the template does not know what a shape is
 
 
 class Step:

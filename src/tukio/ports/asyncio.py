@@ -121,8 +121,7 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set[TaskRun]]):
             # The engine has logged it; asyncio need not complain that nobody looked.
             self.exception()
         elif ending is FINISHED:
-            # The set is made when someone looks.
-            self.set_result(None)  # type: ignore[arg-type]
+            self.set_result(None)  # type: ignore[arg-type]  # the set is made when someone looks
         else:
             # Past Workflow.cancel, which cancels the run.
             asyncio.Future.cancel(self)

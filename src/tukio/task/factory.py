@@ -204,7 +204,7 @@ class TukioTask(asyncio.Task[Any]):
         def uncancel(self) -> int:
             """Take back one cancellation, as any asyncio task."""
             remaining = super().uncancel()
-            pending: bool = self._must_cancel  # type: ignore[attr-defined]
+            pending: bool = self._must_cancel  # type: ignore[attr-defined]  # of both kinds of task
             if pending and not remaining and self.step is not None:
                 # Before 3.13, the exception stays pending. Counted again, it will be answered
                 # when the step is over, and not by the next one.
