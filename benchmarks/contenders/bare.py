@@ -15,10 +15,14 @@ from benchmarks.shapes import PARKED, README, Graph, chain, count_parents, fan_o
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from contextlib import AbstractAsyncContextManager
 
     from benchmarks.meter import Meter, Work
 
 EVENTS = 10_000
+
+BURST = 32
+"""How many workflows are started before others have a turn, where very many are."""
 
 
 @dataclass(frozen=True)
@@ -54,25 +58,25 @@ class RunMany(Protocol):
         """Return when all are over."""
 
 
-class RunParked(Protocol):
-    """Put what is planned in flight so many times, look, and cancel it."""
+class Parked(Protocol):
+    """Keep what is planned in flight so many times."""
 
-    async def __call__(self, plan: Plan, size: int, look: Any) -> None:
-        """Call `look` when all steps that can run have."""
+    def __call__(self, plan: Plan, size: int) -> AbstractAsyncContextManager[None]:
+        """Start them, with a turn for others now and then; at the end of the block cancel all."""
 
 
 def works(
-    run_many: RunMany, run_parked: RunParked, checkpoint: Callable[[], Awaitable[Any]]
+    run_many: RunMany, parked: Parked, checkpoint: Callable[[], Awaitable[Any]]
 ) -> dict[str, Work]:
     """Return the works of a bare contender.
 
     Args:
         run_many: How it runs workflows.
-        run_parked: How it keeps them in flight.
+        parked: How it keeps them in flight.
         checkpoint: How it lets others run once.
     """
     found: dict[str, Work] = {
-        "memory": functools.partial(memory, run_parked=run_parked),
+        "memory": functools.partial(memory, parked=parked, checkpoint=checkpoint),
         "dispatch sync": functools.partial(dispatch, later=False, checkpoint=checkpoint),
         "dispatch async": functools.partial(dispatch, later=True, checkpoint=checkpoint),
     }
@@ -150,12 +154,17 @@ async def _send_to_async(
         await checkpoint()
 
 
-async def memory(meter: Meter, size: int, *, run_parked: RunParked) -> None:
+async def memory(
+    meter: Meter, size: int, *, parked: Parked, checkpoint: Callable[[], Awaitable[Any]]
+) -> None:
     """Weigh workflows with two branches parked."""
-    plan = Plan(README, parked=PARKED)
     before = resident_bytes()
-
-    def look() -> None:
+    async with parked(Plan(README, parked=PARKED), size):
+        await let_settle(checkpoint)
         meter.figures["KiB each"] = kibibytes_each(before, size)
 
-    await run_parked(plan, size, look)
+
+async def let_settle(checkpoint: Callable[[], Awaitable[Any]]) -> None:
+    """Let everything that can run do so, until it waits."""
+    for _ in range(50):
+        await checkpoint()

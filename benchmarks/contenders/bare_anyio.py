@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
 
-from benchmarks.contenders.bare import Plan, works
+from benchmarks.contenders.bare import BURST, Plan, let_settle, works
+from benchmarks.contenders.stalls import Stalls, without_full_rounds
 from benchmarks.contenders.steps import Data, count
+from benchmarks.meter import Stopwatch, kibibytes_each, resident_bytes
+from benchmarks.shapes import PARKED, README
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator
 
     from anyio.abc import TaskGroup
+
+    from benchmarks.meter import Meter
 
 DISTRIBUTIONS = ("anyio", "trio", "uvloop")
 
@@ -75,16 +81,43 @@ async def run_many(plan: Plan, size: int) -> None:
             group.start_soon(workflow.run)
 
 
-async def run_parked(plan: Plan, size: int, look: Callable[[], Any]) -> None:
-    """Put `size` workflows in flight, look, and cancel them."""
+@asynccontextmanager
+async def parked(plan: Plan, size: int) -> AsyncGenerator[None, None]:
+    """Keep `size` workflows in flight; at the end of the block cancel them."""
     workflow = Workflow(plan)
     async with anyio.create_task_group() as group:
-        for _ in range(size):
+        for number in range(1, size + 1):
             group.start_soon(workflow.run)
-        for _ in range(50):
-            await anyio.lowlevel.checkpoint()
-        look()
+            if not number % BURST:
+                await anyio.lowlevel.checkpoint()
+        yield
         group.cancel_scope.cancel()
 
 
-WORKS = works(run_many, run_parked, anyio.lowlevel.checkpoint)
+async def scale(meter: Meter, size: int) -> None:
+    """Put `size` workflows in flight in one burst, then cancel them all."""
+    stalls = Stalls()
+    async with anyio.create_task_group() as group, AsyncExitStack() as stack:
+        group.start_soon(stalls.beat)
+        await stalls.warm_up()
+        before = resident_bytes()
+        with Stopwatch() as watch:
+            await stack.enter_async_context(parked(Plan(README, parked=PARKED), size))
+        meter.figures["s to send"] = watch.seconds
+        with Stopwatch() as watch:
+            await let_settle(anyio.lowlevel.checkpoint)
+        meter.figures["s until all wait"] = watch.seconds
+        meter.figures["KiB each"] = kibibytes_each(before, size)
+        await stalls.note(meter, "starting")
+        with Stopwatch() as watch:
+            await stack.aclose()
+        meter.figures["s to cancel all"] = watch.seconds
+        await stalls.note(meter, "cancelling")
+        group.cancel_scope.cancel()
+
+
+WORKS = {
+    **works(run_many, parked, anyio.lowlevel.checkpoint),
+    "scale": scale,
+    "scale, no full rounds": without_full_rounds(scale),
+}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from benchmarks.contenders.bare import Plan, works
+from benchmarks.contenders.bare import BURST, Plan, works
 from benchmarks.contenders.steps import Data, count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator
 
 DISTRIBUTIONS = ("uvloop",)
 
@@ -74,16 +75,19 @@ async def run_many(plan: Plan, size: int) -> None:
             group.create_task(workflow.run())
 
 
-async def run_parked(plan: Plan, size: int, look: Callable[[], Any]) -> None:
-    """Put `size` workflows in flight, look, and cancel them."""
+@asynccontextmanager
+async def parked(plan: Plan, size: int) -> AsyncGenerator[None, None]:
+    """Keep `size` workflows in flight; at the end of the block cancel them."""
     workflow = Workflow(plan)
-    running = [asyncio.create_task(workflow.run()) for _ in range(size)]
-    for _ in range(50):
-        await asyncio.sleep(0)
-    look()
+    running = []
+    for number in range(1, size + 1):
+        running.append(asyncio.create_task(workflow.run()))
+        if not number % BURST:
+            await asyncio.sleep(0)
+    yield
     for task in running:
         task.cancel()
     await asyncio.wait(running)
 
 
-WORKS = works(run_many, run_parked, partial(asyncio.sleep, 0))
+WORKS = works(run_many, parked, partial(asyncio.sleep, 0))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 import trio
 
-from benchmarks.contenders.bare import Plan, works
+from benchmarks.contenders.bare import BURST, Plan, works
 from benchmarks.contenders.steps import Data, count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator
 
 DISTRIBUTIONS = ("trio",)
 
@@ -74,16 +75,17 @@ async def run_many(plan: Plan, size: int) -> None:
             nursery.start_soon(workflow.run)
 
 
-async def run_parked(plan: Plan, size: int, look: Callable[[], Any]) -> None:
-    """Put `size` workflows in flight, look, and cancel them."""
+@asynccontextmanager
+async def parked(plan: Plan, size: int) -> AsyncGenerator[None, None]:
+    """Keep `size` workflows in flight; at the end of the block cancel them."""
     workflow = Workflow(plan)
     async with trio.open_nursery() as nursery:
-        for _ in range(size):
+        for number in range(1, size + 1):
             nursery.start_soon(workflow.run)
-        for _ in range(50):
-            await trio.lowlevel.checkpoint()
-        look()
+            if not number % BURST:
+                await trio.lowlevel.checkpoint()
+        yield
         nursery.cancel_scope.cancel()
 
 
-WORKS = works(run_many, run_parked, trio.lowlevel.checkpoint)
+WORKS = works(run_many, parked, trio.lowlevel.checkpoint)

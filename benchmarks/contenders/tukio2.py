@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-import gc
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
 
 import tukio
+from benchmarks.contenders.bare import let_settle
+from benchmarks.contenders.stalls import Stalls, without_full_rounds
 from benchmarks.contenders.steps import verify
-from benchmarks.meter import Collector, NotAvailable, Stopwatch, kibibytes_each, resident_bytes
+from benchmarks.meter import NotAvailable, Stopwatch, kibibytes_each, resident_bytes
 from benchmarks.shapes import PARKED, README, Graph, chain, count_parents, fan_out
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ DISTRIBUTIONS = ("anyio", "trio", "uvloop")
 TRIGGER = {"value": 0}
 TOPIC = "benchmark"
 EVENTS = 10_000
-BEAT = 0.001
-"""Seconds between two beats of the task that looks for stalls of the loop."""
 
 
 @tukio.register("benchmark noop")
@@ -219,7 +218,7 @@ async def memory(meter: Meter, size: int) -> None:
         runs = []
         for _ in range(size):
             runs += await engine.data_received(TRIGGER)
-        await let_settle()
+        await let_settle(anyio.lowlevel.checkpoint)
         meter.figures["KiB each"] = kibibytes_each(before, size)
         verify_parked(runs)
         for run in runs:
@@ -233,29 +232,13 @@ def verify_parked(runs: list[tukio.Workflow]) -> None:
         verify(done=tuple(task.template.uid for task in parked) == PARKED, what=run)
 
 
-async def let_settle() -> None:
-    """Let everything that can run do so, until it waits."""
-    for _ in range(50):
-        await anyio.lowlevel.checkpoint()
-
-
-async def scale_without_full_rounds(meter: Meter, size: int) -> None:
-    """Do it while the garbage collector never looks at all that is alive."""
-    usual = gc.get_threshold()
-    gc.set_threshold(*usual[:2], 1_000_000_000)
-    try:
-        await scale(meter, size)
-    finally:
-        gc.set_threshold(*usual)
-
-
 async def scale(meter: Meter, size: int) -> None:
     """Put `size` workflows in flight in one burst, then cancel them all."""
     stalls = Stalls()
     async with anyio.create_task_group() as group, tukio.Engine() as engine:
         await engine.load(template_of(README, "benchmark noop", parked=PARKED))
         group.start_soon(stalls.beat)
-        await anyio.sleep(BEAT * 5)
+        await stalls.warm_up()
         before = resident_bytes()
         with Stopwatch() as watch:
             runs = []
@@ -263,7 +246,7 @@ async def scale(meter: Meter, size: int) -> None:
                 runs += await engine.data_received(TRIGGER)
         meter.figures["s to send"] = watch.seconds
         with Stopwatch() as watch:
-            await let_settle()
+            await let_settle(anyio.lowlevel.checkpoint)
         meter.figures["s until all wait"] = watch.seconds
         meter.figures["KiB each"] = kibibytes_each(before, size)
         await stalls.note(meter, "starting")
@@ -276,35 +259,6 @@ async def scale(meter: Meter, size: int) -> None:
         meter.figures["s to cancel all"] = watch.seconds
         await stalls.note(meter, "cancelling")
         group.cancel_scope.cancel()
-
-
-class Stalls:
-    """How much later than it asked for the loop came back to a task, at worst."""
-
-    def __init__(self) -> None:
-        self._longest = 0.0
-        # Without what the garbage collector took, which grows with all that is alive.
-        self._longest_of_ours = 0.0
-
-    async def beat(self) -> None:
-        """Note it, for as long as nobody cancels this."""
-        with Collector() as collector:
-            while True:
-                before = collector.seconds
-                with Stopwatch() as watch:
-                    await anyio.sleep(BEAT)
-                stall = watch.seconds - BEAT
-                self._longest = max(self._longest, stall)
-                ours = stall - (collector.seconds - before)
-                self._longest_of_ours = max(self._longest_of_ours, ours)
-
-    async def note(self, meter: Meter, what: str) -> None:
-        """Note the figures so far, and start over."""
-        # The last one is not over until the heartbeat has come back.
-        await anyio.sleep(BEAT * 5)
-        meter.figures[f"longest stall {what}, s"] = self._longest
-        meter.figures[f"the same without the collector, {what}, s"] = self._longest_of_ours
-        self._longest = self._longest_of_ours = 0.0
 
 
 def works() -> Iterator[tuple[str, Work]]:
@@ -329,5 +283,5 @@ WORKS: dict[str, Work] = {
     "rescue": rescue,
     "memory": memory,
     "scale": scale,
-    "scale, no full rounds": scale_without_full_rounds,
+    "scale, no full rounds": without_full_rounds(scale),
 }
