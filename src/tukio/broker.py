@@ -92,7 +92,9 @@ class Broker:
     def __init__(self, loop: Any = None, *, serve: Serve | None = None) -> None:
         self.heard: bool = False
         self._closed: bool = False
-        self._workers: Workers = Workers(loop_service(loop) if serve is None else serve)
+        # That of a loop is closed by nobody.
+        is_closed = serve is not None
+        self._workers: Workers = Workers(serve or loop_service(loop), stay=is_closed)
         # None stands for every topic but those of execution events.
         self._topics: dict[str | None, dict[Receiver, None]] = {}
         # Receiver -> in how many topics it is.
@@ -192,6 +194,7 @@ class Broker:
         for topic, receivers in other._topics.items():
             for receiver in receivers:
                 self.attach(own.get(receiver, receiver), topic)
+        other._workers.stay = self._workers.stay
         other._forget()
 
     def dispatch(

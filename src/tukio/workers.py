@@ -61,11 +61,17 @@ class Workers:
 
     Args:
         serve: Starts an async function in the background, under a name.
+        stay: Whether a worker stays for a turn of the loop when nothing is due.
+
+    Attributes:
+        stay: The same. Who sends an event in each turn finds the same worker. But it may stay only
+            where somebody waits for it in the end, by `settle`.
     """
 
-    __slots__ = ("_coming", "_deadline", "_due", "_free", "_idle", "_scopes", "_serve")
+    __slots__ = ("_coming", "_deadline", "_due", "_free", "_idle", "_scopes", "_serve", "stay")
 
-    def __init__(self, serve: Serve) -> None:
+    def __init__(self, serve: Serve, *, stay: bool) -> None:
+        self.stay: bool = stay
         self._serve: Serve = serve
         # Handlers that a call waits for and that have none in progress, each once.
         self._due: deque[Caller] = deque()
@@ -149,9 +155,8 @@ class Workers:
         def is_cut() -> bool:
             return scope.cancel_called or cancelling() > 0
 
-        while not is_cut():
+        while (due or self.stay) and not is_cut():
             if not due or not budget:
-                # Who sends an event in each turn of the loop finds the same worker.
                 await anyio.lowlevel.checkpoint()
                 if not due:
                     return

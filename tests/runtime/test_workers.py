@@ -286,6 +286,31 @@ def test_all_tasks_of_a_loop_may_be_cancelled(loop: VirtualTime) -> None:
     assert story == [0, 1]
 
 
+@LOOPS
+@pytest.mark.parametrize("early", [False, True])
+def test_a_program_in_the_loose_mode_may_end_with_its_run(
+    loop: VirtualTime, task: Tasks, early: bool
+) -> None:
+    """A handler that hears of the end, and does not suspend, leaves no worker to asyncio."""
+    story: list[str] = []
+
+    async def note(event: tukio.Event) -> None:
+        story.append(event.data["type"])
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        await asyncio.sleep(1)
+
+    engine = tukio.Engine() if early else tukio.Engine(loop=loop)
+    # Early, it is not known yet where the engine runs.
+    engine.broker.register(note, tukio.EXEC_TOPIC)
+    run: Any = loop.run_until_complete(engine.run_once(flow("a"), {}))
+    loop.run_until_complete(run)
+
+    assert story[-1] == "workflow-end"
+    assert not asyncio.all_tasks(loop)
+
+
 # The end ------------------------------------------------------------------------------------------
 
 
