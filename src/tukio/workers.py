@@ -91,7 +91,9 @@ class Workers:
         Raises:
             EngineError: There is nothing here that could await them. Nothing changes.
         """
-        self._see_to(caller)
+        if not self._is_one_free():
+            self._start()
+        self._due.append(caller)
 
     async def settle(self, deadline: float) -> None:
         """Wait until all calls have been dealt with, those included that they lead to.
@@ -108,12 +110,9 @@ class Workers:
             self._idle = self._idle or anyio.Event()
             await self._idle.wait()
 
-    def _see_to(self, *more: Caller) -> None:
-        """Start a worker if something is due, or more is, and none is free."""
-        if (more or self._due) and not self._is_one_free():
-            self._serve(self._work, NAME)
-            self._coming = True
-        self._due += more
+    def _start(self) -> None:
+        self._serve(self._work, NAME)
+        self._coming = True
 
     def _is_one_free(self) -> bool:
         return self._coming or self._free is not None
@@ -141,7 +140,11 @@ class Workers:
         finally:
             if self._free is scope:
                 self._free = None
-            self._pass_on(cut=gone or scope.cancel_called)
+            if gone or scope.cancel_called:
+                # Time is up, for all of them.
+                while self._due:
+                    self._due.popleft().cut_short()
+            self._see_to_the_rest()
             del self._scopes[scope]
             if self._idle is not None and self._is_idle():
                 self._idle.set()
@@ -182,7 +185,7 @@ class Workers:
         try:
             trap = context.run(coro.send, None)
             self._free = None
-            self._see_to()
+            self._see_to_the_rest()
             await rest_of(context, coro, trap)
         except StopIteration:
             # It has come to its end without suspending.
@@ -197,8 +200,7 @@ class Workers:
                 raise
             log.exception("async handler %r failed", caller.handler)
 
-    def _pass_on(self, *, cut: bool) -> None:
-        """Leave what is due to another worker, or to nobody if time is up."""
-        while cut and self._due:
-            self._due.popleft().cut_short()
-        self._see_to()
+    def _see_to_the_rest(self) -> None:
+        """Start one more worker if something is due that no other will take."""
+        if self._due and not self._is_one_free():
+            self._start()

@@ -251,6 +251,47 @@ MUTANTS: tuple[Mutant, ...] = (
         why="queues of tasks that are over fill for ever (G1)",
         tests=("runtime/test_g1_no_orphans.py", "runtime/test_topics.py"),
     ),
+    # Async handlers
+    Mutant(
+        name="lets slow handlers wait for each other",
+        file="workers.py",
+        old="            self._free = None\n            self._see_to_the_rest()\n            await",
+        new="            await",
+        why="one handler that hangs takes all events from the others",
+        tests=("runtime/test_workers.py", "runtime/test_broker.py"),
+    ),
+    Mutant(
+        name="leaves what is due to nobody when a worker ends",
+        file="workers.py",
+        old="            self._see_to_the_rest()\n            del self",
+        new="            del self",
+        why="a handler that cancels its own task takes the events from the others",
+        tests=("runtime/test_workers.py",),
+    ),
+    Mutant(
+        name="makes calls of handlers without a turn for others",
+        file="workers.py",
+        old="        return max(BUDGET, len(self._due))\n",
+        new="        return 10**9\n",
+        why="the loop stands still for as long as events wait",
+        tests=("runtime/test_workers.py",),
+    ),
+    Mutant(
+        name="keeps a worker where nobody waits for it",
+        file="broker.py",
+        old="        is_closed = serve is not None\n",
+        new="        is_closed = True\n",
+        why="asyncio complains of a pending task when a program in the loose mode ends",
+        tests=("runtime/test_workers.py",),
+    ),
+    Mutant(
+        name="runs a handler in no context of the sender's",
+        file="subscription.py",
+        old="((coro, copy_context()), topics)",
+        new="((coro, type(copy_context())()), topics)",
+        why="a handler does not know which task has sent the event",
+        tests=("runtime/test_workers.py",),
+    ),
     # Reports and rescue
     Mutant(
         name="runs a finished step again on rescue",
