@@ -41,7 +41,7 @@ log: logging.Logger = logging.getLogger(__name__)
 # Looked up for every step; up to Python 3.11 a member of an enum is worked out each time, and a
 # method of what is a module's is bound each time.
 PENDING = FutureState.pending
-surround = surroundings.set
+surround: Callable[[tuple[TaskRun, Workflow]], object] = surroundings.set
 
 
 class TaskRun(Step):
