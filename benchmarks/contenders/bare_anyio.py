@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
 
-from benchmarks.contenders.bare import BURST, Plan, let_settle, works
-from benchmarks.contenders.stalls import Stalls, without_full_rounds
+from benchmarks.contenders.bare import BURST, Plan, works
+from benchmarks.contenders.stalls import measure_stalls, without_full_rounds
 from benchmarks.contenders.steps import Data, count
-from benchmarks.meter import Stopwatch, kibibytes_each, resident_bytes
 from benchmarks.shapes import PARKED, README
 
 if TYPE_CHECKING:
@@ -96,24 +95,7 @@ async def parked(plan: Plan, size: int) -> AsyncGenerator[None, None]:
 
 async def scale(meter: Meter, size: int) -> None:
     """Put `size` workflows in flight in one burst, then cancel them all."""
-    stalls = Stalls()
-    async with anyio.create_task_group() as group, AsyncExitStack() as stack:
-        group.start_soon(stalls.beat)
-        await stalls.warm_up()
-        before = resident_bytes()
-        with Stopwatch() as watch:
-            await stack.enter_async_context(parked(Plan(README, parked=PARKED), size))
-        meter.figures["s to send"] = watch.seconds
-        with Stopwatch() as watch:
-            await let_settle(anyio.lowlevel.checkpoint)
-        meter.figures["s until all wait"] = watch.seconds
-        meter.figures["KiB each"] = kibibytes_each(before, size)
-        await stalls.note(meter, "starting")
-        with Stopwatch() as watch:
-            await stack.aclose()
-        meter.figures["s to cancel all"] = watch.seconds
-        await stalls.note(meter, "cancelling")
-        group.cancel_scope.cancel()
+    await measure_stalls(meter, size, parked(Plan(README, parked=PARKED), size))
 
 
 WORKS = {

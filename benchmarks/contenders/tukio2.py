@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -10,13 +11,13 @@ import anyio.lowlevel
 
 import tukio
 from benchmarks.contenders.bare import let_settle
-from benchmarks.contenders.stalls import Stalls, without_full_rounds
+from benchmarks.contenders.stalls import measure_stalls, without_full_rounds
 from benchmarks.contenders.steps import verify
-from benchmarks.meter import NotAvailable, Stopwatch, kibibytes_each, resident_bytes
+from benchmarks.meter import NotAvailable, kibibytes_each, resident_bytes
 from benchmarks.shapes import PARKED, README, Graph, chain, count_parents, fan_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
     from benchmarks.meter import Meter, Work
 
@@ -234,31 +235,22 @@ def verify_parked(runs: list[tukio.Workflow]) -> None:
 
 async def scale(meter: Meter, size: int) -> None:
     """Put `size` workflows in flight in one burst, then cancel them all."""
-    stalls = Stalls()
-    async with anyio.create_task_group() as group, tukio.Engine() as engine:
+    async with tukio.Engine() as engine:
         await engine.load(template_of(README, "benchmark noop", parked=PARKED))
-        group.start_soon(stalls.beat)
-        await stalls.warm_up()
-        before = resident_bytes()
-        with Stopwatch() as watch:
-            runs = []
-            for _ in range(size):
-                runs += await engine.data_received(TRIGGER)
-        meter.figures["s to send"] = watch.seconds
-        with Stopwatch() as watch:
-            await let_settle(anyio.lowlevel.checkpoint)
-        meter.figures["s until all wait"] = watch.seconds
-        meter.figures["KiB each"] = kibibytes_each(before, size)
-        await stalls.note(meter, "starting")
-        verify_parked(runs)
-        with Stopwatch() as watch:
-            for run in runs:
-                run.cancel()
-            for run in runs:
-                await run.wait()
-        meter.figures["s to cancel all"] = watch.seconds
-        await stalls.note(meter, "cancelling")
-        group.cancel_scope.cancel()
+        await measure_stalls(meter, size, parked_runs(engine, size))
+
+
+@asynccontextmanager
+async def parked_runs(engine: tukio.Engine, size: int) -> AsyncGenerator[Callable[[], None], None]:
+    """Keep `size` runs in flight; at the end of the block cancel them."""
+    runs = []
+    for _ in range(size):
+        runs += await engine.data_received(TRIGGER)
+    yield functools.partial(verify_parked, runs)
+    for run in runs:
+        run.cancel()
+    for run in runs:
+        await run.wait()
 
 
 def works() -> Iterator[tuple[str, Work]]:

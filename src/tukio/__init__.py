@@ -5,8 +5,9 @@ The layers, from the ground up; each imports only what is above it here:
 - decides (values and synchronous rules, standard library only): `errors`, `event`, `dag`,
   `state`, `policy`, `refusal`, `registry`, `faults`, `template`, `selector`, `encoding`,
   `report`, `plan`
-- carries out (anyio): `task` (one step), `subscription`, `broker`, `stream`, `outcome`,
-  `suspension`, `watchdog`, `run`, `driver`, `workflow`, `ports`, `instances`, `engine`
+- carries out (anyio): `coroutines`, `task` (one step), `workers`, `subscription`, `broker`,
+  `stream`, `outcome`, `suspension`, `watchdog`, `run`, `driver`, `workflow`, `ports`,
+  `instances`, `engine`
 """
 
 from __future__ import annotations

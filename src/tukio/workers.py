@@ -80,7 +80,7 @@ class Workers:
         self._coming: bool = False
         self._free: anyio.CancelScope | None = None
         # One for each worker that has begun.
-        self._scopes: dict[anyio.CancelScope, anyio.CancelScope] = {}
+        self._scopes: set[anyio.CancelScope] = set()
         self._deadline: float = math.inf
         # Set when all calls have been dealt with; None while nobody waits for that.
         self._idle: anyio.Event | None = None
@@ -129,7 +129,8 @@ class Workers:
         self._coming = False
         gone = False
         scope = anyio.CancelScope(deadline=self._deadline, shield=True)
-        self._free = self._scopes[scope] = scope
+        self._free = scope
+        self._scopes.add(scope)
         try:
             with scope:
                 await self._serve_due(scope)
@@ -145,7 +146,7 @@ class Workers:
                 while self._due:
                     self._due.popleft().cut_short()
             self._see_to_the_rest()
-            del self._scopes[scope]
+            self._scopes.remove(scope)
             if self._idle is not None and self._is_idle():
                 self._idle.set()
                 self._idle = None
@@ -190,12 +191,10 @@ class Workers:
         except StopIteration:
             # It has come to its end without suspending.
             pass
-        except Exception:
-            log.exception("async handler %r failed", caller.handler)
         except BaseException as error:  # noqa: ASYNC103 - raised on, or not meant for this task
-            # One that is not cut has found the cancellation of something else.
             ends = isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
-            if ends or is_cut():
+            # One that is not cut has found the cancellation of something else.
+            if ends or (not isinstance(error, Exception) and is_cut()):
                 caller.cut_short(in_progress=1)
                 raise
             log.exception("async handler %r failed", caller.handler)

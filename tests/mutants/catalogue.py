@@ -263,8 +263,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="leaves what is due to nobody when a worker ends",
         file="workers.py",
-        old="            self._see_to_the_rest()\n            del self",
-        new="            del self",
+        old="            self._see_to_the_rest()\n            self._scopes",
+        new="            self._scopes",
         why="a handler that cancels its own task takes the events from the others",
         tests=("runtime/test_workers.py",),
     ),
