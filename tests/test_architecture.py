@@ -63,7 +63,7 @@ CARRIES_OUT: tuple[tuple[str, ...], ...] = (
     ("workflow",),
     ("task.alone",),
     ("task.factory",),
-    ("task.task",),
+    ("task.task", "ports.loop"),
     ("ports.asyncio", "ports.trio"),
     ("home", "instances"),
     ("engine",),
@@ -96,6 +96,7 @@ HEIGHT = {name: height for height, layer in enumerate(LAYERS) for name in layer}
 BACKENDS = {
     "asyncio": {
         "ports.asyncio",
+        "ports.loop",
         "task.factory",
         "task.task",
         "testing.loop",

@@ -1,12 +1,13 @@
 """The host loop: drives the ready steps of one run, and owns their scopes.
 
-A run is driven by **hosts**, real tasks of the backend. A host takes ready steps and starts each
-with one `send(None)` in a context of the step's own. A step that ends there costs no task. A step
-that suspends **pins** its host, which awaits the rest of it; if other steps are ready, one more
-host is spawned for them. So every suspended step has a task and a cancel scope of its own.
+A run is driven by **hosts**, real tasks of the backend. A host takes ready steps and begins each
+in a context of the step's own. A step that ends there costs no task. A step that suspends **pins**
+its host, which awaits the rest of it; if other steps are ready, one more host is spawned for them.
+So every suspended step has a task and a cancel scope of its own.
 
 A host has one scope at a time, which serves for everything: cancelling the step it drives, the
-step's limit and the run's limit. Once cancelled, it is left before the next step.
+step's limit and the run's limit. Once cancelled, it is left before the next step. It is entered
+when the first step comes that may suspend or has a limit: others cannot be cut, and need none.
 """
 
 from __future__ import annotations
@@ -14,25 +15,33 @@ from __future__ import annotations
 import inspect
 import logging
 import math
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from . import outcome
-from .coroutines import rest_of
+from .coroutines import ENDED, in_turn, rest_of
 from .errors import CleanupTimedOut
+from .registry import may_suspend
 from .state import FutureState, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Generator
+    from contextlib import AbstractContextManager
     from contextvars import Context
 
     from .ports import Host, Scope
     from .run import Run
     from .task.run import TaskRun
+    from .template import TaskTemplate
+
+    Work = Callable[[Run, Host, Scope | None], Coroutine[Any, Any, None]]
 
 log: logging.Logger = logging.getLogger(__name__)
 
 BUDGET = 64
 """How many steps a host runs without suspending before it lets others have a turn."""
+
+NO_SCOPE: AbstractContextManager[None] = nullcontext()
 
 RUNNING, SUSPENDED = Phase.RUNNING, Phase.SUSPENDED
 
@@ -51,7 +60,7 @@ async def drive(run: Run) -> None:
             run.begin()
             host.stale, host.limited, host.cut_at = False, False, math.inf
             try:
-                with run.port.scope(run.deadline) as scope:
+                with _scope_for(run, work) as scope:
                     host.scope = scope
                     await work(run, host, scope)
             except BaseException as exc:
@@ -68,7 +77,7 @@ async def drive(run: Run) -> None:
         _leave(run, host)
 
 
-def _what_to_do(run: Run) -> Callable[[Run, Host, Scope], Coroutine[Any, Any, None]] | None:
+def _what_to_do(run: Run) -> Work | None:
     """Say what a host is needed for: steps, or to stay with a suspended run; None for nothing."""
     if run.out_of_time():
         return None
@@ -91,45 +100,74 @@ def _leave(run: Run, host: Host, exc: BaseException | None = None) -> None:
         run.port.last_host_left(run)
 
 
-async def _stay(run: Run, host: Host, scope: Scope) -> None:
+async def _stay(run: Run, host: Host, scope: Scope | None) -> None:
     """Wait until a suspended run is resumed: its tree stays open."""
     del host, scope
     if run.suspension is not None:
         await run.suspension.wait()
 
 
-async def _work(run: Run, host: Host, scope: Scope) -> None:
-    """Take steps until none is ready or the scope is cancelled."""
+async def _work(run: Run, host: Host, scope: Scope | None) -> None:
+    """Take steps until none is ready or the scope is to be left; without one, or to be entered."""
     ready, budget, clock = run.plan.ready, BUDGET, run.port.time
+    steps, send = _one_by_one(host)
     while ready and not host.stale and run.phase is RUNNING:
+        if not budget:
+            budget = BUDGET
+            # Left over, the limit of a step may cut this, too; there is a next scope then.
+            await run.port.checkpoint()
+            continue
+        if scope is None and _may_be_cut(ready[0].template):
+            return
+        budget -= 1
         step = ready.popleft()
         context = _open(run, host, scope, step, clock())
-        budget -= 1
         pinned = False
         try:
-            trap = context.run(step.begin)
-            pinned = True
-            if ready:
+            trap = context.run(send, step)
+            if trap is not ENDED:
+                pinned = True
                 run.call_for_host()
-            result = await rest_of(context, step.coroutine, trap)
-        except StopIteration as end:
-            # It has come to its end without suspending.
-            outcome.finish(run, step, end.value, clock())
+                await rest_of(context, steps, trap)
+                budget = BUDGET
+                # One that was cut and made something of it has ended like that.
+                host.stale |= _is_cut(scope)
         except Exception as exc:
-            await _failed(run, host, exc, cut=pinned and scope.cancel_called)
+            steps, send = _one_by_one(host)
+            await _failed(run, host, exc, cut=pinned and _is_cut(scope))
         else:
-            budget = BUDGET
-            outcome.finish(run, step, result, clock())
-            # One that was cut and made something of it has ended like that.
-            host.stale |= scope.cancel_called
+            outcome.finish(run, step, clock())
         host.step = None
         # One of the backend's own kind that is left was aimed at the step that is over.
         if host.cancelling():
             host.stale = True
-        if not budget and not host.stale:
-            budget = BUDGET
-            # Left over, the limit of a step may cut this, too; there is a next scope then.
-            await run.port.checkpoint()
+
+
+def _scope_for(run: Run, work: Work) -> AbstractContextManager[Scope | None]:
+    if work is _work and run.deadline == math.inf and not _may_be_cut(run.plan.ready[0].template):
+        return NO_SCOPE
+    return run.port.scope(run.deadline)
+
+
+def _may_be_cut(task: TaskTemplate) -> bool:
+    """Say whether a step may suspend, or has a limit: then it needs a scope."""
+    if task.timeout:
+        return True
+    return may_suspend(task.name)
+
+
+def _is_cut(scope: Scope | None) -> bool:
+    return scope is not None and scope.cancel_called
+
+
+@in_turn
+def _one_by_one(host: Host) -> Generator[Any, Any, None]:
+    """Run the steps that are sent; they begin in here, too."""
+    step: TaskRun = yield ENDED
+    while True:
+        host.coroutine = coro = step.begin()
+        step.output_data = yield from coro
+        step = yield ENDED
 
 
 async def _out_of_scope(run: Run, host: Host) -> None:
@@ -154,13 +192,13 @@ async def _failed(run: Run, host: Host, exc: Exception, *, cut: bool) -> None:
         outcome.fail(run, step, exc)
 
 
-def _open(run: Run, host: Host, scope: Scope, step: TaskRun, now: float) -> Context:
+def _open(run: Run, host: Host, scope: Scope | None, step: TaskRun, now: float) -> Context:
     assert run.context is not None
     step.started_at = now
-    step.context = context = run.context.copy()
+    host.context = context = run.context.copy()
     step.host = host
     host.step = step
-    if step.template.timeout or host.limited:
+    if scope is not None and (step.template.timeout or host.limited):
         # The limit of the step before goes here, and not when that was over: each change of a
         # deadline takes a timer.
         deadline = min(now + (step.template.timeout or math.inf), run.deadline)
@@ -238,7 +276,7 @@ async def _clean_up(run: Run, host: Host, step: TaskRun) -> Any:
     run.port.watchdog.watch(run, deadline)
     try:
         with run.port.scope(deadline, shield=True) as scope:
-            output = await _tear_down(step)
+            output = await _tear_down(host, step)
     except BaseException as exc:
         broken = run.port.broken(exc)
         outcome.note(run, step, broken.error or exc)
@@ -250,15 +288,16 @@ async def _clean_up(run: Run, host: Host, step: TaskRun) -> Any:
     return output
 
 
-async def _tear_down(step: TaskRun) -> Any:
-    assert step.context is not None
+async def _tear_down(host: Host, step: TaskRun) -> Any:
+    context = host.context
+    assert context is not None
     # Where it stands now, for whoever asks.
-    step.coroutine = coro = _result_of(step.holder.teardown)
+    host.coroutine = coro = _result_of(step.holder.teardown)
     try:
-        trap = step.context.run(coro.send, None)
+        trap = context.run(coro.send, None)
     except StopIteration as end:
         return end.value
-    return await rest_of(step.context, coro, trap)
+    return await rest_of(context, coro, trap)
 
 
 async def _result_of(function: Callable[[], Any]) -> Any:

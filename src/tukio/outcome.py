@@ -27,10 +27,10 @@ FINISHED, TASK_END = FutureState.finished, TaskExecState.END.value
 GOES_ON = frozenset({Phase.RUNNING, Phase.SUSPENDED})
 
 
-def finish(run: Run, step: TaskRun, result: Any, now: float) -> None:
+def finish(run: Run, step: TaskRun, now: float) -> None:
     """Take what a step returned just now, and go on from there."""
     try:
-        data = run.plan.passed_on(step, result)
+        data = run.plan.passed_on(step, step.output_data)
     except Exception as exc:
         fail(run, step, exc)
         return
@@ -39,7 +39,7 @@ def finish(run: Run, step: TaskRun, result: Any, now: float) -> None:
     step.ended_at = now
     if run.broker.heard:
         run.tell(TASK_END, step.output_data, step)
-    step.host = step.context = step.coroutine = None
+    step.host = None
     if step._mailbox is not None:
         step._mailbox.close()
     if step._callbacks is not None:

@@ -9,7 +9,6 @@ Source: 1.x `_run_next_tasks`: a successor starts with the first parent that end
 from __future__ import annotations
 
 from collections import deque
-from functools import cached_property
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
     from .template import TaskTemplate, WorkflowTemplate
 
 
+Numbers: TypeAlias = tuple[tuple[int, ...], ...]
+
+
 class Shape:
     """The graph of a template by numbers, made once per template and shared by its runs.
 
@@ -32,43 +34,47 @@ class Shape:
         tasks: The task templates, in declared order; their places here are their numbers.
         successors: For each number, the numbers of its successors, in declared order.
         root: The number of the root task.
-        predecessors: For each number, the numbers of its predecessors; made when first needed.
-        order: All numbers, each after its predecessors; likewise.
+        predecessors: For each number, the numbers of its predecessors.
+        order: All numbers, each after its predecessors; made when first needed.
+        at_rest: A plan without steps, which all runs share that are over.
         changes: The state of the graph that this was made from.
     """
+
+    # Slots, as each step asks for three of these: up to Python 3.11 an attribute is looked for
+    # each time if some of its kind are added later.
+    __slots__ = ("_order", "at_rest", "changes", "predecessors", "root", "successors", "tasks")
 
     def __init__(self, template: WorkflowTemplate) -> None:
         graph = template.dag.graph
         number = {task: place for place, task in enumerate(graph)}
         self.tasks: tuple[TaskTemplate, ...] = tuple(graph)
-        self.successors: tuple[tuple[int, ...], ...] = tuple(
+        self.successors: Numbers = tuple(
             tuple(number[task] for task in successors) for successors in graph.values()
         )
         self.root: int = number[template.root()]
+        self.predecessors: Numbers = _turned_round(self.successors)
+        self._order: tuple[int, ...] = ()
+        self.at_rest: Plan[Any] = Plan(self, Step)
+        self.at_rest.steps = []
+        # Nothing can be put into it.
+        self.at_rest.ready = deque(maxlen=0)
         self.changes: int = template.dag.changes
 
-    @cached_property
-    def at_rest(self) -> Plan[Any]:
-        """A plan without steps, which all runs share that are over."""
-        plan: Plan[Any] = Plan(self, Step)
-        plan.steps = []
-        # Nothing can be put into it.
-        plan.ready = deque(maxlen=0)
-        return plan
-
-    @cached_property
-    def predecessors(self) -> tuple[tuple[int, ...], ...]:
-        """For each number, the numbers of its predecessors."""
-        found: list[list[int]] = [[] for _ in self.tasks]
-        for number, successors in enumerate(self.successors):
-            for successor in successors:
-                found[successor].append(number)
-        return tuple(map(tuple, found))
-
-    @cached_property
+    @property
     def order(self) -> tuple[int, ...]:
         """All numbers, each after its predecessors."""
-        return tuple(TopologicalSorter(dict(enumerate(self.predecessors))).static_order())
+        if not self._order:
+            sorter = TopologicalSorter(dict(enumerate(self.predecessors)))
+            self._order = tuple(sorter.static_order())
+        return self._order
+
+
+def _turned_round(successors: Numbers) -> Numbers:
+    predecessors: list[list[int]] = [[] for _ in successors]
+    for number, leads_to in enumerate(successors):
+        for successor in leads_to:
+            predecessors[successor].append(number)
+    return tuple(map(tuple, predecessors))
 
 
 def shape_of(template: WorkflowTemplate) -> Shape:
@@ -184,14 +190,15 @@ class Plan(Generic[S]):
 
     def follow(self, step: S, data: dict[str, Any]) -> None:
         """Pass data on from a step that is over to the successors that it leads to."""
-        steps, shape = self.steps, self.shape
+        # `make` is looked up here: up to Python 3.11, calling what is found on an instance is slow.
+        steps, shape, make = self.steps, self.shape, self.make
         chosen = step.chosen
         leads_to = shape.successors[step.number] if chosen is None else chosen
         for number in leads_to:
             successor = steps[number]
             if successor is None:
                 # As in _reach, whose call would be the larger part for most steps.
-                new = self.make(self._run, number, shape.tasks[number], data, step)
+                new = make(self._run, number, shape.tasks[number], data, step)
                 steps[number] = new
                 self.ready.append(new)
             elif successor.ended_at is None:

@@ -6,7 +6,9 @@ Source: 1.x `TaskRegistry` and `register`, with the same errors.
 
 from __future__ import annotations
 
+import dis
 import inspect
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from .errors import UnknownTaskName
@@ -31,6 +33,8 @@ class TaskRegistry:
     start: ClassVar[Callable[..., Any]]
     _registry: ClassVar[dict[Any, Record]] = {}
     _codes: ClassVar[dict[CodeType, Any]] = {}
+    # By name, the code of those that have no `await` in it.
+    _prompt: ClassVar[dict[Any, CodeType]] = {}
 
     @classmethod
     def register(
@@ -59,6 +63,8 @@ class TaskRegistry:
         code = function.__code__  # before anything is changed: a partial has none
         cls._registry[task_name] = holder, function
         cls._codes[code] = task_name
+        if _never_awaits(function):
+            cls._prompt[task_name] = code
 
     @staticmethod
     def _resolve(
@@ -87,6 +93,18 @@ class TaskRegistry:
             raise UnknownTaskName(task_name, cls._registry) from error
 
     @classmethod
+    def remove(cls, task_name: Any) -> None:
+        """Forget a task. Its name can be given to another; what is at work goes on.
+
+        Raises:
+            UnknownTaskName: Nothing is registered under that name.
+        """
+        _, function = cls.get(task_name)
+        del cls._registry[task_name]
+        cls._prompt.pop(task_name, None)
+        cls._codes.pop(function.__code__, None)
+
+    @classmethod
     def all(cls) -> dict[Any, Record]:
         """Return the registry itself: name -> (holder class or None, coroutine function)."""
         return cls._registry
@@ -95,6 +113,33 @@ class TaskRegistry:
     def codes(cls) -> dict[CodeType, Any]:
         """Return the names by the code object of their coroutine function."""
         return cls._codes
+
+
+# Looked up for every step.
+_registry: dict[Any, Record] = TaskRegistry.all()
+_prompt: dict[Any, CodeType] = TaskRegistry._prompt
+
+_SUSPENDING = frozenset({"YIELD_VALUE", "YIELD_FROM", "SEND"})
+"""By which of these a coroutine awaits, the versions and kinds of Python differ."""
+
+
+def may_suspend(task_name: Any) -> bool:
+    """Say whether a task may have to wait: one that has no `await` in its code never does.
+
+    True also if nothing is registered under that name.
+    """
+    try:
+        # Tools that load what has been edited give a function new code.
+        return _registry[task_name][1].__code__ is not _prompt.get(task_name)
+    except (KeyError, TypeError, AttributeError):
+        return True
+
+
+def _never_awaits(function: Callable[..., Any]) -> bool:
+    if type(function) is not FunctionType or not function.__code__.co_flags & inspect.CO_COROUTINE:
+        return False
+    names = {instruction.opname for instruction in dis.get_instructions(function)}
+    return names.isdisjoint(_SUSPENDING)
 
 
 def register(task_name: Any, coro_name: str | None = None) -> Callable[[Task], Task]:

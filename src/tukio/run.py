@@ -167,8 +167,7 @@ class Run:
         """Start the run: its root task begins in the next turn of the event loop.
 
         Args:
-            trigger: The event to start with, the run's own; anything else is what the root task
-                is called with.
+            trigger: The event to start with, the run's own; else what the root task is given.
 
         Returns:
             The execution of the root task.
@@ -208,9 +207,8 @@ class Run:
             self.limit = self.port.time() + self.template.timeout - record.elapsed
         root = self.plan.steps[self.plan.shape.root]
         assert root is not None
-        self._trigger = root.input_data
-        if isinstance(self._trigger, dict):
-            self._trigger = Event(self._trigger)
+        data = root.input_data
+        self._trigger = Event(data) if isinstance(data, dict) else data
         self.errors = {
             step.template.uid: step.error
             for step in self.plan.reached()
@@ -326,6 +324,8 @@ class Run:
         """Cancel the run at an instant of the port's clock, unless it is over by then."""
         self._end_by(deadline, FutureState.cancelled)
         for host in self.hosts:
+            # Without a scope, it needs one from the next step on.
+            host.stale |= host.scope is None
             if host.scope is not None and not host.stale:
                 host.scope.deadline = min(host.scope.deadline, deadline)
 
@@ -368,8 +368,8 @@ class Run:
         if self._end_event is not None:
             self._end_event.set()
         self.port.watchdog.forget(self)
-        # Whoever keeps it keeps no more than it takes to look at it. The workflow holds this and
-        # the steps, and they hold this: no circle, so they go without the garbage collector.
+        # What is kept is what it takes to look at it. The workflow holds this and the steps, and
+        # they hold this: no circle, so they go without the garbage collector.
         self.plan = self.plan.shape.at_rest
         self.context = self._trigger = self.workflow = self.suspension = None
         self.hosts = {}

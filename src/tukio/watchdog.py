@@ -85,7 +85,7 @@ class Watchdog:
                     following = min(following, due)
                 elif host.step is not None:
                     self._runs[run] |= {host.step}
-                    _name(run, host.step, now - due + PATIENCE)
+                    _name(run, host, host.step, now - due + PATIENCE)
         # Many steps with a limit each must not mean a look for each.
         self._plan(max(following, now + PATIENCE))
 
@@ -101,8 +101,8 @@ def _due(host: Host, named: frozenset[TaskRun]) -> float:
     return min(host.cut_at, deadline) + PATIENCE
 
 
-def _name(run: Run, step: TaskRun, seconds: float) -> None:
-    frames = [(frame, frame.f_lineno) for frame in frames_of(step.coroutine)]
+def _name(run: Run, host: Host, step: TaskRun, seconds: float) -> None:
+    frames = [(frame, frame.f_lineno) for frame in frames_of(host.coroutine)]
     stack = "".join(traceback.StackSummary.extract(iter(frames)).format())
     log.warning(
         "task %r of workflow %s is still running %.1f s after it was cancelled:\n%s",

@@ -19,17 +19,18 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
-from .coroutines import rest_of
+from .coroutines import ENDED, one_by_one, rest_of
 from .ports import own_cancellations
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Generator
     from contextvars import Context
     from typing import Any, Protocol
 
     Serve = Callable[[Callable[[], Awaitable[None]], str], None]
     # What is to be awaited, and where it runs.
     Call = tuple[Coroutine[Any, Any, object], Context]
+    Calls = tuple[Generator[Any, Any, None], Callable[[Any], Any]]
 
     class Caller(Protocol):
         """What has calls to be made, one after the other."""
@@ -155,6 +156,7 @@ class Workers:
         """Be the worker that is free, until nothing is due, another one is, or it is cancelled."""
         cancelling = own_cancellations()
         due, budget = self._due, self._a_call_of_each()
+        calls = one_by_one()
 
         def is_cut() -> bool:
             return scope.cancel_called or cancelling() > 0
@@ -170,7 +172,7 @@ class Workers:
             if call is None:
                 continue
             budget -= 1
-            await self._make(call, caller, is_cut)
+            calls = await self._make(call, caller, calls, is_cut)
             due.append(caller)
             if self._free is not scope:
                 if self._is_one_free():
@@ -181,16 +183,18 @@ class Workers:
         # Or more might wait after each turn of the loop than before it.
         return max(BUDGET, len(self._due))
 
-    async def _make(self, call: Call, caller: Caller, is_cut: Callable[[], bool]) -> None:
+    async def _make(
+        self, call: Call, caller: Caller, calls: Calls, is_cut: Callable[[], bool]
+    ) -> Calls:
+        """Make a call by what runs one after the other, and return what runs the next."""
         coro, context = call
+        runner, send = calls
         try:
-            trap = context.run(coro.send, None)
-            self._free = None
-            self._see_to_the_rest()
-            await rest_of(context, coro, trap)
-        except StopIteration:
-            # It has come to its end without suspending.
-            pass
+            trap = context.run(send, coro)
+            if trap is not ENDED:
+                self._free = None
+                self._see_to_the_rest()
+                await rest_of(context, runner, trap)
         except BaseException as error:  # noqa: ASYNC103 - raised on, or not meant for this task
             ends = isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
             # One that is not cut has found the cancellation of something else.
@@ -198,6 +202,8 @@ class Workers:
                 caller.cut_short(in_progress=1)
                 raise
             log.exception("async handler %r failed", caller.handler)
+            return one_by_one()
+        return calls
 
     def _see_to_the_rest(self) -> None:
         """Start one more worker if something is due that no other will take."""

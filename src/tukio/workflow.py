@@ -11,9 +11,6 @@ import math
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
-import anyio
-import anyio.lowlevel
-
 from .errors import (
     EngineError,
     RescueError,
@@ -213,7 +210,7 @@ class Workflow:
         Cancellation: the run goes on; only the waiting ends.
         """
         if self._run.phase is OVER:
-            await anyio.lowlevel.checkpoint_if_cancelled()
+            await self._run.port.checkpoint_if_cancelled()
         else:
             await self._run.end_event().wait()
         return self.state

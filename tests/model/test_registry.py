@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import inspect
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tukio.errors import UnknownTaskName
-from tukio.registry import TaskRegistry, register
+from tukio.registry import TaskRegistry, may_suspend, register
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -155,3 +157,98 @@ def test_an_unknown_name_is_refused_with_the_nearest(name: Any) -> None:
         assert str(refusal.value) == (
             "no task is registered as 'test-registri' - did you mean 'test-registry'?"
         )
+
+
+async def waits(event: Any) -> None:
+    """Await something."""
+    await event
+
+
+async def loops(event: Any) -> None:
+    """Await one thing after another."""
+    async for _ in event:
+        pass
+
+
+async def enters(event: Any) -> None:
+    """Await the beginning and the end of something."""
+    async with event:
+        pass
+
+
+async def comprehends(event: Any) -> list[Any]:
+    """Await in a comprehension."""
+    return [each async for each in event]
+
+
+async def hides(event: Any) -> Any:
+    """Make something that awaits, and do not await it."""
+
+    async def inner() -> None:
+        await event
+
+    return inner
+
+
+@pytest.mark.parametrize("task", [waits, loops, enters, comprehends])
+def test_a_task_with_an_await_in_its_code_may_suspend(task: Any) -> None:
+    """Whether it will is not known before."""
+    register(NAME)(task)
+    assert may_suspend(NAME)
+
+
+@pytest.mark.parametrize("task", [execute, hides])
+def test_a_task_without_an_await_in_its_code_never_suspends(task: Any) -> None:
+    """A function within it is another one's code."""
+    register(NAME)(task)
+    assert not may_suspend(NAME)
+
+
+def test_the_method_of_a_holder_counts() -> None:
+    """Whatever else the class has."""
+
+    class Mixed(Holder):
+        async def wait(self, event: Any) -> None:
+            await event
+
+    register(NAME, "wait")(Mixed)
+    register("test-registry again", "execute")(Mixed)
+    assert may_suspend(NAME)
+    assert not may_suspend("test-registry again")
+
+
+@pytest.mark.parametrize("name", ["nobody", []])
+def test_what_is_not_registered_may_suspend(name: Any) -> None:
+    """It fails where every task begins."""
+    assert may_suspend(name)
+
+
+def test_a_name_says_nothing_of_what_it_was_given_to_before() -> None:
+    """The function counts that has the name now, and the code that it has now."""
+    register(NAME)(execute)
+    TaskRegistry.all()[NAME] = (None, waits)
+    assert may_suspend(NAME)
+    TaskRegistry.remove(NAME)
+    register(NAME)(waits)
+    assert may_suspend(NAME)
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="inspect marks functions since Python 3.12")
+def test_a_function_that_is_only_marked_as_a_coroutine_function_may_suspend() -> None:
+    """Its code does not tell what it returns to be awaited."""
+
+    def marked(event: Any) -> Any:
+        return waits(event)
+
+    register(NAME)(inspect.markcoroutinefunction(marked))  # type: ignore[attr-defined]  # since 3.12
+    assert may_suspend(NAME)
+
+
+def test_a_task_can_be_removed() -> None:
+    """Its name and its code are free again."""
+    register(NAME)(execute)
+    TaskRegistry.remove(NAME)
+    assert NAME not in TaskRegistry.all()
+    assert execute.__code__ not in TaskRegistry.codes()
+    with pytest.raises(UnknownTaskName, match=NAME):
+        TaskRegistry.remove(NAME)

@@ -78,8 +78,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="runs all steps in one context",
         file="driver.py",
-        old="step.context = context = run.context.copy()",
-        new="step.context = context = run.context",
+        old="host.context = context = run.context.copy()",
+        new="host.context = context = run.context",
         why="context variables leak from one task into another",
         tests=("runtime/test_g9_isolation.py", "runtime/test_asyncio_traps.py"),
     ),
@@ -103,12 +103,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="takes a TimeoutError of the task's own for its limit",
         file="driver.py",
-        old="            await _failed(run, host, exc, cut=pinned and scope.cancel_called)\n",
+        old="            await _failed(run, host, exc, cut=pinned and _is_cut(scope))\n",
         new=(
             "            if isinstance(exc, TimeoutError):\n"
             "                await _unwound(run, host, step, None)\n"
             "            else:\n"
-            "                await _failed(run, host, exc, cut=pinned and scope.cancel_called)\n"
+            "                await _failed(run, host, exc, cut=pinned and _is_cut(scope))\n"
         ),
         why="an error that a task raised is reported as something else (G7)",
         tests=("runtime/test_g7_errors.py",),
@@ -149,8 +149,11 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="calls teardown twice",
         file="driver.py",
-        old="            output = await _tear_down(step)\n",
-        new="            await _tear_down(step)\n            output = await _tear_down(step)\n",
+        old="            output = await _tear_down(host, step)\n",
+        new=(
+            "            await _tear_down(host, step)\n"
+            "            output = await _tear_down(host, step)\n"
+        ),
         why="what was closed is closed again (G5)",
         tests=("runtime/test_g5_cleanup.py",),
     ),
@@ -165,16 +168,48 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="leaves the limit of a step to the next one",
         file="driver.py",
-        old="    if step.template.timeout or host.limited:\n",
-        new="    if step.template.timeout:\n",
+        old="    if scope is not None and (step.template.timeout or host.limited):\n",
+        new="    if scope is not None and step.template.timeout:\n",
         why="a task without a limit is cut at that of the one before (G4)",
         tests=("runtime/test_g4_timeouts.py",),
     ),
     Mutant(
+        name="lets a step that waits begin without a scope",
+        file="driver.py",
+        old="        if scope is None and _may_be_cut(ready[0].template):\n            return\n",
+        new="",
+        why="nothing reaches a step that comes after one that does not wait (G3, G4)",
+        tests=("runtime/test_scopes.py",),
+    ),
+    Mutant(
+        name="asks only whether a task may wait, and not whether it has a limit",
+        file="driver.py",
+        old="    if task.timeout:\n        return True\n",
+        new="",
+        why="a step that does not wait cannot see its limit",
+        tests=("runtime/test_scopes.py",),
+    ),
+    Mutant(
+        name="keeps what the code of a task was when it was registered",
+        file="registry.py",
+        old="return _registry[task_name][1].__code__ is not _prompt.get(task_name)",
+        new="return task_name not in _prompt",
+        why="a task whose code was edited cannot be cancelled (G3)",
+        tests=("runtime/test_scopes.py", "model/test_registry.py"),
+    ),
+    Mutant(
+        name="sets a deadline for those hosts only that are in a scope",
+        file="run.py",
+        old="            host.stale |= host.scope is None\n",
+        new="",
+        why="a long row of steps that do not wait goes on past the end of the grace (G3)",
+        tests=("runtime/test_scopes.py",),
+    ),
+    Mutant(
         name="stops the clock of a run that is suspended",
         file="driver.py",
-        old="with run.port.scope(run.deadline) as scope:",
-        new=("with run.port.scope(run.deadline if run.phase is RUNNING else math.inf) as scope:"),
+        old="    return run.port.scope(run.deadline)\n",
+        new="    return run.port.scope(run.deadline if run.phase is RUNNING else math.inf)\n",
         why="the limit of a workflow does not cover its suspension (G4)",
         tests=("runtime/test_suspend.py",),
     ),
@@ -255,8 +290,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="lets slow handlers wait for each other",
         file="workers.py",
-        old="            self._free = None\n            self._see_to_the_rest()\n            await",
-        new="            await",
+        old="                self._free = None\n                self._see_to_the_rest()\n                await",
+        new="                await",
         why="one handler that hangs takes all events from the others",
         tests=("runtime/test_workers.py", "runtime/test_broker.py"),
     ),

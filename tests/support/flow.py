@@ -33,9 +33,7 @@ class Tasks:
     def forget(self) -> None:
         """Undo all registrations."""
         while self._names:
-            name = self._names.pop()
-            _, function = TaskRegistry.all().pop(name)
-            TaskRegistry.codes().pop(function.__code__, None)
+            TaskRegistry.remove(self._names.pop())
 
 
 def flow(

@@ -1,7 +1,8 @@
 """What the engine needs of a backend, and the choice of one.
 
-The classes here are contracts; `asyncio.py` and `trio.py` beside this file fulfil them. Nothing
-is imported from a backend until it is known to be the one in use.
+The classes here are contracts; `asyncio.py` and `trio.py` beside this file fulfil them, and
+`loop.py` is what there is of asyncio without an engine. Nothing is imported from a backend until
+it is known to be the one in use.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ..errors import EngineError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextlib import AbstractContextManager
+    from contextvars import Context
     from datetime import datetime
 
     from ..broker import Broker
@@ -60,9 +62,12 @@ class Host(Protocol):
 
     Attributes:
         step: The step it is driving; None between steps.
-        scope: The scope it is in, or was in last; None before the first.
+        scope: The scope it is in, or was in last; None before the first, and while it takes steps
+            that need none.
         stale: Whether its scope was cancelled and must be left before the next step.
         limited: Whether the deadline of its scope is that of a step, and not of the run.
+        context: Where its step runs, or ran last; None before the first.
+        coroutine: What of its step is at work, or was last: the task, or its `teardown()`.
         cut_at: When that was, unless a deadline did it; inf if it was not. While a step is cleaned
             up after: when that will be cut.
     """
@@ -72,6 +77,8 @@ class Host(Protocol):
     stale: bool
     limited: bool
     cut_at: float
+    context: Context | None
+    coroutine: Any
 
     def cancelling(self) -> int:
         """Return how many cancellations of the backend's own kind were not answered yet."""
@@ -142,6 +149,10 @@ class Port(Protocol):
 
     async def checkpoint(self) -> None:
         """Let others have a turn, and be cancelled if so requested."""
+        ...
+
+    def checkpoint_if_cancelled(self) -> Awaitable[None]:
+        """Be cancelled if so requested; nobody else has a turn before."""
         ...
 
     def workflow(
@@ -232,7 +243,7 @@ def lone_mailbox(broker: Callable[[], Broker]) -> Mailbox | None:
     """
     if running_backend() != "asyncio":
         return None
-    module = importlib.import_module(".asyncio", __name__)
+    module = importlib.import_module(".loop", __name__)
     found: Mailbox | None = module.lone_mailbox(broker())
     return found
 
@@ -246,7 +257,7 @@ def loop_broker(loop: Any = None) -> Broker:
     Raises:
         EngineError: No loop was given, and none is running.
     """
-    broker: Broker = _asyncio_for(loop).broker_of(loop)
+    broker: Broker = _loop_for(loop).broker_of(loop)
     return broker
 
 
@@ -260,15 +271,15 @@ def loop_service(loop: Any = None) -> Callable[[Callable[[], Awaitable[None]], s
         EngineError: No loop was given, and none is running.
     """
     service: Callable[[Callable[[], Awaitable[None]], str], None]
-    service = _asyncio_for(loop).service_on(loop)
+    service = _loop_for(loop).service_on(loop)
     return service
 
 
-def _asyncio_for(loop: Any) -> Any:
+def _loop_for(loop: Any) -> Any:
     if loop is None and running_backend() != "asyncio":
         msg = "no engine and no asyncio loop here - use the 'broker' of an engine"
         raise EngineError(msg)
-    return importlib.import_module(".asyncio", __name__)
+    return importlib.import_module(".loop", __name__)
 
 
 def standalone_workflow(loop: Any = None) -> type[Any]:

@@ -15,8 +15,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 
-from ..broker import Broker
 from ..driver import drive
 from ..errors import EngineError
 from ..run import CLEANUP_TIMEOUT, Run
@@ -27,11 +27,12 @@ from ..task.run import TaskRun
 from ..watchdog import Watchdog
 from ..workflow import Workflow
 from . import ELSEWHERE, IN_LOOP, NOT_RUNNING, Broken, running_backend
+from .loop import broker_of, serve_on
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
-    from ..task.mailbox import Mailbox
+    from ..broker import Broker
     from ..template import WorkflowTemplate
     from . import Host, Scope
 
@@ -40,7 +41,6 @@ FINISHED = FutureState.finished
 
 # Runs in loose mode have no tree above them; this is what keeps them alive.
 _roots: set[Run] = set()
-_services: set[asyncio.Task[None]] = set()
 
 
 class AsyncioWorkflow(Workflow, asyncio.Future[set[TaskRun]]):
@@ -147,6 +147,7 @@ class AsyncioHost(TukioTask):
         self.limited: bool = False
         self.cut_at: float = math.inf
         self.begun: bool = False
+        self.context = self.coroutine = None
         self._alone = None
         name = f"tukio {run.template.uid}"
         # It changes nothing in the context of the run, of which each step has a copy.
@@ -171,6 +172,7 @@ class AsyncioPort:
         self._group: Any = None
         self._closing: anyio.Event | None = None
         self._scope_class: Any = None
+        self._if_cancelled: Callable[[], Awaitable[None]] | None = None
         self.watchdog: Watchdog = Watchdog(self)
         install(loop)
 
@@ -196,6 +198,12 @@ class AsyncioPort:
     async def checkpoint(self) -> None:
         """Let the loop turn once."""
         await asyncio.sleep(0)
+
+    def checkpoint_if_cancelled(self) -> Awaitable[None]:
+        """Be cancelled if so requested; nobody else has a turn before."""
+        if self._if_cancelled is None:
+            self._if_cancelled = _checkpoint_if_cancelled()
+        return self._if_cancelled()
 
     def check_here(self) -> None:
         """Make sure that the calling code runs on this loop, or that nothing does.
@@ -283,7 +291,7 @@ class AsyncioPort:
 
         Like a host it is no child of the group, which a native cancellation of it would cancel.
         """
-        _serve_on(self.loop, service, name)
+        serve_on(self.loop, service, name)
 
     async def open(
         self, stop_all: Callable[[], object], drained: Callable[[], Awaitable[None]]
@@ -334,58 +342,16 @@ async def _leave_group(group: Any, exc: BaseException | None) -> None:
         raise BaseExceptionGroup(msg, [exc, more]) from None  # noqa: ASYNC104 - in the group
 
 
+def _checkpoint_if_cancelled() -> Callable[[], Awaitable[None]]:
+    """Return what anyio's function of that name looks for each time; before 4.11, the function."""
+    token = getattr(anyio.lowlevel, "current_token", None)
+    backend = anyio.lowlevel if token is None else token().backend_class
+    checkpoint: Callable[[], Awaitable[None]] = backend.checkpoint_if_cancelled
+    return checkpoint
+
+
 async def _awaited(function: Callable[[], Awaitable[Any]]) -> Any:
     return await function()
-
-
-_BROKER = "_tukio_broker"
-
-
-def broker_of(loop: asyncio.AbstractEventLoop | None) -> Broker:
-    """Return the broker of a loop (None: the running one), which lives as long as the loop."""
-    loop = loop or asyncio.get_running_loop()
-    # Kept by the loop itself: a handler that knows its engine knows the loop, and a table beside
-    # the loop, weak or not, would then keep both for ever.
-    broker: Broker | None = getattr(loop, _BROKER, None)
-    if broker is None:
-        broker = Broker(loop)
-        setattr(loop, _BROKER, broker)
-    return broker
-
-
-def service_on(
-    loop: asyncio.AbstractEventLoop | None,
-) -> Callable[[Callable[[], Awaitable[None]], str], None]:
-    """Return what runs something in the background of a loop (None: the running one)."""
-    return partial(_serve_on, loop or asyncio.get_running_loop())
-
-
-def lone_mailbox(broker: Broker) -> Mailbox | None:
-    """Return the mailbox of the calling task, if it is a registered one outside a workflow."""
-    task = asyncio.current_task()
-    return task.lone_mailbox(broker) if isinstance(task, TukioTask) else None
-
-
-def _serve_on(
-    loop: asyncio.AbstractEventLoop, service: Callable[[], Awaitable[None]], name: str
-) -> None:
-    begun = False
-
-    async def begin() -> None:
-        nonlocal begun
-        begun = True
-        await service()
-
-    def over(task: asyncio.Task[None]) -> None:
-        _services.discard(task)
-        if not begun:
-            # Cancelled before that, by somebody who cancels all tasks there are. Without another
-            # one, what was asked for would be waited for in vain.
-            _serve_on(loop, service, name)
-
-    task = asyncio.Task(begin(), loop=loop, name=name)
-    _services.add(task)
-    task.add_done_callback(over)
 
 
 def new_port(*, loop: asyncio.AbstractEventLoop | None, structured: bool) -> AsyncioPort:

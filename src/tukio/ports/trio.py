@@ -23,6 +23,7 @@ from . import ELSEWHERE, IN_LOOP, NOT_RUNNING, Broken, running_backend
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
+    from contextvars import Context
 
     from ..broker import Broker
     from ..task.run import TaskRun
@@ -66,7 +67,7 @@ class TrioWorkflow(Workflow):
 class TrioHost:
     """A host on trio."""
 
-    __slots__ = ("cut_at", "limited", "scope", "stale", "step")
+    __slots__ = ("context", "coroutine", "cut_at", "limited", "scope", "stale", "step")
 
     def __init__(self) -> None:
         self.step: TaskRun | None = None
@@ -74,6 +75,8 @@ class TrioHost:
         self.stale: bool = False
         self.limited: bool = False
         self.cut_at: float = math.inf
+        self.context: Context | None = None
+        self.coroutine: Any = None
 
     @staticmethod
     def cancelling() -> int:
@@ -139,6 +142,10 @@ class TrioPort:
     async def checkpoint(self) -> None:
         """Let others have a turn, and be cancelled if so requested."""
         await trio.lowlevel.checkpoint()
+
+    def checkpoint_if_cancelled(self) -> Awaitable[None]:
+        """Be cancelled if so requested; nobody else has a turn before."""
+        return trio.lowlevel.checkpoint_if_cancelled()  # noqa: ASYNC105 - the caller awaits it
 
     def workflow(
         self, template: WorkflowTemplate, *, broker: Broker, cleanup_timeout: float

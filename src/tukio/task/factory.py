@@ -57,6 +57,8 @@ class TukioTask(asyncio.Task[Any]):
         "_scope",
         "_workflow",
         "begun",
+        "context",
+        "coroutine",
         "cut_at",
         "limited",
         "run",
@@ -81,6 +83,8 @@ class TukioTask(asyncio.Task[Any]):
         self.limited: bool = False
         self.cut_at: float = math.inf
         self.begun: bool = False
+        self.context: Context | None = None
+        self.coroutine: Any = None
         loop = loop or asyncio.get_running_loop()
         alone = alone or Alone(coro, loop.time)
         self._alone: Alone | None = alone
@@ -242,7 +246,7 @@ class TukioTask(asyncio.Task[Any]):
         Args:
             limit: How many at most, of the innermost ones; None is all.
         """
-        frames = [] if self.step is None else list(frames_of(self.step.coroutine))
+        frames = [] if self.step is None else list(frames_of(self.coroutine))
         frames = frames or list(frames_of(self.get_coro()))
         if not frames:
             return super().get_stack(limit=limit)

@@ -23,7 +23,6 @@ from .snapshot import full_snapshot, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator
-    from contextvars import Context
     from datetime import datetime
 
     from ..broker import Broker
@@ -56,8 +55,6 @@ class TaskRun(Step):
         host: What drives it; None before, and once its coroutine has ended.
         cancel_called: Whether someone asked to cancel it.
         cut: What it is interrupted for, from the moment that is decided; None if it is not.
-        context: Where its coroutine runs; None when it is over.
-        coroutine: The task at work; None when it is over.
         holder: The instance of the holder class; None for a plain coroutine function.
     """
 
@@ -67,8 +64,6 @@ class TaskRun(Step):
         "_uid",
         "_workflow",
         "cancel_called",
-        "context",
-        "coroutine",
         "cut",
         "holder",
         "host",
@@ -98,8 +93,6 @@ class TaskRun(Step):
         self.host: Host | None = None
         self.holder: Any = None
         self.cancel_called: bool = False
-        self.context: Context | None = None
-        self.coroutine: Any = None
         self._uid: str | None = None
         # Set when the user gets hold of it: who keeps only a task keeps its workflow.
         self._workflow: Workflow | None = None
@@ -350,23 +343,19 @@ class TaskRun(Step):
     # For the driver ---------------------------------------------------------------------------
 
     def begin(self) -> Any:
-        """Make the coroutine of the task and run it until it suspends.
+        """Return the coroutine of the task, for the driver to run; tell that the task begins.
 
         Runs in the step's own context.
 
-        Returns:
-            What it yielded, for the backend.
-
         Raises:
-            StopIteration: It came to its end at once; `value` is what it returned.
             UnknownTaskName: The task is not registered any more.
-            BaseException: What the holder class, the call or the coroutine raised.
+            BaseException: What the holder class or the call raised.
         """
         run = self.run
         assert run.workflow is not None
         surround((self, run.workflow))
         try:
-            self.coroutine = coro = call(self)
+            coro = call(self)
         finally:
             if run.broker.heard:
                 run.tell(TaskExecState.BEGIN.value, self.input_data, self)
@@ -380,11 +369,11 @@ class TaskRun(Step):
                 # Without this, Python warns that nobody has awaited it.
                 coro.close()
                 raise
-        return coro.send(None)
+        return coro
 
     def let_go(self) -> None:
         """Let go of what only a running step needs."""
-        self.host = self.context = self.coroutine = None
+        self.host = None
         if self._mailbox is not None:
             self._mailbox.close()
 

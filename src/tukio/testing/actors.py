@@ -3,7 +3,8 @@
 Owns:   the behaviours there are, and how each is performed.
 Knows:  what any task of a user may; nothing of the strategies that draw behaviours.
 
-A behaviour is the `config` of a task named `actor`. What is left out is not done:
+A behaviour is the `config` of a task named `actor`; or, if it never waits, of a `prompt actor`,
+which has no `await` in its code. What is left out is not done:
 
 starts:    `error`: its holder cannot be made
 chooses:   the places of the successors that it goes on with, said at its begin
@@ -23,6 +24,7 @@ cleans:    how many seconds that takes
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -35,13 +37,18 @@ from ..task.holder import TaskHolder
 from .registration import registered
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-    from contextlib import AbstractContextManager
+    from collections.abc import Collection, Generator
 
     Data = dict[str, Any]
 
 ACTOR = "actor"
 """The name that it is registered under."""
+
+PROMPT_ACTOR = "prompt actor"
+"""The name of the one that never waits."""
+
+WAITS = frozenset({"turns", "seconds", "nests", "awaits"})
+"""The words that take an actor that can wait."""
 
 
 class Actor(TaskHolder):
@@ -133,16 +140,34 @@ class Actor(TaskHolder):
                 raise ValueError(uid)
 
 
+class PromptActor(Actor):
+    """Does what its config says, as long as that is nothing to wait for.
+
+    Args:
+        config: The behaviour.
+    """
+
+    __slots__ = ()
+
+    async def execute(self, event: Event) -> object:
+        """Perform the behaviour."""
+        if "chooses" in self.config:
+            self._choose(self.config["chooses"])
+        return self._end_as(self.config.get("ends", "dict"), event.data)
+
+
 async def _nap(seconds: float, fails: bool) -> None:  # noqa: FBT001 - for a task group
     await anyio.sleep(seconds)
     if fails:
         raise ValueError(current_task().template.uid)
 
 
-def actors() -> AbstractContextManager[None]:
-    """Register the actor for the length of a `with` block.
+@contextmanager
+def actors() -> Generator[None, None, None]:
+    """Register the actors for the length of a `with` block.
 
     Raises:
-        ValueError: Another task has its name. Nothing was registered.
+        ValueError: Another task has the name of one. Nothing was registered.
     """
-    return registered(ACTOR, Actor, "execute")
+    with registered(ACTOR, Actor, "execute"), registered(PROMPT_ACTOR, PromptActor, "execute"):
+        yield

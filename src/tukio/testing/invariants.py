@@ -87,8 +87,7 @@ def check_guarantees(run: Workflow, timeline: Timeline) -> None:
 
 def _no_orphans(run: Workflow) -> None:
     for step in run.tasks:
-        at_rest = step.host is None and step.coroutine is None
-        demand("G1", at_rest, "the run is over, and {!r} is at work", step)
+        demand("G1", step.host is None, "the run is over, and {!r} is at work", step)
 
 
 def _one_ending(run: Workflow, moments: list[Moment]) -> None:

@@ -137,11 +137,8 @@ class PointedStep(TaskRun):
         if error is not None:
             self.run.tell(TaskExecState.BEGIN.value, self.input_data, self)
             raise error
-        trap = super().begin()
         suspends = partial(self._points.step_suspends, self)
-        self.coroutine: Any = _PointedCoroutine(self.coroutine, suspends)
-        self.coroutine.count()
-        return trap
+        return _PointedCoroutine(super().begin(), suspends)
 
 
 class _PointedCoroutine(Generator[Any, Any, Any]):
@@ -165,20 +162,17 @@ class _PointedCoroutine(Generator[Any, Any, Any]):
         """What the coroutine awaits."""
         return getattr(self._coro, "cr_await", None)
 
-    def count(self) -> None:
-        self._error = self._suspends(self._coro)
-
     def send(self, value: Any, /) -> Any:
         error, self._error = self._error, None
         trap = self._coro.send(value) if error is None else self._coro.throw(error)
-        self.count()
+        self._error = self._suspends(self._coro)
         return trap
 
     def throw(self, error: Any, /, *_: object) -> Any:
         # A cancellation came first: the error that was to be raised is not.
         self._error = None
         trap = self._coro.throw(error)
-        self.count()
+        self._error = self._suspends(self._coro)
         return trap
 
     def close(self) -> None:

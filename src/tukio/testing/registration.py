@@ -30,5 +30,4 @@ def registered(name: Any, task: Any, method: str | None = None) -> Generator[Non
     try:
         yield
     finally:
-        _, function = TaskRegistry.all().pop(name)
-        TaskRegistry.codes().pop(function.__code__, None)
+        TaskRegistry.remove(name)

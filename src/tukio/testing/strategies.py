@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hypothesis import strategies as st
 
-from .actors import ACTOR
+from .actors import ACTOR, PROMPT_ACTOR, WAITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -117,7 +117,8 @@ def task_templates(draw: DrawFn, uid: str = "a", *, parents: Sequence[str] = ())
         task: Data = {"id": uid, "name": "join", "config": _join(draw, parents)}
     else:
         config = _behaviour(draw)
-        task = {"id": uid, "name": ACTOR, "config": config}
+        prompt = draw(st.booleans()) and WAITS.isdisjoint(config)
+        task = {"id": uid, "name": PROMPT_ACTOR if prompt else ACTOR, "config": config}
         if "awaits" in config:
             task["topics"] = draw(_task_topics)
     if limit := draw(_limits):
