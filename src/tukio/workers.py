@@ -202,7 +202,7 @@ class Workers:
                 caller.cut_short(in_progress=1)
                 raise
             log.exception("async handler %r failed", caller.handler)
-            return one_by_one()
+            calls = one_by_one()
         return calls
 
     def _see_to_the_rest(self) -> None:

@@ -290,7 +290,11 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="lets slow handlers wait for each other",
         file="workers.py",
-        old="                self._free = None\n                self._see_to_the_rest()\n                await",
+        old=(
+            "                self._free = None\n"
+            "                self._see_to_the_rest()\n"
+            "                await"
+        ),
         new="                await",
         why="one handler that hangs takes all events from the others",
         tests=("runtime/test_workers.py", "runtime/test_broker.py"),

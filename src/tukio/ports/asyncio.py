@@ -31,6 +31,7 @@ from .loop import broker_of, serve_on
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
+    from contextvars import Context
 
     from ..broker import Broker
     from ..template import WorkflowTemplate
@@ -147,7 +148,8 @@ class AsyncioHost(TukioTask):
         self.limited: bool = False
         self.cut_at: float = math.inf
         self.begun: bool = False
-        self.context = self.coroutine = None
+        self.context: Context | None = None
+        self.coroutine: Any = None
         self._alone = None
         name = f"tukio {run.template.uid}"
         # It changes nothing in the context of the run, of which each step has a copy.
