@@ -51,7 +51,7 @@ CARRIES_OUT: tuple[tuple[str, ...], ...] = (
         "task.stack",
         "task.current",
     ),
-    ("task.mailbox", "task.snapshot", "task.call"),
+    ("task.mailbox", "task.snapshot", "task.call", "task.ties"),
     ("task.run",),
     ("task.join",),
     ("ports", "stream", "outcome"),

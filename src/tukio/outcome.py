@@ -40,9 +40,8 @@ def finish(run: Run, step: TaskRun, now: float) -> None:
     if run.broker.heard:
         run.tell(TASK_END, step.output_data, step)
     step.host = None
-    if step._mailbox is not None:
-        step._mailbox.close()
-    if step._callbacks is not None:
+    if step._ties is not None:
+        step.let_go()
         step.call_back()
     if run.phase in GOES_ON:
         run.plan.follow(step, data)
@@ -106,5 +105,4 @@ def _end(run: Run, step: TaskRun, state: FutureState, kind: str, content: Any) -
     if run.broker.heard:
         run.tell(kind, content, step)
     step.let_go()
-    if step._callbacks is not None:
-        step.call_back()
+    step.call_back()

@@ -296,12 +296,12 @@ class Plan(Generic[S]):
         Raises:
             InvalidResult: It has successors, and they cannot receive this. The output is kept.
         """
-        if type(result) is Event:
-            result = result.data
         if isinstance(result, dict):
             # One copy serves as the output of this step and the input of all that follow.
             step.output_data = data = {**result}
             return data
+        if type(result) is Event:
+            return self.passed_on(step, result.data)
         step.output_data = result
         if result is None or not self.shape.successors[step.number]:
             inputs: dict[str, Any] = step.input_data

@@ -213,7 +213,9 @@ class Workflow:
             await self._run.port.checkpoint_if_cancelled()
         else:
             await self._run.end_event().wait()
-        return self.state
+        ending = self._run.ending
+        assert ending is not None
+        return ending
 
     def cancel(self, msg: Any | None = None) -> bool:
         """Cancel it: every task of it is cancelled, none starts any more.

@@ -140,7 +140,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
     Mutant(
         name="hands out a task that does not keep its workflow",
         file="task/run.py",
-        old="            step._workflow = workflow\n",
+        old="            step.ties.workflow = workflow\n",
         new="            break\n",
         why="who keeps nothing but a task of a run that is over cannot ask for its workflow",
         tests=("runtime/test_memory.py",),

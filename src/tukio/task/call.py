@@ -62,12 +62,13 @@ def call(step: TaskRun) -> Coroutine[Any, Any, Any]:
 
 def _agree_on_id(holder: Any, step: TaskRun) -> None:
     """Have one id with the holder: the one that was looked at, or the holder's own choice."""
-    if step._uid is None:
+    ties = step._ties
+    if ties is None or ties.uid is None:
         return
     if isinstance(holder, TaskHolder) and getattr(holder, "_uid", "") is None:
-        holder.uid = step._uid
+        holder.uid = ties.uid
     else:
-        step._uid = None
+        ties.uid = None
 
 
 def _hand_queue_to(holder: Any, step: TaskRun) -> None:

@@ -20,6 +20,7 @@ from .current import surroundings
 from .holder import Recorded, execution_id
 from .mailbox import Mailbox
 from .snapshot import full_snapshot, snapshot
+from .ties import Ties
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator
@@ -59,10 +60,7 @@ class TaskRun(Step):
     """
 
     __slots__ = (
-        "_callbacks",
-        "_mailbox",
-        "_uid",
-        "_workflow",
+        "_ties",
         "cancel_called",
         "cut",
         "holder",
@@ -93,24 +91,21 @@ class TaskRun(Step):
         self.host: Host | None = None
         self.holder: Any = None
         self.cancel_called: bool = False
-        self._uid: str | None = None
-        # Set when the user gets hold of it: who keeps only a task keeps its workflow.
-        self._workflow: Workflow | None = None
-        self._mailbox: Mailbox | None = None
         self.cut: FutureState | None = None
-        self._callbacks: list[Callable[[TaskRun], object]] | None = None
+        self._ties: Ties | None = None
 
     @property
     def uid(self) -> str:
         """Id of this execution: the holder's `uid` if it has one."""
-        if self._uid is None:
-            self._uid = execution_id(self.holder)
-        return self._uid
+        ties = self.ties
+        if ties.uid is None:
+            ties.uid = execution_id(self.holder)
+        return ties.uid
 
     @property
     def workflow(self) -> Workflow:
         """The workflow it belongs to."""
-        workflow = self._workflow or self.run.workflow
+        workflow = self.run.workflow or self.ties.workflow
         assert workflow is not None, "the run is over, and this was not handed out"
         return workflow
 
@@ -139,11 +134,12 @@ class TaskRun(Step):
     @property
     def mailbox(self) -> Mailbox:
         """What it receives while it runs."""
-        if self._mailbox is None:
-            self._mailbox = Mailbox(self)
+        ties = self.ties
+        if ties.mailbox is None:
+            ties.mailbox = Mailbox(self)
             if self.state is not FutureState.pending:
-                self._mailbox.close()
-        return self._mailbox
+                ties.mailbox.close()
+        return ties.mailbox
 
     @property
     def source(self) -> EventSource:
@@ -261,15 +257,13 @@ class TaskRun(Step):
         if self.done():
             callback(self)
             return
-        if self._callbacks is None:
-            self._callbacks = []
-        self._callbacks.append(callback)
+        self.ties.callbacks.append(callback)
 
     def remove_done_callback(self, callback: Callable[[TaskRun], object]) -> int:
         """Remove a callback wherever it was added, and return how often that was."""
-        before = self._callbacks or []
-        self._callbacks = [other for other in before if other != callback]
-        return len(before) - len(self._callbacks)
+        ties, before = self.ties, self.ties.callbacks
+        ties.callbacks = [other for other in before if other != callback]
+        return len(before) - len(ties.callbacks)
 
     # For the task itself ----------------------------------------------------------------------
 
@@ -311,7 +305,7 @@ class TaskRun(Step):
     def restore(self, known: StepRecord) -> None:
         """Become what a report says of an execution that is over."""
         instant = self.run.port.instant
-        self._uid = known.uid
+        self.ties.uid = known.uid
         self.state = known.state
         self.input_data, self.output_data = known.inputs, known.outputs
         self.started_at = None if known.start is None else instant(known.start)
@@ -328,6 +322,13 @@ class TaskRun(Step):
 
     # Inside -----------------------------------------------------------------------------------
 
+    @property
+    def ties(self) -> Ties:
+        """What ties it to those outside its run; it has them from now on."""
+        if self._ties is None:
+            self._ties = Ties()
+        return self._ties
+
     def hand_out(self, workflow: Workflow) -> TaskRun:
         """Return this for the user to keep: it and those that led to it keep their workflow.
 
@@ -335,8 +336,8 @@ class TaskRun(Step):
         the garbage collector could find.
         """
         step: Any = self
-        while step is not None and step._workflow is None:
-            step._workflow = workflow
+        while step is not None and step.ties.workflow is None:
+            step.ties.workflow = workflow
             step = step.parent
         return self
 
@@ -374,13 +375,15 @@ class TaskRun(Step):
     def let_go(self) -> None:
         """Let go of what only a running step needs."""
         self.host = None
-        if self._mailbox is not None:
-            self._mailbox.close()
+        if self._ties is not None and self._ties.mailbox is not None:
+            self._ties.mailbox.close()
 
     def call_back(self) -> None:
         """Call those who wait for its end: it is over."""
-        callbacks, self._callbacks = self._callbacks, None
-        for callback in callbacks or ():
+        if self._ties is None:
+            return
+        callbacks, self._ties.callbacks = self._ties.callbacks, []
+        for callback in callbacks:
             try:
                 callback(self)
             except Exception:

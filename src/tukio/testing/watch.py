@@ -148,7 +148,7 @@ def _is_over(life: _Life) -> None:
 
 def _begins(life: _Life, execution: str, content: Any) -> TaskRun:
     run = life.run
-    step = next((s for s in run.plan.steps if s is not None and s._uid == execution), None)
+    step = next((s for s in run.plan.steps if s is not None and s.ties.uid == execution), None)
     demand("G2", step is not None, "an execution began that is not in the run")
     assert step is not None
     demand("G2", execution not in life.begun, "{!r} began twice", step)
