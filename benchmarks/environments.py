@@ -56,10 +56,9 @@ class Environments:
         Raises:
             CannotInstall: It does not exist and cannot be made.
         """
-        variables = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         if environment is None:
             path = f"{ROOT / 'src'}{os.pathsep}{ROOT}"
-            return sys.executable, {**variables, "PYTHONPATH": path}
+            return sys.executable, {**_variables(), "PYTHONPATH": path}
         if environment.name not in self._made:
             try:
                 self._made[environment.name] = self._make(environment)
@@ -68,7 +67,7 @@ class Environments:
         made = self._made[environment.name]
         if isinstance(made, str):
             raise CannotInstall(made)
-        return str(made), {**variables, "PYTHONPATH": str(ROOT)}
+        return str(made), {**_variables(), "PYTHONPATH": str(ROOT)}
 
     def _make(self, environment: Environment) -> Path:
         python = self._interpreter(environment)
@@ -138,10 +137,20 @@ def mend(python: Path) -> None:
         file.write_text(text.replace(old, new), encoding="utf-8")
 
 
+def _variables() -> dict[str, str]:
+    """Return the variables of this process, but for the path on which it finds this package."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
 def _run(command: list[str]) -> str:
     try:
         done = subprocess.run(  # noqa: S603 - commands of our own
-            command, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS
+            command,
+            env=_variables(),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=INSTALL_SECONDS,
         )
     except (OSError, subprocess.TimeoutExpired) as exc:
         raise CannotInstall(str(exc)) from exc

@@ -42,6 +42,7 @@ BUDGET = 64
 """How many steps a host runs without suspending before it lets others have a turn."""
 
 NO_SCOPE: AbstractContextManager[None] = nullcontext()
+"""Entered in place of a scope where none is needed."""
 
 RUNNING, SUSPENDED = Phase.RUNNING, Phase.SUSPENDED
 
@@ -144,6 +145,7 @@ async def _work(run: Run, host: Host, scope: Scope | None) -> None:
 
 
 def _scope_for(run: Run, work: Work) -> AbstractContextManager[Scope | None]:
+    """Return the scope that a host enters for some work."""
     if work is _work and run.deadline == math.inf and not _may_be_cut(run.plan.ready[0].template):
         return NO_SCOPE
     return run.port.scope(run.deadline)

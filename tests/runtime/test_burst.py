@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import anyio.lowlevel
@@ -54,6 +54,17 @@ async def test_a_burst_of_data_lets_what_it_started_begin(begun: list[int], send
             await send(engine, sent)
             waiting.append(sent - len(begun))
         assert BURST <= max(waiting) <= BURST * 2
+
+
+@every_sender
+async def test_but_for_these_turns_a_call_ends_at_once(begun: list[int], send: Send) -> None:
+    """A selector that does not wait needs no lock, and nobody else has a turn."""
+    async with tukio.Engine() as engine:
+        await engine.load(flow("note", topics=["t"]))
+        for n in range(BURST - 1):
+            with pytest.raises(StopIteration):
+                cast("Any", send(engine, n)).send(None)
+    assert sorted(begun) == list(range(BURST - 1))
 
 
 @every_sender
