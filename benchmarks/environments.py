@@ -82,7 +82,7 @@ class Environments:
         _run([python, "-m", "venv", str(folder)])
         _run([str(found), "-m", "pip", "install", "--quiet", *environment.requirements])
         if environment.mended:
-            mend(found)
+            mend(installed(found))
         done.write_text(wanted)
         return found
 
@@ -121,15 +121,26 @@ def _answer(*command: str) -> str:
         return ""
 
 
-def mend(python: Path) -> None:
-    """Mend the copy of tukio 1.1.2 that an interpreter has installed.
+def installed(python: Path) -> Path:
+    """Return where the tukio is that an interpreter has installed: not one on a path of ours.
+
+    Raises:
+        CannotInstall: There is none.
+    """
+    return Path(_run([str(python), "-c", "import tukio; print(tukio.__path__[0])"]).strip())
+
+
+def mend(package: Path) -> None:
+    """Mend a copy of tukio 1.1.2.
+
+    Args:
+        package: The folder of the package.
 
     Raises:
         CannotInstall: It does not look as expected.
     """
-    where = _run([str(python), "-c", "import tukio; print(tukio.__path__[0])"]).strip()
     for name, old, new in MENDS:
-        file = Path(where) / name
+        file = package / name
         text = file.read_text(encoding="utf-8")
         if text.count(old) != 1:
             msg = f"tukio 1.1.2 cannot be mended: {name} has not exactly one {old!r}"
