@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     Runner = Generator[Any, Any, None]
+    # A runner, and what sends it the next.
+    Turns = tuple[Runner, Callable[[Any], Any]]
 
 
 P = ParamSpec("P")
@@ -27,7 +29,7 @@ ENDED: Final = object()
 """Yielded in place of what is for the backend: a coroutine has come to its end."""
 
 
-def in_turn(run: Callable[P, Runner]) -> Callable[P, tuple[Runner, Callable[[Any], Any]]]:
+def in_turn(run: Callable[P, Runner]) -> Callable[P, Turns]:
     """Decorate a generator function whose generators run coroutines, each to its end.
 
     Such a generator awaits by `yield from`, and between two it yields `ENDED`, to be sent what is
@@ -39,7 +41,7 @@ def in_turn(run: Callable[P, Runner]) -> Callable[P, tuple[Runner, Callable[[Any
     make: Callable[P, Any] = coroutine(run)
 
     @wraps(run)
-    def ready(*args: P.args, **kwargs: P.kwargs) -> tuple[Runner, Callable[[Any], Any]]:
+    def ready(*args: P.args, **kwargs: P.kwargs) -> Turns:
         runner: Runner = make(*args, **kwargs)
         send = runner.send
         send(None)

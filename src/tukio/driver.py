@@ -25,10 +25,11 @@ from .registry import may_suspend
 from .state import FutureState, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Callable, Coroutine
     from contextlib import AbstractContextManager
     from contextvars import Context
 
+    from .coroutines import Runner
     from .ports import Host, Scope
     from .run import Run
     from .task.run import TaskRun
@@ -163,7 +164,7 @@ def _is_cut(scope: Scope | None) -> bool:
 
 
 @in_turn
-def _one_by_one(host: Host) -> Generator[Any, Any, None]:
+def _one_by_one(host: Host) -> Runner:
     """Run the steps that are sent; they begin in here, too."""
     step: TaskRun = yield ENDED
     while True:

@@ -64,6 +64,7 @@ class Shape:
     def order(self) -> tuple[int, ...]:
         """All numbers, each after its predecessors."""
         if not self._order:
+            # Not when this is made: a template that nobody has validated may have a cycle.
             sorter = TopologicalSorter(dict(enumerate(self.predecessors)))
             self._order = tuple(sorter.static_order())
         return self._order

@@ -96,6 +96,8 @@ class TaskRegistry:
     def remove(cls, task_name: Any) -> None:
         """Forget a task. Its name can be given to another; what is at work goes on.
 
+        A function that serves under other names, too, goes on to serve under these.
+
         Raises:
             UnknownTaskName: Nothing is registered under that name.
         """
@@ -103,6 +105,9 @@ class TaskRegistry:
         del cls._registry[task_name]
         cls._prompt.pop(task_name, None)
         cls._codes.pop(function.__code__, None)
+        for name, (_, other) in cls._registry.items():
+            if other.__code__ == function.__code__:
+                cls._codes[other.__code__] = name
 
     @classmethod
     def all(cls) -> dict[Any, Record]:

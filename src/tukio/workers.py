@@ -23,14 +23,15 @@ from .coroutines import ENDED, one_by_one, rest_of
 from .ports import own_cancellations
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine, Generator
+    from collections.abc import Awaitable, Callable, Coroutine
     from contextvars import Context
     from typing import Any, Protocol
+
+    from .coroutines import Turns
 
     Serve = Callable[[Callable[[], Awaitable[None]], str], None]
     # What is to be awaited, and where it runs.
     Call = tuple[Coroutine[Any, Any, object], Context]
-    Calls = tuple[Generator[Any, Any, None], Callable[[Any], Any]]
 
     class Caller(Protocol):
         """What has calls to be made, one after the other."""
@@ -184,8 +185,8 @@ class Workers:
         return max(BUDGET, len(self._due))
 
     async def _make(
-        self, call: Call, caller: Caller, calls: Calls, is_cut: Callable[[], bool]
-    ) -> Calls:
+        self, call: Call, caller: Caller, calls: Turns, is_cut: Callable[[], bool]
+    ) -> Turns:
         """Make a call by what runs one after the other, and return what runs the next."""
         coro, context = call
         runner, send = calls

@@ -244,6 +244,16 @@ def test_a_function_that_is_only_marked_as_a_coroutine_function_may_suspend() ->
     assert may_suspend(NAME)
 
 
+def test_a_function_that_is_removed_keeps_its_other_names() -> None:
+    """Its code still tells that it is a task."""
+    register(NAME)(execute)
+    register("test-registry again")(execute)
+    TaskRegistry.remove("test-registry again")
+    assert TaskRegistry.codes()[execute.__code__] == NAME
+    TaskRegistry.remove(NAME)
+    assert execute.__code__ not in TaskRegistry.codes()
+
+
 def test_a_task_can_be_removed() -> None:
     """Its name and its code are free again."""
     register(NAME)(execute)
