@@ -113,10 +113,17 @@ class Subscription:
 
     def take(self) -> Call | None:
         """Return the next call; None if there is none, and it will ask for a worker anew."""
-        if not self._waiting:
-            self._busy = False
+        if not self._has_more():
             return None
         return self._waiting.popleft()[0]
+
+    def lose_call(self) -> bool:
+        """Name the event whose call was cut, and return whether another call waits.
+
+        If none does, it will ask for a worker anew.
+        """
+        self._name_lost(1)
+        return self._has_more()
 
     def cut_short(self, *, in_progress: int = 0) -> None:
         """Make none of the calls that wait, and name what is lost.
@@ -126,8 +133,16 @@ class Subscription:
         """
         lost = in_progress + len(self._waiting)
         if lost:
-            log.warning("handler %r was cut short: %d events lost", self.handler, lost)
+            self._name_lost(lost)
         self.end()
+
+    def _name_lost(self, count: int) -> None:
+        events = "event" if count == 1 else "events"
+        log.warning("handler %r was cut short: %d %s lost", self.handler, count, events)
+
+    def _has_more(self) -> bool:
+        self._busy = bool(self._waiting)
+        return self._busy
 
 
 async def _awaited(result: Awaitable[object]) -> object:

@@ -45,6 +45,10 @@ if TYPE_CHECKING:
             """Return the next call; None if there is none, and it will ask for a worker anew."""
             ...
 
+        def lose_call(self) -> bool:
+            """Learn that its call was cut, and return whether it has another one to be made."""
+            ...
+
         def cut_short(self, *, in_progress: int = 0) -> None:
             """Learn that no more calls will be made, and how many were cut."""
             ...
@@ -158,11 +162,7 @@ class Workers:
         cancelling = own_cancellations()
         due, budget = self._due, self._a_call_of_each()
         calls = one_by_one()
-
-        def is_cut() -> bool:
-            return scope.cancel_called or cancelling() > 0
-
-        while (due or self.stay) and not is_cut():
+        while (due or self.stay) and not (scope.cancel_called or cancelling()):
             if not due or not budget:
                 await anyio.lowlevel.checkpoint()
                 if not due:
@@ -173,7 +173,7 @@ class Workers:
             if call is None:
                 continue
             budget -= 1
-            calls = await self._make(call, caller, calls, is_cut)
+            calls = await self._make(call, caller, calls, scope, cancelling)
             due.append(caller)
             if self._free is not scope:
                 if self._is_one_free():
@@ -185,7 +185,12 @@ class Workers:
         return max(BUDGET, len(self._due))
 
     async def _make(
-        self, call: Call, caller: Caller, calls: Turns, is_cut: Callable[[], bool]
+        self,
+        call: Call,
+        caller: Caller,
+        calls: Turns,
+        scope: anyio.CancelScope,
+        cancelling: Callable[[], int],
     ) -> Turns:
         """Make a call by what runs one after the other, and return what runs the next."""
         coro, context = call
@@ -197,11 +202,17 @@ class Workers:
                 self._see_to_the_rest()
                 await rest_of(context, runner, trap)
         except BaseException as error:  # noqa: ASYNC103 - raised on, or not meant for this task
+            is_cancelled = not isinstance(error, Exception)
             ends = isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
-            # One that is not cut has found the cancellation of something else.
-            if ends or (not isinstance(error, Exception) and is_cut()):
+            if ends or (is_cancelled and scope.cancel_called):
                 caller.cut_short(in_progress=1)
                 raise
+            if is_cancelled and cancelling():
+                # By somebody who means this call, and none of the others.
+                if caller.lose_call():
+                    self._due.append(caller)
+                raise
+            # A cancellation that is left is that of something else, which the handler has found.
             log.exception("async handler %r failed", caller.handler)
             calls = one_by_one()
         return calls

@@ -308,6 +308,14 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=("runtime/test_workers.py",),
     ),
     Mutant(
+        name="forgets the calls that wait behind one that was cancelled",
+        file="workers.py",
+        old="                if caller.lose_call():\n",
+        new="                if not caller.lose_call():\n",
+        why="a handler gets no more events once somebody has cancelled a call",
+        tests=("runtime/test_workers.py",),
+    ),
+    Mutant(
         name="makes calls of handlers without a turn for others",
         file="workers.py",
         old="        return max(BUDGET, len(self._due))\n",
