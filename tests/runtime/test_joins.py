@@ -343,6 +343,26 @@ async def test_each_progress_of_a_join_is_a_snapshot(steps: None) -> None:
     ]
 
 
+async def test_the_progress_of_a_join_costs_no_copy_of_each_parent(steps: None) -> None:
+    """Ten thousand parents would be fifty million. What a listener does to them stays with it."""
+    told: list[Any] = []
+
+    def spoil(event: tukio.Event) -> None:
+        if event.data["type"] == "task-progress":
+            told.append(event.data["content"]["tasks"])
+            told[-1][-1]["id"] = "spoiled"
+
+    async with tukio.Engine() as engine:
+        engine.broker.register(spoil, tukio.EXEC_TOPIC)
+        run: Any = await engine.run_once(joining({"wait_for": 3}, b=2, c=1, d=3), {})
+        await run.wait()
+
+    assert [len(tasks) for tasks in told] == [1, 2, 3, 3]
+    assert len({id(entry) for tasks in told for entry in tasks}) == 3
+    join = next(task for task in run.report()["tasks"] if task["id"] == "j")
+    assert [one["id"] for one in join["exec"]["reporting"]["tasks"]] == ["c", "b", "d"]
+
+
 # Any graph ----------------------------------------------------------------------------------------
 
 

@@ -37,7 +37,7 @@ class JoinTask(TaskHolder):
     its time limit, it passes on what has come until then.
     """
 
-    __slots__ = ("_arrived", "_awaited", "_data", "_parents", "_status")
+    __slots__ = ("_arrived", "_awaited", "_data", "_parents", "_status", "_told")
 
     def __init__(self, config: Any = None) -> None:
         super().__init__(config)
@@ -49,6 +49,8 @@ class JoinTask(TaskHolder):
         self._parents: Parents | None = None
         self._data: dict[str, dict[str, Any]] = {}
         self._arrived: list[dict[str, Any]] = []
+        # The same for listeners, who share it: a copy of each in each event would be the square.
+        self._told: list[dict[str, Any]] = []
         self._status: str = "running"
 
     @staticmethod
@@ -122,9 +124,10 @@ class JoinTask(TaskHolder):
 
     def _tell(self) -> None:
         task = calling_task()
-        # The report grows with the parents: it is not made for nobody.
+        # The list grows with the parents: it is not made for nobody.
         if task.run.broker.heard:
-            task.dispatch_progress(self.report())
+            self._told.extend(one.copy() for one in self._arrived[len(self._told) :])
+            task.dispatch_progress({"tasks": self._told.copy(), "status": self._status})
 
     def _collected(self, inputs: dict[str, Any]) -> dict[str, Any]:
         collect = self.config.get("collect", "first")
