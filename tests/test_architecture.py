@@ -63,7 +63,7 @@ CARRIES_OUT: tuple[tuple[str, ...], ...] = (
     ("workflow",),
     ("task.alone",),
     ("task.factory",),
-    ("task.task", "ports.loop"),
+    ("task.task", "ports.loop", "ports.nurseries"),
     ("ports.asyncio", "ports.trio"),
     ("home", "instances"),
     ("engine",),
@@ -103,7 +103,7 @@ BACKENDS = {
         "testing.order",
         "testing.clock",
     },
-    "trio": {"ports.trio", "testing.trio"},
+    "trio": {"ports.nurseries", "ports.trio", "testing.trio"},
     "uvloop": {"testing.clock"},
 }
 

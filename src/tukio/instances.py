@@ -10,6 +10,8 @@ import logging
 import math
 from dataclasses import dataclass
 from functools import partial
+from itertools import count
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import anyio
@@ -18,7 +20,7 @@ from .policy import Decision, OverrunPolicy, decide
 from .state import FutureState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .event import Event
     from .run import Run
@@ -60,13 +62,14 @@ class _Family:
     __slots__ = ("_locked", "heir", "runs")
 
     def __init__(self) -> None:
-        self.runs: dict[Run, None] = {}
+        # In the order they were added, each with its number among all runs.
+        self.runs: dict[Run, int] = {}
         self.heir: _Heir | None = None
         # Those that were locked when last looked at; a run is never locked again.
         self._locked: dict[Run, None] = {}
 
-    def add(self, run: Run) -> None:
-        self.runs[run] = None
+    def add(self, run: Run, number: int) -> None:
+        self.runs[run] = number
         if run.locked:
             self._locked[run] = None
 
@@ -94,25 +97,30 @@ class Instances:
     """The runs in progress, in the order they were added; each leaves when it is over."""
 
     def __init__(self) -> None:
-        self._runs: dict[Run, None] = {}
+        # Of each template that has any. A second table with all of them would be the largest there
+        # is, and everything waits while it grows.
         self._families: dict[str, _Family] = {}
+        self._numbers: Iterator[int] = count()
         self._changed: anyio.Event | None = None
 
     def __bool__(self) -> bool:
-        return bool(self._runs)
+        return bool(self._families)
 
     def all(self) -> list[Run]:
         """Return all runs, in the order they were added."""
-        return list(self._runs)
+        families = list(self._families.values())
+        if len(families) == 1:
+            return list(families[0].runs)
+        numbered = [item for family in families for item in family.runs.items()]
+        return [run for run, _ in sorted(numbered, key=itemgetter(1))]
 
     def add(self, run: Run) -> Run:
         """Add a run before it starts, and return it."""
-        self._runs[run] = None
         uid = run.template.uid
         family = self._families.get(uid)
         if family is None:
             family = self._families[uid] = _Family()
-        family.add(run)
+        family.add(run, next(self._numbers))
         run.when_over = self._remove
         return run
 
@@ -170,7 +178,7 @@ class Instances:
 
     def stop_after(self, grace: float) -> None:
         """Cancel all runs after some seconds, unless they are over by then."""
-        for run in self._runs:
+        for run in self.all():
             run.stop_at(run.port.time() + grace)
         for family in list(self._families.values()):
             if family.heir is not None and not family.heir.run.out_of_time():
@@ -190,20 +198,19 @@ class Instances:
 
     async def drained(self) -> None:
         """Wait until no run is left."""
-        while self._runs:
+        while self._families:
             await self.changed()
 
     def _remove(self, run: Run) -> None:
         uid = run.template.uid
         family = self._families[uid]
         family.remove(run)
-        del self._runs[run]
         if not family.runs:
             del self._families[uid]
         if run.failure is not None:
             log.warning("workflow %s failed", run.uid, exc_info=run.failure)
         self._start_heir(family)
-        if not self._runs:
+        if not self._families:
             self.tell_change()
 
     def _start_heir(self, family: _Family) -> None:

@@ -1,4 +1,4 @@
-"""The trio backend: the hosts of all runs are children of the engine's nursery.
+"""The trio backend: the hosts of all runs are in the engine's nursery, spread over some within it.
 
 A run needs no nursery of its own: each host has a scope, raises nothing of its steps, and the run
 is over when its last host is.
@@ -20,6 +20,7 @@ from ..state import FutureState, Phase
 from ..watchdog import Watchdog
 from ..workflow import Workflow
 from . import ELSEWHERE, IN_LOOP, NOT_RUNNING, Broken, running_backend
+from .nurseries import Nurseries
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -94,6 +95,7 @@ class TrioPort:
         self._token: trio.lowlevel.TrioToken = trio.lowlevel.current_trio_token()
         self._manager: Any = None
         self._nursery: trio.Nursery | None = None
+        self._hosts: Nurseries | None = None
         self.watchdog: Watchdog = Watchdog(self)
 
     def wall_time(self, instant: float) -> datetime:
@@ -159,8 +161,8 @@ class TrioPort:
 
     def spawn(self, run: Run) -> None:
         """Spawn one more host."""
-        assert self._nursery is not None
-        self._nursery.start_soon(drive, run, name=f"tukio {run.template.uid}")
+        assert self._hosts is not None
+        self._hosts.start_soon(drive, run, name=f"tukio {run.template.uid}")
 
     def host(self, run: Run) -> Host:
         """Return a host of a run for the calling task.
@@ -205,11 +207,14 @@ class TrioPort:
         """Open the nursery that the runs live in."""
         del stop_all, drained
         self._manager = trio.open_nursery()
-        self._nursery = await self._manager.__aenter__()
+        self._nursery = nursery = await self._manager.__aenter__()
+        self._hosts = Nurseries(nursery)
 
     async def close(self, exc: BaseException | None) -> None:
         """Close the nursery: cancel it if `exc` is the reason, and wait until it is empty."""
         assert self._nursery is not None
+        assert self._hosts is not None
+        self._hosts.close()
         if exc is not None:
             self._nursery.cancel_scope.cancel()
         await self._manager.__aexit__(None, None, None)
