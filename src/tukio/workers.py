@@ -202,8 +202,8 @@ class Workers:
                 self._see_to_the_rest()
                 await rest_of(context, runner, trap)
         except BaseException as error:  # noqa: ASYNC103 - raised on, or not meant for this task
-            is_cancelled = not isinstance(error, Exception)
             ends = isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
+            is_cancelled = not (ends or isinstance(error, Exception))
             if ends or (is_cancelled and scope.cancel_called):
                 caller.cut_short(in_progress=1)
                 raise
