@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.leaks import no_asyncio_errors
-from tukio.registry import TaskRegistry
+from tukio._model.registry import TaskRegistry
 from tukio.testing.clock import new_loop
 
 if TYPE_CHECKING:

@@ -54,7 +54,7 @@ def test_a_dag_has_one_root_and_no_cycle(graph: Graph) -> None:
     """So that any of them is a workflow."""
     assert 1 <= len(graph) <= MOST
     assert [len(parents_of(graph, uid)) for uid in graph].count(0) == 1
-    assert tukio.DAG.from_dict(graph).cycle() == []
+    assert tukio.dag.DAG.from_dict(graph).cycle() == []
     assert all(len(set(downs)) == len(downs) for downs in graph.values())
 
 

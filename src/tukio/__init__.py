@@ -1,99 +1,112 @@
-"""An event-driven workflow engine on structured concurrency, for asyncio, uvloop and trio.
+"""Run workflows - DAGs of tasks, described as data - on asyncio and trio, triggered by events.
 
-The layers, from the ground up; each imports only what is above it here:
+    import anyio
+    import tukio
 
-- decides (values and synchronous rules, standard library only): `errors`, `event`, `dag`,
-  `state`, `policy`, `refusal`, `registry`, `faults`, `template`, `selector`, `encoding`,
-  `report`, `plan`
-- carries out (anyio): `coroutines`, `task` (one step), `workers`, `subscription`, `broker`,
-  `stream`, `outcome`, `suspension`, `watchdog`, `run`, `driver`, `workflow`, `ports`,
-  `instances`, `engine`
+    @tukio.register("greet")
+    async def greet(event: tukio.Event) -> dict[str, str]:
+        return {"greeting": f"hello {event.data['name']}"}
+
+    async def main() -> None:
+        template = tukio.WorkflowTemplate.from_dict({"id": "hello", "tasks": [{"name": "greet"}]})
+        async with tukio.Engine() as engine:
+            run = await engine.run_once(template, {"name": "world"})
+            await run.wait()
+            print(run.outputs)
+
+    anyio.run(main)
+
+Describe workflows with `WorkflowTemplate` and `register`, run them with `Engine`, and look at a
+`Workflow` and its `TaskRun`s. Inside a task, `current_task()` tells which one it is. All other
+exceptions are in `tukio.errors`; what tests need is in `tukio.testing`.
 """
 
 from __future__ import annotations
 
-from .broker import EXEC_TOPIC, Broker, TopicManager, get_broker
-from .dag import DAG
-from .encoding import report_from_json, report_to_json
+from typing import TYPE_CHECKING
+
+from . import _moved, _public, broker, dag, engine, errors, event, task, utils, workflow
+from ._events.stream import EventStream
+from ._model.policy import ErrorPolicy
+from ._model.refusal import Reason, Refusal
+from ._model.report_json import report_from_json, report_to_json
+from .broker import EXEC_TOPIC, get_broker
 from .engine import Engine
 from .errors import (
-    CleanupTimedOut,
-    DAGValidationError,
     EngineError,
-    Fault,
-    IllegalMove,
-    InvalidResult,
-    RecordedError,
     RescueError,
     SkipTask,
     TemplateError,
-    TemplateGraphError,
     TukioError,
     TukioTaskError,
     UnknownTaskName,
     WorkflowCancelled,
     WorkflowError,
     WorkflowFailed,
-    WorkflowRootTaskError,
     WorkflowTimedOut,
 )
 from .event import Event, EventSource
-from .policy import ErrorPolicy, OverrunPolicy
-from .refusal import Reason, Refusal
-from .registry import TaskRegistry, register
-from .state import FutureState
-from .stream import EventStream
-from .task.current import current_task
-from .task.holder import TaskHolder
-from .task.join import JoinTask
-from .task.run import TaskRun
-from .template import TaskTemplate, WorkflowTemplate
-from .workflow import Workflow, current_workflow
+from .task import (
+    JoinTask,
+    TaskHolder,
+    TaskRegistry,
+    TaskRun,
+    TaskTemplate,
+    current_task,
+    register,
+)
+from .utils import FutureState
+from .workflow import OverrunPolicy, Workflow, WorkflowTemplate, current_workflow
 
-__all__ = [
-    "DAG",
-    "EXEC_TOPIC",
-    "Broker",
-    "CleanupTimedOut",
-    "DAGValidationError",
-    "Engine",
-    "EngineError",
+__all__ = [  # noqa: RUF022 - by topic
+    # Describe: tasks, workflows, and what they do about each other.
+    "register",
+    "TaskHolder",
+    "JoinTask",
+    "TaskTemplate",
+    "WorkflowTemplate",
+    "OverrunPolicy",
     "ErrorPolicy",
+    # Run: the engine, its runs, and why there is none.
+    "Engine",
+    "Workflow",
+    "TaskRun",
+    "FutureState",
+    "Refusal",
+    "Reason",
+    # In a task.
+    "current_task",
+    "current_workflow",
+    "SkipTask",
+    "TukioTaskError",
+    # Events.
     "Event",
     "EventSource",
     "EventStream",
-    "Fault",
-    "FutureState",
-    "IllegalMove",
-    "InvalidResult",
-    "JoinTask",
-    "OverrunPolicy",
-    "Reason",
-    "RecordedError",
-    "Refusal",
-    "RescueError",
-    "SkipTask",
-    "TaskHolder",
-    "TaskRegistry",
-    "TaskRun",
-    "TaskTemplate",
-    "TemplateError",
-    "TemplateGraphError",
-    "TopicManager",
+    "EXEC_TOPIC",
+    # Reports.
+    "report_to_json",
+    "report_from_json",
+    # Errors: those that users catch by name; all are in `tukio.errors`.
     "TukioError",
-    "TukioTaskError",
+    "EngineError",
+    "TemplateError",
     "UnknownTaskName",
-    "Workflow",
-    "WorkflowCancelled",
+    "RescueError",
     "WorkflowError",
     "WorkflowFailed",
-    "WorkflowRootTaskError",
-    "WorkflowTemplate",
+    "WorkflowCancelled",
     "WorkflowTimedOut",
-    "current_task",
-    "current_workflow",
+    # As in 1.x.
+    "TaskRegistry",
     "get_broker",
-    "register",
-    "report_from_json",
-    "report_to_json",
 ]
+
+_public.show_public_paths(
+    errors, event, dag, broker, engine, workflow, task, utils, package=__name__, names=__all__
+)
+_moved.install_old_modules()
+
+if not TYPE_CHECKING:
+    # Type checkers are to see what is not there.
+    __getattr__ = _moved.find_moved

@@ -350,10 +350,10 @@ async def test_b39_a_task_may_unsubscribe_from_a_topic_of_its_template(
     @task
     async def fickle(event: tukio.Event) -> None:
         queue = tukio.current_task().queue
-        with tukio.TopicManager("news"), tukio.TopicManager("news"):
+        with tukio.broker.TopicManager("news"), tukio.broker.TopicManager("news"):
             await anyio.sleep(2)
         await anyio.sleep(2)
-        tukio.TopicManager.unsubscribe("news")
+        tukio.broker.TopicManager.unsubscribe("news")
         await anyio.sleep(2)
         while not queue.empty():
             got.append(queue.get_nowait().data["n"])
@@ -400,7 +400,7 @@ async def test_b41_execution_events_are_for_those_who_ask(task: Tasks, ran: list
 
     @task
     async def watcher(event: tukio.Event) -> None:
-        tukio.TopicManager.subscribe(tukio.EXEC_TOPIC)
+        tukio.broker.TopicManager.subscribe(tukio.EXEC_TOPIC)
         await anyio.sleep(5)
         while not (queue := tukio.current_task().queue).empty():
             got.append(queue.get_nowait().data)
@@ -641,7 +641,7 @@ async def test_b59_what_a_task_subscribed_to_ends_with_it(
     @task
     class Subscriber(tukio.TaskHolder):
         async def execute(self, event: tukio.Event) -> None:
-            tukio.TopicManager.subscribe("news")
+            tukio.broker.TopicManager.subscribe("news")
             traces.append(weakref.ref(self))
             await anyio.sleep(10)
             if end == "error":
@@ -670,7 +670,7 @@ async def test_b59_a_suspended_task_is_not_subscribed(task: Tasks) -> None:
 
     @task
     async def subscriber(event: tukio.Event) -> None:
-        tukio.TopicManager.subscribe("news")
+        tukio.broker.TopicManager.subscribe("news")
         await anyio.sleep(10)
         while not (queue := tukio.current_task().queue).empty():
             got.append(queue.get_nowait().data["n"])

@@ -49,7 +49,7 @@ async def test_b02_a_result_that_cannot_be_passed_on_is_an_error_of_the_task(
         run = await engine.run_once(flow("a b", names={"b": "quick"}), {})
         assert await run.wait() is FINISHED
 
-    assert isinstance(run.errors["a"], tukio.InvalidResult)
+    assert isinstance(run.errors["a"], tukio.errors.InvalidResult)
     assert ran == []
 
 

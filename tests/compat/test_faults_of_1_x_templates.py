@@ -14,7 +14,7 @@ import pytest
 
 import tukio
 from support.flow import flow, listen
-from tukio.selector import Selector
+from tukio._model.selector import Selector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -164,15 +164,15 @@ def test_b47_an_edge_to_an_unknown_task_is_a_template_graph_error(
 ) -> None:
     """In 1.1.2 it was a bare KeyError, which is what the error still is, too."""
     document = {"tasks": [{"id": uid, "name": "quick"} for uid in "ab"], "graph": graph}
-    with pytest.raises(tukio.TemplateGraphError) as refused:
+    with pytest.raises(tukio.errors.TemplateGraphError) as refused:
         tukio.WorkflowTemplate.from_dict(document)
     error = refused.value
 
     assert isinstance(error, tukio.TemplateError)
     assert isinstance(error, KeyError)
-    assert [fault.path for fault in error.faults if fault.kind is tukio.TemplateGraphError] == [
-        path
-    ]
+    assert [
+        fault.path for fault in error.faults if fault.kind is tukio.errors.TemplateGraphError
+    ] == [path]
 
 
 async def test_b47_two_tasks_with_one_id_are_refused(ran: list[str]) -> None:
@@ -206,9 +206,9 @@ async def test_b47_a_cycle_is_refused_and_named(ran: list[str]) -> None:
     template.link(y, x)
     async with tukio.Engine() as engine:
         for attempt in (engine.load(template), engine.run_once(template, {})):
-            with pytest.raises(tukio.DAGValidationError, match=r"x -> y -> x|y -> x -> y"):
+            with pytest.raises(tukio.errors.DAGValidationError, match=r"x -> y -> x|y -> x -> y"):
                 await attempt
-    with pytest.raises(tukio.DAGValidationError) as refused:
+    with pytest.raises(tukio.errors.DAGValidationError) as refused:
         template.validate()
 
     assert isinstance(refused.value, tukio.WorkflowError)
@@ -348,10 +348,10 @@ async def test_b52_any_falsy_answer_of_a_selector_is_an_unknown_template(
 
 
 INVALID: dict[str, tuple[Any, type[Exception]]] = {
-    "no root": (lambda: tukio.WorkflowTemplate("flow"), tukio.WorkflowRootTaskError),
+    "no root": (lambda: tukio.WorkflowTemplate("flow"), tukio.errors.WorkflowRootTaskError),
     "two roots": (
         lambda: flow({"a": [], "b": []}, names={"a": "quick", "b": "quick"}),
-        tukio.WorkflowRootTaskError,
+        tukio.errors.WorkflowRootTaskError,
     ),
     "unknown name": (lambda: flow("a b", names={"a": "quick"}), tukio.UnknownTaskName),
 }

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import example, given, strategies as st
 
-from tukio.encoding import TAG, Lost, find_lost, report_from_json, report_to_json
+from tukio._model.report_json import TAG, Lost, find_lost, report_from_json, report_to_json
 from tukio.errors import RescueError
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from support.strategies import json_values
-from tukio.event import Event, EventSource, sent_by
+from tukio._model.event import Event, EventSource, sent_by
 
 SOURCE = EventSource("flow", "run", "a", "step")
 

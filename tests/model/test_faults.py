@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 import tukio
 from support.strategies import any_documents, json_values, sound_documents
+from tukio._model.template import WorkflowTemplate
+from tukio._model.validation import find_faults
 from tukio.errors import (
     DAGValidationError,
     Fault,
@@ -23,8 +25,6 @@ from tukio.errors import (
     WorkflowError,
     WorkflowRootTaskError,
 )
-from tukio.faults import find_faults
-from tukio.template import WorkflowTemplate
 
 if TYPE_CHECKING:
     from support.flow import Tasks

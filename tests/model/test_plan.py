@@ -9,15 +9,17 @@ from hypothesis import given, strategies as st
 
 from support.flow import flow
 from support.strategies import graphs
+from tukio._model.plan import Plan, Step
+from tukio._model.shape import Shape, shape_of
+from tukio._model.task_template import TaskTemplate
 from tukio.errors import InvalidResult, WorkflowRootTaskError
 from tukio.event import Event
-from tukio.plan import Plan, Shape, Step, shape_of
-from tukio.template import TaskTemplate, WorkflowTemplate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from support.strategies import Graph
+    from tukio._model.template import WorkflowTemplate
 
 DIAMOND = {"a": ["c", "b"], "b": ["d"], "c": ["d"], "d": []}
 
@@ -57,7 +59,7 @@ def take(plan: Plan[Receiver]) -> Receiver:
 
 def end(plan: Plan[Receiver], step: Receiver, result: Any = None) -> None:
     """End a step with a result, and pass on what it leads to."""
-    data = plan.passed_on(step, result)
+    step.output_data, data = plan.passed_on(step, result)
     step.ended_at = 1
     plan.follow(step, data)
 
@@ -167,7 +169,7 @@ def test_a_plan_needs_nothing_but_plain_steps() -> None:
         step = plan.ready.popleft()
         order.append(step.template.uid)
         step.started_at = 0
-        plan.follow(step, plan.passed_on(step, None))
+        plan.follow(step, plan.passed_on(step, None)[1])
         step.ended_at = 1
     assert order == ["a", "c", "b", "d"]
     assert [step.input_data for step in plan.reached()] == [{"n": 1}] * 4
@@ -209,20 +211,19 @@ def test_a_dict_or_an_event_travels_on_as_a_copy(wrap: Callable[[Any], Any]) -> 
     plan = plan_of("a b")
     a = plan.begin({"n": 1})
     result = wrap({"n": 2, "l": [1]})
-    data = plan.passed_on(a, result)
+    output, data = plan.passed_on(a, result)
     inner = result.data if isinstance(result, Event) else result
     inner["n"] = 3
     assert data == {"n": 2, "l": [1]}
     assert data["l"] is inner["l"]
-    assert a.output_data is data
+    assert output is data
 
 
 def test_none_passes_the_inputs_on() -> None:
     """The output is None, and the next task gets what this one got."""
     plan = plan_of("a b")
     a = plan.begin({"n": 1})
-    assert plan.passed_on(a, None) == {"n": 1}
-    assert a.output_data is None
+    assert plan.passed_on(a, None) == (None, {"n": 1})
 
 
 @pytest.mark.parametrize("result", [5, "text", [], 0, False])
@@ -233,7 +234,6 @@ def test_anything_else_cannot_be_passed_on_but_is_kept(result: Any) -> None:
     with pytest.raises(InvalidResult) as refusal:
         plan.passed_on(a, result)
     assert (refusal.value.task_id, refusal.value.result_type) == ("a", type(result).__name__)
-    assert a.output_data is result
 
 
 @pytest.mark.parametrize("result", [5, "text", [], object()], ids=type)
@@ -241,8 +241,7 @@ def test_a_leaf_may_return_anything(result: Any) -> None:
     """Nobody has to receive it."""
     plan = plan_of("a")
     a = plan.begin({"n": 1})
-    plan.passed_on(a, result)
-    assert a.output_data is result
+    assert plan.passed_on(a, result) == (result, {"n": 1})
 
 
 # Choices

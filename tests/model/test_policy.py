@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from tukio.policy import Decision, ErrorPolicy, OverrunPolicy, decide
+from tukio._model.policy import Decision, ErrorPolicy, OverrunPolicy, decide
 
 START, SKIP, ABORT = Decision.START, Decision.SKIP, Decision.ABORT_OTHERS_THEN_START
 

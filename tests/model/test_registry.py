@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tukio._model.registry import REGISTRY, TaskRegistry, register
 from tukio.errors import UnknownTaskName
-from tukio.registry import TaskRegistry, may_suspend, register
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -194,14 +194,14 @@ async def hides(event: Any) -> Any:
 def test_a_task_with_an_await_in_its_code_may_suspend(task: Any) -> None:
     """Whether it will is not known before."""
     register(NAME)(task)
-    assert may_suspend(NAME)
+    assert REGISTRY.may_suspend(NAME)
 
 
 @pytest.mark.parametrize("task", [execute, hides])
 def test_a_task_without_an_await_in_its_code_never_suspends(task: Any) -> None:
     """A function within it is another one's code."""
     register(NAME)(task)
-    assert not may_suspend(NAME)
+    assert not REGISTRY.may_suspend(NAME)
 
 
 def test_the_method_of_a_holder_counts() -> None:
@@ -213,24 +213,24 @@ def test_the_method_of_a_holder_counts() -> None:
 
     register(NAME, "wait")(Mixed)
     register("test-registry again", "execute")(Mixed)
-    assert may_suspend(NAME)
-    assert not may_suspend("test-registry again")
+    assert REGISTRY.may_suspend(NAME)
+    assert not REGISTRY.may_suspend("test-registry again")
 
 
 @pytest.mark.parametrize("name", ["nobody", []])
 def test_what_is_not_registered_may_suspend(name: Any) -> None:
     """It fails where every task begins."""
-    assert may_suspend(name)
+    assert REGISTRY.may_suspend(name)
 
 
 def test_a_name_says_nothing_of_what_it_was_given_to_before() -> None:
     """The function counts that has the name now, and the code that it has now."""
     register(NAME)(execute)
     TaskRegistry.all()[NAME] = (None, waits)
-    assert may_suspend(NAME)
+    assert REGISTRY.may_suspend(NAME)
     TaskRegistry.remove(NAME)
     register(NAME)(waits)
-    assert may_suspend(NAME)
+    assert REGISTRY.may_suspend(NAME)
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="inspect marks functions since Python 3.12")
@@ -241,7 +241,7 @@ def test_a_function_that_is_only_marked_as_a_coroutine_function_may_suspend() ->
         return waits(event)
 
     register(NAME)(inspect.markcoroutinefunction(marked))  # type: ignore[attr-defined]  # since 3.12
-    assert may_suspend(NAME)
+    assert REGISTRY.may_suspend(NAME)
 
 
 def test_a_function_that_is_removed_keeps_its_other_names() -> None:

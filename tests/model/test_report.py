@@ -14,15 +14,18 @@ from hypothesis import given, strategies as st
 
 from support.flow import flow
 from support.strategies import graphs, json_values
-from tukio.encoding import Lost
+from tukio._model.detach import described, detached
+from tukio._model.plan import Plan, Step
+from tukio._model.record import read
+from tukio._model.report_json import Lost
+from tukio._model.rescue import restore
+from tukio._model.shape import shape_of
+from tukio._model.state import FutureState
 from tukio.errors import RecordedError, RescueError, TukioTaskError
-from tukio.plan import Plan, Step, shape_of
-from tukio.report import described, detached, read, restore
-from tukio.state import FutureState
 
 if TYPE_CHECKING:
     from support.strategies import Graph
-    from tukio.template import WorkflowTemplate
+    from tukio._model.template import WorkflowTemplate
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -533,7 +536,7 @@ class Story:
         self.ends[uid] = when
         step.ended_at = 0.0
         result: Any = None if how in {"none", "skip"} else {**step.input_data, uid: 1}
-        data = self.plan.passed_on(step, result)
+        step.output_data, data = self.plan.passed_on(step, result)
         states = {"skip": FutureState.skipped, "timeout": FutureState.timeout}
         step.state = states.get(how, FutureState.finished)
         if how == "fail":

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from tukio.selector import Selector
-from tukio.template import WorkflowTemplate
+from tukio._model.selector import Selector
+from tukio._model.template import WorkflowTemplate
 
 
 def loaded(**topics: list[str] | None) -> Selector:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from tukio.errors import IllegalMove, SkipTask
-from tukio.state import (
+from tukio._model.state import (
     MOVES,
     FutureState,
     Move,
@@ -21,6 +20,7 @@ from tukio.state import (
     diagram,
     legal_moves,
 )
+from tukio.errors import IllegalMove, SkipTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable

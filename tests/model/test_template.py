@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, strategies as st
 
 from support.strategies import any_documents, json_values, sound_documents
+from tukio._model.policy import ErrorPolicy, OverrunPolicy
+from tukio._model.task_template import Listen, TaskTemplate
+from tukio._model.template import WorkflowTemplate
 from tukio.errors import TemplateError, WorkflowRootTaskError
-from tukio.policy import ErrorPolicy, OverrunPolicy
-from tukio.template import Listen, TaskTemplate, WorkflowTemplate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ MUTANTS: tuple[Mutant, ...] = (
     # Which steps come next, and with what
     Mutant(
         name="loses a late parent",
-        file="plan.py",
+        file="_model/plan.py",
         old="                successor.receive(data, step)\n",
         new="                pass\n",
         why="a merge never sees the data of the second branch",
@@ -21,7 +21,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="starts successors in reverse",
-        file="plan.py",
+        file="_model/plan.py",
         old="        for number in leads_to:\n",
         new="        for number in reversed(leads_to):\n",
         why="the declared order means nothing (G8)",
@@ -29,23 +29,23 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="passes on the dict that a task may still change",
-        file="plan.py",
-        old="step.output_data = data = {**result}",
-        new="step.output_data = data = result",
+        file="_model/plan.py",
+        old="data = {**result}",
+        new="data = result",
         why="a task that keeps what it returned changes what others got (G9)",
         tests=("runtime/test_g9_isolation.py", "model/test_plan.py"),
     ),
     Mutant(
         name="does not tell a join who cannot come any more",
-        file="plan.py",
-        old="                        step.miss(number)\n",
+        file="_model/plan.py",
+        old="                        step.give_up_on(number)\n",
         new="                        pass\n",
         why="a join waits for ever for a parent that failed",
         tests=("compat/test_faults_of_1_x_joins.py",),
     ),
     Mutant(
         name="counts each parent of a join twice",
-        file="task/parents.py",
+        file="_step/parents.py",
         old="            self._arrived.append((uid, dict(data)))\n",
         new="            self._arrived += [(uid, dict(data))] * 2\n",
         why="a join shows parents that did not come",
@@ -53,7 +53,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="lets a join go on with one parent too few",
-        file="task/join.py",
+        file="_tasks/join.py",
         old="            if not count:\n",
         new="            if count <= 1:\n",
         why="the data of the last parent is lost",
@@ -61,15 +61,15 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="passes nothing on from a task that was skipped",
-        file="outcome.py",
-        old="            run.plan.follow(step, step.input_data)\n",
-        new="            run.plan.follow(step, {})\n",
+        file="_run/outcome.py",
+        old="TASK_SKIP, None, step.input_data, error, at)",
+        new="TASK_SKIP, None, {}, error, at)",
         why="the next task does not get what the skipped one was given",
         tests=("compat/test_keeps_flow.py",),
     ),
     Mutant(
         name="shares the config of a template between its runs",
-        file="task/call.py",
+        file="_run/calling.py",
         old="holder_class(deepcopy(config) if config else {})",
         new="holder_class(config or {})",
         why="what one run changes in its config, the next finds (G9)",
@@ -77,16 +77,16 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="runs all steps in one context",
-        file="driver.py",
-        old="host.context = context = run.context.copy()",
-        new="host.context = context = run.context",
+        file="_run/driver.py",
+        old="driver.context = context = run.context.copy()",
+        new="driver.context = context = run.context",
         why="context variables leak from one task into another",
         tests=("runtime/test_g9_isolation.py", "runtime/test_asyncio_traps.py"),
     ),
     # Errors
     Mutant(
         name="drops the first of two errors",
-        file="outcome.py",
+        file="_run/run_state.py",
         old="    if earlier is not None:\n",
         new="    if False:\n",
         why="of two errors of a task, one is lost (G7)",
@@ -94,37 +94,37 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="drops an error",
-        file="outcome.py",
-        old="    run.errors[uid] = exc\n",
-        new="    run.errors.setdefault('', exc)\n",
+        file="_run/run_state.py",
+        old="        self.errors[uid] = error\n",
+        new="        self.errors.setdefault('', error)\n",
         why="a run that failed looks as if it had not (G7)",
         tests=("runtime/test_g7_errors.py",),
     ),
     Mutant(
         name="takes a TimeoutError of the task's own for its limit",
-        file="driver.py",
-        old="            await _failed(run, host, exc, cut=pinned and _is_cut(scope))\n",
+        file="_run/driver.py",
+        old="            await _failed(run, driver, exc, cut=pinned and _is_cut(scope))\n",
         new=(
             "            if isinstance(exc, TimeoutError):\n"
-            "                await _unwound(run, host, step, None)\n"
+            "                await unwound(run, driver, step, None)\n"
             "            else:\n"
-            "                await _failed(run, host, exc, cut=pinned and _is_cut(scope))\n"
+            "                await _failed(run, driver, exc, cut=pinned and _is_cut(scope))\n"
         ),
         why="an error that a task raised is reported as something else (G7)",
         tests=("runtime/test_g7_errors.py",),
     ),
     Mutant(
         name="lets the siblings of a failed task go on",
-        file="outcome.py",
-        old="        run.stop(FutureState.exception)\n",
-        new="        run.doom(FutureState.exception)\n",
+        file="_run/settling.py",
+        old="            run.stop(FAILED)\n",
+        new="            run.start_stopping(FAILED)\n",
         why="on_error: abort does not abort",
         tests=("runtime/test_g7_errors.py",),
     ),
     # Cancellation and limits
     Mutant(
         name="starts what was ready although the run was cancelled",
-        file="run.py",
+        file="_run/run.py",
         old="        self.plan.ready.clear()\n",
         new="        self.phase = Phase.RUNNING if self.plan.ready else self.phase\n",
         why="cancel does not mean cancelled (G3)",
@@ -132,58 +132,61 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="cancels only the first step at work",
-        file="run.py",
-        old="        for host in self.hosts:\n            self.interrupt(host)\n",
-        new="        for host in [*self.hosts][:1]:\n            self.interrupt(host)\n",
+        file="_run/run.py",
+        old="        for driver in self.drivers:\n            self.interrupt(driver)\n",
+        new="        for driver in [*self.drivers][:1]:\n            self.interrupt(driver)\n",
         why="the others run to their end (G3)",
         tests=("runtime/test_g3_cancel.py",),
     ),
     Mutant(
         name="forgets the shield of a teardown",
-        file="driver.py",
-        old="with run.port.scope(deadline, shield=True) as scope:",
-        new="with run.port.scope(deadline, shield=False) as scope:",
+        file="_run/unwinding.py",
+        old="with run.backend.scope(deadline, shield=True) as scope:",
+        new="with run.backend.scope(deadline, shield=False) as scope:",
         why="clean-up is cut by what it cleans up after (G5)",
         tests=("runtime/test_g5_cleanup.py",),
     ),
     Mutant(
         name="calls teardown twice",
-        file="driver.py",
-        old="            output = await _tear_down(host, step)\n",
+        file="_run/unwinding.py",
+        old="            output = await _tear_down(driver, step)\n",
         new=(
-            "            await _tear_down(host, step)\n"
-            "            output = await _tear_down(host, step)\n"
+            "            await _tear_down(driver, step)\n"
+            "            output = await _tear_down(driver, step)\n"
         ),
         why="what was closed is closed again (G5)",
         tests=("runtime/test_g5_cleanup.py",),
     ),
     Mutant(
         name="gives a teardown no limit",
-        file="driver.py",
-        old="    output, limit = None, run.cleanup_timeout\n",
+        file="_run/unwinding.py",
+        old="    output, limit = None, run.environment.cleanup_timeout\n",
         new="    output, limit = None, 1e6\n",
         why="one that hangs holds up its run for ever (G5)",
         tests=("runtime/test_g5_cleanup.py",),
     ),
     Mutant(
         name="leaves the limit of a step to the next one",
-        file="driver.py",
-        old="    if scope is not None and (step.template.timeout or host.limited):\n",
+        file="_run/driver.py",
+        old="    if scope is not None and (step.template.timeout or driver.has_step_deadline):\n",
         new="    if scope is not None and step.template.timeout:\n",
         why="a task without a limit is cut at that of the one before (G4)",
         tests=("runtime/test_g4_timeouts.py",),
     ),
     Mutant(
         name="lets a step that waits begin without a scope",
-        file="driver.py",
-        old="        if scope is None and _may_be_cut(ready[0].template):\n            return\n",
+        file="_run/driver.py",
+        old=(
+            "        if scope is None and _may_be_cut(run, ready[0].template):\n"
+            "            return\n"
+        ),
         new="",
         why="nothing reaches a step that comes after one that does not wait (G3, G4)",
         tests=("runtime/test_scopes.py",),
     ),
     Mutant(
         name="asks only whether a task may wait, and not whether it has a limit",
-        file="driver.py",
+        file="_run/driver.py",
         old="    if task.timeout:\n        return True\n",
         new="",
         why="a step that does not wait cannot see its limit",
@@ -191,32 +194,32 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="keeps what the code of a task was when it was registered",
-        file="registry.py",
-        old="return _registry[task_name][1].__code__ is not _prompt.get(task_name)",
+        file="_model/registry.py",
+        old="return self.tasks[task_name][1].__code__ is not self._prompt.get(task_name)",
         new="return task_name not in _prompt",
         why="a task whose code was edited cannot be cancelled (G3)",
         tests=("runtime/test_scopes.py", "model/test_registry.py"),
     ),
     Mutant(
         name="sets a deadline for those hosts only that are in a scope",
-        file="run.py",
-        old="            host.stale |= host.scope is None\n",
+        file="_run/run.py",
+        old="            driver.scope_spent |= driver.scope is None\n",
         new="",
         why="a long row of steps that do not wait goes on past the end of the grace (G3)",
         tests=("runtime/test_scopes.py",),
     ),
     Mutant(
         name="stops the clock of a run that is suspended",
-        file="driver.py",
-        old="    return run.port.scope(run.deadline)\n",
+        file="_run/driver.py",
+        old="    return run.backend.scope(run.deadline)\n",
         new="    return run.port.scope(run.deadline if run.phase is RUNNING else math.inf)\n",
         why="the limit of a workflow does not cover its suspension (G4)",
         tests=("runtime/test_suspend.py",),
     ),
     Mutant(
         name="lets a native cancellation reach the next step",
-        file="driver.py",
-        old="        if host.cancelling():\n            host.stale = True\n",
+        file="_run/driver.py",
+        old="        if driver.cancelling():\n            driver.scope_spent = True\n",
         new="",
         why="on asyncio a task is cancelled that nobody cancelled",
         tests=("runtime/test_asyncio_traps.py",),
@@ -224,36 +227,36 @@ MUTANTS: tuple[Mutant, ...] = (
     # Suspension
     Mutant(
         name="loses a suspended step when the run is resumed",
-        file="suspension.py",
-        old="return [self._run.plan.again(step) for step in put_off]",
-        new="return [self._run.plan.again(step) for step in put_off[1:]]",
+        file="_run/suspending.py",
+        old="for step in run.waiting.take_interrupted()]",
+        new="for step in run.waiting.take_interrupted()[1:]]",
         why="a branch is gone after a resume",
         tests=("compat/test_faults_of_1_x_suspending.py", "runtime/test_engine.py"),
     ),
     Mutant(
         name="forgets that a step was put off until the resume",
-        file="suspension.py",
-        old="        if self._run.phase is Phase.SUSPENDED:\n",
-        new="        if False:\n",
+        file="_run/suspending.py",
+        old="    if run.phase is SUSPENDED:\n",
+        new="    if False:\n",
         why="if there is no resume, it is nowhere told that the step was cancelled (G2)",
         tests=("runtime/test_suspend.py",),
     ),
     # Events
     Mutant(
         name="delivers a second terminal event",
-        file="run.py",
-        old="            self._tell_the_end(ending)\n",
-        new="            self._tell_the_end(ending)\n            self._tell_the_end(ending)\n",
+        file="_run/run.py",
+        old="            self._emit_the_end(ending)\n",
+        new="            self._emit_the_end(ending)\n            self._emit_the_end(ending)\n",
         why="a subscriber counts one run twice (G2)",
         tests=("compat/test_keeps_events.py", "runtime/test_engine.py"),
     ),
     Mutant(
         name="tells waiters of the end before subscribers",
-        file="run.py",
-        old="            self._tell_the_end(ending)\n",
+        file="_run/run.py",
+        old="            self._emit_the_end(ending)\n",
         new=(
             "            self.port.call_at(\n"
-            "                self.port.time() + 0.001, lambda: self._tell_the_end(ending)\n"
+            "                self.port.time() + 0.001, lambda: self._emit_the_end(ending)\n"
             "            )\n"
         ),
         why="whoever waits for a run and then looks at its events misses the last (G2)",
@@ -261,7 +264,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="lets a failing handler end the dispatch",
-        file="subscription.py",
+        file="_events/subscription.py",
         old="except BaseException:  # noqa: ASYNC103 - nobody can cancel what does not await",
         new="except ArithmeticError:",
         why="one bad subscriber takes the events from all others, and ends runs",
@@ -269,7 +272,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="hands every subscriber the same content",
-        file="broker.py",
+        file="_events/broker.py",
         old="own = dict(content) if isinstance(content, dict) else content",
         new="own = content",
         why="what one subscriber changes, the next finds (G9)",
@@ -277,7 +280,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="forgets to unsubscribe a task that is over",
-        file="task/mailbox.py",
+        file="_step/mailbox.py",
         old=(
             "        for topic in self._topics:\n"
             "            self._task.broker.detach(self, topic)\n"
@@ -289,7 +292,7 @@ MUTANTS: tuple[Mutant, ...] = (
     # Async handlers
     Mutant(
         name="lets slow handlers wait for each other",
-        file="workers.py",
+        file="_events/workers.py",
         old=(
             "                self._free = None\n"
             "                self._see_to_the_rest()\n"
@@ -301,7 +304,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="leaves what is due to nobody when a worker ends",
-        file="workers.py",
+        file="_events/workers.py",
         old="            self._see_to_the_rest()\n            self._scopes",
         new="            self._scopes",
         why="a handler that cancels its own task takes the events from the others",
@@ -309,7 +312,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="forgets the calls that wait behind one that was cancelled",
-        file="workers.py",
+        file="_events/workers.py",
         old="                if caller.lose_call():\n",
         new="                if not caller.lose_call():\n",
         why="a handler gets no more events once somebody has cancelled a call",
@@ -317,7 +320,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="makes calls of handlers without a turn for others",
-        file="workers.py",
+        file="_events/workers.py",
         old="        return max(BUDGET, len(self._due))\n",
         new="        return 10**9\n",
         why="the loop stands still for as long as events wait",
@@ -325,15 +328,15 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="keeps a worker where nobody waits for it",
-        file="broker.py",
-        old="        is_closed = serve is not None\n",
+        file="_events/broker.py",
+        old="        is_closed = start_service is not None\n",
         new="        is_closed = True\n",
         why="asyncio complains of a pending task when a program in the loose mode ends",
         tests=("runtime/test_workers.py",),
     ),
     Mutant(
         name="runs a handler in no context of the sender's",
-        file="subscription.py",
+        file="_events/subscription.py",
         old="((coro, copy_context()), topics)",
         new="((coro, type(copy_context())()), topics)",
         why="a handler does not know which task has sent the event",
@@ -342,7 +345,7 @@ MUTANTS: tuple[Mutant, ...] = (
     # Reports and rescue
     Mutant(
         name="runs a finished step again on rescue",
-        file="report.py",
+        file="_model/replay.py",
         old="    ready = [step for step in plan.ready if step.ended_at is None]\n",
         new="    ready = list(plan.ready)\n",
         why="what was paid for is paid again (G11)",
@@ -350,15 +353,19 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="rescues a report that contradicts its template",
-        file="report.py",
-        old="        if step is None:\n            verb",
-        new="        if step is None:\n            continue\n            verb",
+        file="_model/replay.py",
+        old="        elif isinstance(fact, StepEnded):\n",
+        new=(
+            "        elif isinstance(fact, StepEnded) and plan.steps[numbers[fact.task]] is None:\n"
+            "            pass\n"
+            "        elif isinstance(fact, StepEnded):\n"
+        ),
         why="a run goes on from something that never was (G11)",
         tests=("model/test_report.py",),
     ),
     Mutant(
         name="gives a rescued run its whole limit again",
-        file="run.py",
+        file="_run/restoring.py",
         old=" - record.elapsed",
         new="",
         why="a run that is rescued often enough never ends (G11)",
@@ -366,15 +373,15 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="writes into a run before the report is known to be sound",
-        file="run.py",
-        old="        plan = Plan(shape_of(self.template), TaskRun, self)\n",
-        new="        plan = self.plan\n",
+        file="_run/restoring.py",
+        old="    plan = Plan(shape_of(run.template), run.environment.make_step, run)\n",
+        new="    plan = run.plan\n",
         why="half of a refused report is left in the run (G11)",
         tests=("runtime/test_hostile.py",),
     ),
     Mutant(
         name="shows in a report the data itself",
-        file="task/snapshot.py",
+        file="_step/snapshot.py",
         old='"inputs": detached(step.input_data)',
         new='"inputs": step.input_data',
         why="whoever changes a report changes the run (G10)",
@@ -382,7 +389,7 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="passes on what was lost on its way through JSON",
-        file="report.py",
+        file="_model/rescue.py",
         old="        if lost is not None:\n",
         new="        if False:\n",
         why="a task gets a placeholder for its data (G11)",

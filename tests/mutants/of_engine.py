@@ -8,7 +8,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
     # The engine
     Mutant(
         name="never lets others have a turn in a burst",
-        file="engine.py",
+        file="_engine/engine.py",
         old="        return not self._calls\n",
         new="        return False\n",
         why="the loop stands still until all data is sent",
@@ -16,23 +16,23 @@ OF_ENGINE: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="loses the heir of runs that are aborted",
-        file="instances.py",
-        old="        self._start_heir(family)\n",
+        file="_engine/instances.py",
+        old="        self._start_replacement(table)\n",
         new="",
         why="with abort-running, the run that replaces the others never starts",
         tests=("compat/test_keeps_engine.py", "runtime/test_engine.py"),
     ),
     Mutant(
         name="lets a replacement wait for runs that it does not replace",
-        file="instances.py",
-        old="        if heir is None or heir.replaces:\n",
+        file="_engine/instances.py",
+        old="        if replacement is None or replacement.replaces:\n",
         new="        if heir is None or len(family.runs) > 1:\n",
         why="with abort-running, one run_once holds up what was triggered before",
         tests=("runtime/test_instances.py",),
     ),
     Mutant(
         name="forgets that a suspended run is in progress",
-        file="instances.py",
+        file="_engine/instances.py",
         old="running=len(self.runs), locked=",
         new="running=sum(run.state.name == 'pending' for run in self.runs), locked=",
         why="with skip, data starts a second run beside one that will be resumed",
@@ -40,23 +40,23 @@ OF_ENGINE: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="keeps data from tasks at work while it stops",
-        file="engine.py",
+        file="_engine/engine.py",
         old=(
-            "        self._home.broker.dispatch(event, topic)\n"
+            "        self._binding.broker.dispatch(event, topic)\n"
             "        if self._stopping:\n"
             "            return []\n"
         ),
         new=(
             "        if self._stopping:\n"
             "            return []\n"
-            "        self._home.broker.dispatch(event, topic)\n"
+            "        self._binding.broker.dispatch(event, topic)\n"
         ),
         why="a run that waits for its last event never ends, nor does the engine",
         tests=("reference/test_engine_in_any_order.py",),
     ),
     Mutant(
         name="goes on triggering a template that was unloaded",
-        file="selector.py",
+        file="_model/selector.py",
         old="            templates.pop(template_id, None)\n",
         new="            pass\n",
         why="its topics start runs that nobody wants any more",
@@ -64,7 +64,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="starts beside a run that is to be alone",
-        file="policy.py",
+        file="_model/policy.py",
         old="return Decision.SKIP if running else Decision.START",
         new="return Decision.SKIP if running > 1 else Decision.START",
         why="with skip, two runs of a template are at work",
@@ -72,7 +72,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="starts runs although it is stopping",
-        file="engine.py",
+        file="_engine/lifecycle.py",
         old="        self._stopping = True\n",
         new="",
         why="an engine that is stopped never is",
@@ -80,24 +80,24 @@ OF_ENGINE: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="loads half of what it is given",
-        file="engine.py",
+        file="_engine/engine.py",
         old=(
             "        for template in templates:\n"
-            "            template.validate()\n"
+            "            template.validate(self._registry)\n"
             "        self._selector.clear()\n"
             "        for template in templates:\n"
         ),
         new=(
             "        self._selector.clear()\n"
             "        for template in templates:\n"
-            "            template.validate()\n"
+            "            template.validate(self._registry)\n"
         ),
         why="a reload that is refused leaves the engine without its templates (G12)",
         tests=("model/test_faults.py", "runtime/test_hostile.py"),
     ),
     Mutant(
         name="never looks for steps that are stuck",
-        file="watchdog.py",
+        file="_run/watchdog.py",
         old="        if look < math.inf:\n",
         new="        if look < 0:\n",
         why="a step that swallows its cancellation holds up everything, and nobody knows (G6)",
@@ -105,7 +105,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="looks for steps that are stuck all the time",
-        file="watchdog.py",
+        file="_run/watchdog.py",
         old="max(following, now + PATIENCE)",
         new="now + 0.1",
         why="the engine does not sleep while it waits (G6)",
@@ -114,7 +114,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
     # What comes from outside
     Mutant(
         name="has no limit to the size and depth of a template",
-        file="bounds.py",
+        file="_model/size_limits.py",
         old="    return [*_counts(document)] or [*_sizes(document)]\n",
         new="    return []\n",
         why="a document takes the process down (G12)",
@@ -122,7 +122,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="reports faults without end",
-        file="faults.py",
+        file="_model/validation.py",
         old="    found = list(islice(faults, MOST_FAULTS + 1))\n",
         new="    return list(faults)\n",
         why="the refusal of a document takes longer than its work would (G12)",
@@ -131,16 +131,16 @@ OF_ENGINE: tuple[Mutant, ...] = (
     # What is left of a run
     Mutant(
         name="leaves what is over to the garbage collector",
-        file="run.py",
-        old="        self.plan = self.plan.shape.at_rest\n",
+        file="_run/run.py",
+        old="        self.plan = empty_plan(self.plan.shape)\n",
         new="",
         why="full rounds of the collector, each of which stalls the loop, are all that frees a run",
         tests=("runtime/test_memory.py",),
     ),
     Mutant(
         name="hands out a task that does not keep its workflow",
-        file="task/run.py",
-        old="            step.ties.workflow = workflow\n",
+        file="_step/step.py",
+        old="            step.extras.workflow = workflow\n",
         new="            break\n",
         why="who keeps nothing but a task of a run that is over cannot ask for its workflow",
         tests=("runtime/test_memory.py",),

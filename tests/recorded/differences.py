@@ -128,6 +128,17 @@ def joined(task: str, run: str = "flow") -> Difference:
     return Difference("what is told does not change afterwards (G9)", apply)
 
 
+def ordered(order: str, run: str = "flow") -> Difference:
+    """The report of a run with a join says in which order its tasks ended."""
+
+    def apply(record: Any) -> None:
+        outcome = record["runs"][run]["report"]["exec"]
+        assert "order" not in outcome
+        outcome["order"] = order.split()
+
+    return Difference("what comes of a join depends on the order, and not on the clock", apply)
+
+
 def one_execution(task: str, run: str = "flow") -> Difference:
     """The result of a run has each task once, with its last execution."""
 
@@ -202,21 +213,23 @@ DIFFERENCES: dict[str, list[Difference]] = {
     "ends_suspended_report": [one_execution("b")],
     "ends_awaited_and_cancelled": [task_cancelled("a", at=100)],
     "ends_awaited_with_a_limit": [task_cancelled("a", at=100)],
-    "joins_count": [joined("j")],
-    "joins_names": [joined("j")],
-    "joins_names_in_another_order": [joined("j")],
-    "joins_first_of_others": [joined("j")],
-    "joins_two_of_three": [joined("j")],
-    "joins_skipped_parent": [joined("j"), skipped("b", "nothing")],
+    "joins_count": [joined("j"), ordered("a b c j k")],
+    "joins_names": [joined("j"), ordered("a b c j k")],
+    "joins_names_in_another_order": [joined("j"), ordered("a b c j k")],
+    "joins_first_of_others": [joined("j"), ordered("a b c d j k")],
+    "joins_two_of_three": [joined("j"), ordered("a b c j k d")],
+    "joins_skipped_parent": [joined("j"), skipped("b", "nothing"), ordered("a b c d j k")],
     "joins_cancelled": [
+        ordered("a b j c"),
         task_cancelled("c", at=200),
         task_cancelled("j", at=200),
         Difference(
             "a join that is cancelled has not reached a time limit", _cut_join_tells_no_progress
         ),
     ],
-    "joins_report_while_joining": [joined("j")],
-    "joins_two_in_a_row": [joined("j"), joined("k")],
+    "joins_time_limit": [ordered("a b j k c")],
+    "joins_report_while_joining": [joined("j"), ordered("a b c j k")],
+    "joins_two_in_a_row": [joined("j"), joined("k"), ordered("a b c j d k z")],
     "tasks_tasks_of_a_run": [task_failed("b", "ValueError", "no")],
     "tasks_alone": [
         Difference("looking at a result has no side effects: it tells nobody", _no_events_outside)

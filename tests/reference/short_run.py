@@ -41,6 +41,7 @@ class ShortRun:
         phase: "waiting", "new" (started, and nobody was told), "running", "suspended", "over".
         step: "ready", "at work", "put off" until the run is resumed, or "over".
         cut: Why the step is interrupted: "suspend" or "run".
+        is_driven: Whether what begins its step is on its way.
         due: When the step at work goes on, and `how` it ends then, unless it waits for events.
     """
 
@@ -61,6 +62,7 @@ class ShortRun:
         self.due = self.deadline = math.inf
         self.queue: list[Data] = []
         self.to_announce = False
+        self.is_driven = False
         self.ending: str | None = None
         self.end_of_deadline = "timeout"
         self.errors: dict[str, list[str]] = {}
@@ -76,13 +78,23 @@ class ShortRun:
     @property
     def next_due(self) -> float:
         """When something will happen to it by itself."""
-        deadline = math.inf if self.ending or self.unwinds else self.deadline
+        deadline = math.inf if self.ending or self.looks_away else self.deadline
         return min(deadline, self.due if self.step == "at work" else math.inf)
 
     @property
     def unwinds(self) -> bool:
         """Whether its task takes its time to end: nothing else of it has to be cancelled."""
         return self.step == "at work" and self.cut is not None and self.due > self.engine.now
+
+    @property
+    def looks_away(self) -> bool:
+        """Whether its limit is not noticed before its task has unwound; suspended, it always is."""
+        return self.unwinds and self.phase != "suspended"
+
+    @property
+    def rests(self) -> bool:
+        """Whether nothing drives it: it answers at once, then, and not in the next turn."""
+        return self.step != "at work" and not self.is_driven
 
     def tell(self, kind: str, content: Any, uid: str | None = None) -> None:
         """Tell an event."""
@@ -92,7 +104,7 @@ class ShortRun:
 
     def start(self) -> None:
         """Begin in the next turn; the time limit counts from now on."""
-        self.phase = "new"
+        self.phase, self.is_driven = "new", True
         if limit := self.template["timeout"]:
             self.end_by(self.engine.now + limit, "timeout")
 
@@ -124,6 +136,8 @@ class ShortRun:
             self.over()
         elif self.phase == "suspended":
             self.phase = "running"
+            if self.rests:
+                self.over()
         return True
 
     def cancel(self) -> bool:
@@ -151,9 +165,13 @@ class ShortRun:
             return False
         self.phase = "running"
         if self.step == "put off":
-            self.step, self.to_announce = "ready", True
-        elif not self.to_announce:
+            self.step, self.to_announce, self.is_driven = "ready", True, True
+        elif self.step == "ready":
+            self.is_driven = True
+        if not self.to_announce:
             self.tell("workflow-resume", None)
+        if self.rests:
+            self.over()
         return True
 
     def unlock(self) -> None:
@@ -172,7 +190,14 @@ class ShortRun:
 
     def go_on(self) -> bool:
         """Do the next thing that needs no time; return whether there was one."""
-        if not self.unwinds and self.phase != "over" and self.is_late():
+        if not self.looks_away and self.phase != "over" and self.is_late():
+            return True
+        if (
+            self.is_driven
+            and self.phase != "new"
+            and (self.phase, self.step) != ("running", "ready")
+        ):
+            self.is_driven = False
             return True
         if self.phase == "new":
             self.begin()
@@ -196,7 +221,7 @@ class ShortRun:
 
     def begin_step(self) -> None:
         """Begin the task, again perhaps: then it has lost the events it had."""
-        self.step, self.cut, self.queue = "at work", None, []
+        self.step, self.cut, self.queue, self.is_driven = "at work", None, [], False
         self.due = self.engine.now + self.does.get("seconds", 0)
         self.how = self.does.get("ends", "dict")
         self.tell("task-begin", self.data, TASK)

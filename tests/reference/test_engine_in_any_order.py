@@ -12,8 +12,8 @@ from hypothesis import given, note, strategies as st
 import tukio
 from support.hurry import hurry
 from support.profiles import many
-from tukio import instances
-from tukio.policy import Decision
+from tukio._engine import instances
+from tukio._model.policy import Decision
 from tukio.testing import check_guarantees
 from tukio.testing.clock import BACKENDS, is_available, run
 

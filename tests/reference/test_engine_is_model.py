@@ -9,10 +9,10 @@ from hypothesis import given, reject
 
 from support.hurry import hurry
 from support.profiles import many
+from tukio._run.watchdog import PATIENCE
 from tukio.testing import play
 from tukio.testing.clock import BACKENDS, is_available, run
 from tukio.testing.strategies import histories, workflow_templates
-from tukio.watchdog import PATIENCE
 
 from .launches import launches
 from .observed import outcomes

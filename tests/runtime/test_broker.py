@@ -266,7 +266,7 @@ async def test_the_calls_that_wait_for_a_slow_handler_have_a_limit(
 ) -> None:
     """New events are dropped, which is logged once; those that wait are dealt with."""
     story: list[Any] = []
-    monkeypatch.setattr("tukio.subscription.QUEUE_SIZE", 3)
+    monkeypatch.setattr("tukio._events.subscription.QUEUE_SIZE", 3)
     async with tukio.Engine() as engine:
         engine.broker.register(slow_notes(story), "a")
         engine.broker.register(notes(story, "quick"), "a")
@@ -359,11 +359,11 @@ async def test_an_unregistered_handler_is_called_no_more() -> None:
             engine.broker.dispatch({"n": n}, "a")
             engine.broker.unregister(note, topic)
             engine.broker.dispatch({"n": "unheard"}, "a")
-        assert not engine.broker.heard
+        assert not engine.broker.has_listeners
         engine.broker.register(note, tukio.EXEC_TOPIC)
-        assert engine.broker.heard
+        assert engine.broker.has_listeners
         engine.broker.unregister(note, tukio.EXEC_TOPIC)
-        assert not engine.broker.heard
+        assert not engine.broker.has_listeners
 
     assert story == [0, 1, 2]
 

@@ -19,7 +19,7 @@ import pytest
 
 import tukio
 from support.flow import flow
-from tukio.ports import running_backend
+from tukio._loop.running import running_backend
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -32,14 +32,14 @@ FEW = 5
 
 # What is called, in Python or in C, and what of it is counted.
 OPERATIONS = {
-    "AsyncioHost.__init__": "tasks",
-    "TrioHost.__init__": "tasks",
+    "AsyncioDriver.__init__": "tasks",
+    "TrioDriver.__init__": "tasks",
     "CancelScope.__enter__": "scopes",
     "Context.copy": "contexts",
     "dict.copy": "dicts",
     "Plan.passed_on": "dicts",
     "sent_by": "events",
-    "Broker.announce": "announcements",
+    "Broker.emit_exec_event": "announcements",
     "VirtualTime.call_at": "timers",
     "Loop.call_at": "timers",
     "Deadlines.add": "timers",

@@ -163,13 +163,13 @@ async def test_a_run_that_no_host_can_be_spawned_for_ends_as_failed(task: Tasks,
         earlier.cancel()
         await earlier.wait()
         heard = listen(engine)
-        port = engine._home.port
-        spawn = port.launch
+        backend = engine._binding.backend
+        spawn = backend.spawn
 
-        def refuse(run: Any) -> None:
+        def refuse(*args: Any, **kwargs: Any) -> None:
             raise MemoryError
 
-        port.launch = refuse  # type: ignore[method-assign]
+        backend.spawn = refuse  # type: ignore[method-assign]
         if way == "run_once":
             with pytest.raises(MemoryError):
                 await engine.run_once(flow("slow"), {})
@@ -181,7 +181,7 @@ async def test_a_run_that_no_host_can_be_spawned_for_ends_as_failed(task: Tasks,
             if way == "data_received":
                 (run,) = await engine.data_received({})
             assert await run.wait() is tukio.FutureState.exception
-        port.launch = spawn  # type: ignore[method-assign]
+        backend.spawn = spawn  # type: ignore[method-assign]
         assert engine.instances == []
         assert "workflow-error" in {kind for kind, _, _ in heard}
 

@@ -12,7 +12,7 @@ import pytest
 
 import tukio
 from support.flow import flow, kinds, listen
-from tukio.encoding import report_to_json
+from tukio._model.report_json import report_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -100,7 +100,7 @@ async def test_g5_a_teardown_that_hangs_is_cut(task: Tasks, limit: float | None)
 
     assert anyio.current_time() - start == 1 + (limit or 5)
     error = run.errors["Waiting"]
-    assert isinstance(error, tukio.CleanupTimedOut)
+    assert isinstance(error, tukio.errors.CleanupTimedOut)
     assert error.limit == (limit or 5)
 
 

@@ -12,8 +12,8 @@ import pytest
 import tukio
 from support.flow import flow, listen
 from support.turns import counted_turns
+from tukio._run.watchdog import PATIENCE, Watchdog
 from tukio.testing import Timeline
-from tukio.watchdog import PATIENCE, Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -219,7 +219,7 @@ async def test_g7_a_result_that_cannot_be_passed_on_is_an_error(
         leaf = await engine.run_once(flow("give"), {})
         await leaf.wait()
 
-    assert isinstance(run.errors["a"], tukio.InvalidResult)
+    assert isinstance(run.errors["a"], tukio.errors.InvalidResult)
     assert "'a' returned a" in str(run.errors["a"])
     assert leaf.errors == {}
     assert leaf.outputs == {"give": result}

@@ -20,7 +20,7 @@ from support.flow import Tasks, flow
 from support.gallery import WORKFLOWS, register_tasks
 from support.hostile import NASTY, TEXTS, deeds, examples, nested, refusals, spoilt
 from support.silence import silence
-from tukio.encoding import report_from_json, report_to_json
+from tukio._model.report_json import report_from_json, report_to_json
 from tukio.errors import IllegalMove, RescueError, TemplateError
 from tukio.testing import ReplayDiffers, Timeline, check_guarantees, replay
 from tukio.testing.clock import run

@@ -13,7 +13,7 @@ from hypothesis import given, strategies as st
 import tukio
 from support.checkpoints import cancel_at_every_await
 from support.flow import flow
-from tukio.task.inbox import INBOX_SIZE, Inbox
+from tukio._events.queue import INBOX_SIZE, Inbox
 from tukio.testing.clock import settle
 
 if TYPE_CHECKING:

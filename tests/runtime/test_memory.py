@@ -16,7 +16,7 @@ import pytest
 
 import tukio
 from support.flow import flow
-from tukio.ports import running_backend
+from tukio._loop.running import running_backend
 from tukio.testing.clock import BACKENDS, is_available, run as run_on
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ AT_ONCE = 500
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Log nothing: pytest keeps each record, with the traceback, with the frames, with the run."""
-    monkeypatch.setattr(logging.getLogger("tukio.outcome"), "disabled", True)
+    monkeypatch.setattr(logging.getLogger("tukio.run"), "disabled", True)
 
 
 def population() -> Counter[str]:
@@ -72,7 +72,7 @@ def steps(task: Tasks) -> None:
     @task
     class holder(tukio.TaskHolder):  # noqa: N801 - named like a task
         async def execute(self, event: tukio.Event) -> None:
-            with tukio.TopicManager("t"):
+            with tukio.broker.TopicManager("t"):
                 await anyio.sleep(10)
 
 

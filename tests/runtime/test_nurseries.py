@@ -9,8 +9,8 @@ import trio
 
 import tukio
 from support.flow import flow
-from tukio.ports import nurseries
-from tukio.ports.nurseries import Nurseries
+from tukio._backends.trio import nurseries
+from tukio._backends.trio.nurseries import Nurseries
 from tukio.testing.clock import settle
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 
 import tukio
 from support.flow import Tasks, flow
-from tukio.ports import running_backend
+from tukio._loop.running import running_backend
 from tukio.testing import Timeline, check_guarantees
 from tukio.testing.clock import settle
 

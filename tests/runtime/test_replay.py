@@ -13,8 +13,8 @@ import tukio
 from support.flow import flow
 from support.gallery import WORKFLOWS, register_tasks
 from support.hurry import hurry
-from tukio.plan import Plan
-from tukio.registry import TaskRegistry
+from tukio._model.plan import Plan
+from tukio._model.registry import TaskRegistry
 from tukio.testing import ReplayDiffers, act_everywhere, replay
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import pytest
 
 import tukio
 from support.flow import flow, kinds, listen, states
-from tukio.driver import BUDGET
+from tukio._run.driver import BUDGET
 
 if TYPE_CHECKING:
     from support.flow import Tasks

@@ -24,9 +24,9 @@ LOOPS = pytest.mark.backends("asyncio", "uvloop")
 OUTSIDE = pytest.mark.parametrize(
     "call",
     [
-        lambda: tukio.TopicManager("a").__enter__(),
-        lambda: tukio.TopicManager.subscribe("a"),
-        lambda: tukio.TopicManager.unsubscribe("a"),
+        lambda: tukio.broker.TopicManager("a").__enter__(),
+        lambda: tukio.broker.TopicManager.subscribe("a"),
+        lambda: tukio.broker.TopicManager.unsubscribe("a"),
     ],
     ids=["with", "subscribe", "unsubscribe"],
 )
@@ -231,11 +231,11 @@ async def test_a_step_that_is_over_gets_nothing_any_more(task: Tasks, how: str, 
 
     def subscribe() -> None:
         if by == "with":
-            manager = tukio.TopicManager("t")
+            manager = tukio.broker.TopicManager("t")
             manager.__enter__()
         if by == "subscribe":
-            tukio.TopicManager.subscribe("t")
-            tukio.TopicManager.subscribe("t")
+            tukio.broker.TopicManager.subscribe("t")
+            tukio.broker.TopicManager.subscribe("t")
 
     template = ending(task, how, subscribe)
     template.tasks[0].topics = ["t", "other"] if by == "template" else []
@@ -279,7 +279,7 @@ async def test_a_step_that_cannot_begin_listens_to_nothing(task: Tasks) -> None:
     @task
     class A:
         def __init__(self, config: Any) -> None:
-            tukio.TopicManager.subscribe("t")
+            tukio.broker.TopicManager.subscribe("t")
             raise LookupError
 
         async def execute(self, event: tukio.Event) -> None:
@@ -305,11 +305,11 @@ async def test_a_task_may_listen_for_the_length_of_a_block(task: Tasks) -> None:
     async def a(event: tukio.Event) -> None:
         me = tukio.current_task()
         send(0)
-        with tukio.TopicManager("t") as nothing:
+        with tukio.broker.TopicManager("t") as nothing:
             assert nothing is None
             send(1)
         send(2)
-        with pytest.raises(LookupError), tukio.TopicManager("t", loop=None):
+        with pytest.raises(LookupError), tukio.broker.TopicManager("t", loop=None):
             send(3)
             raise LookupError
         send(4)
@@ -334,19 +334,19 @@ async def test_blocks_may_be_nested(task: Tasks, topics: list[str] | None, expec
 
     @task
     async def a(event: tukio.Event) -> None:
-        same = tukio.TopicManager("t")
+        same = tukio.broker.TopicManager("t")
         send(0)
         with same:
             send(1)
-            with tukio.TopicManager("t"), same:
+            with tukio.broker.TopicManager("t"), same:
                 send(2)
             send(3)
         send(4)
-        tukio.TopicManager.subscribe("t")
+        tukio.broker.TopicManager.subscribe("t")
         send(5)
-        tukio.TopicManager.unsubscribe("t")
+        tukio.broker.TopicManager.unsubscribe("t")
         send(6)
-        tukio.TopicManager.unsubscribe("never")
+        tukio.broker.TopicManager.unsubscribe("never")
         send(7)
         got.extend(drain(tukio.current_task()))
 
@@ -368,7 +368,7 @@ async def test_a_task_may_unsubscribe_from_a_topic_of_its_template(task: Tasks) 
     async def a(event: tukio.Event) -> None:
         for n in range(3):
             tukio.get_broker().dispatch({"n": n}, ["t", "other"] if n == 2 else "t")
-            tukio.TopicManager.unsubscribe("t")
+            tukio.broker.TopicManager.unsubscribe("t")
         got.extend(drain(tukio.current_task()))
 
     async with tukio.Engine() as engine:
@@ -388,7 +388,7 @@ async def test_sub_tasks_subscribe_for_their_task(task: Tasks) -> None:
         me, topic = tukio.current_task(), event.data["topic"]
 
         async def listen() -> None:
-            with tukio.TopicManager(topic):
+            with tukio.broker.TopicManager(topic):
                 await anyio.sleep(1)
 
         async with anyio.create_task_group() as group:
@@ -416,7 +416,7 @@ async def test_what_outlives_a_task_cannot_subscribe_for_it(task: Tasks) -> None
     async def late() -> None:
         await anyio.sleep(1)
         try:
-            tukio.TopicManager.subscribe("t")
+            tukio.broker.TopicManager.subscribe("t")
         except tukio.EngineError as error:
             refused.append(str(error))
 
@@ -437,8 +437,8 @@ async def test_a_topic_must_be_a_string(task: Tasks, topic: Any) -> None:
     @task
     async def a(event: tukio.Event) -> None:
         with pytest.raises(TypeError):
-            tukio.TopicManager.subscribe(topic)
-        with pytest.raises(TypeError), tukio.TopicManager(topic):
+            tukio.broker.TopicManager.subscribe(topic)
+        with pytest.raises(TypeError), tukio.broker.TopicManager(topic):
             pass
         tukio.get_broker().dispatch({"n": 1}, "t")
         got.extend(drain(tukio.current_task()))
@@ -487,7 +487,7 @@ async def test_a_task_outside_a_workflow_may_listen(task: Tasks) -> None:
     async def a(event: tukio.Event) -> None:
         current: Any = asyncio.current_task()
         broker = tukio.get_broker()
-        with tukio.TopicManager("t"):
+        with tukio.broker.TopicManager("t"):
             broker.dispatch({"n": 1}, "t")
             await anyio.sleep(1)
         broker.dispatch({"n": 2}, "t")
@@ -586,7 +586,7 @@ def test_each_loop_has_a_broker_of_its_own(backend: str) -> None:
         loops = [new_loop(backend) for _ in range(2)]
         brokers = [tukio.get_broker(loop) for loop in loops]
 
-        async def look() -> tukio.Broker:
+        async def look() -> tukio.broker.Broker:
             return tukio.get_broker()
 
         assert [loop.run_until_complete(look()) for loop in loops] == brokers

@@ -10,7 +10,7 @@ import pytest
 
 import tukio
 from support.flow import Tasks, flow
-from tukio.task.run import TaskRun
+from tukio._run.task_run import TaskRun
 from tukio.testing import BrokenGuarantee, Timeline, check_guarantees
 from tukio.testing.watch import Watch
 
@@ -36,14 +36,14 @@ def tasks(task: Tasks) -> None:
 
 def tell(run: tukio.Workflow, kind: str, step: TaskRun | None = None, content: Any = None) -> None:
     """Say of a run, or of one of its tasks, what is not so."""
-    run._run.tell(kind, content, step)
+    run._run.emit(kind, content, step)
 
 
 def another(run: tukio.Workflow, number: int) -> TaskRun:
     """Put a further execution into a run, that nothing has led to."""
     plan = run._run.plan
     step = TaskRun(run._run, number, plan.shape.tasks[number], {"in": 0}, None)
-    step.started_at = run._run.port.time()
+    step.started_at = run._run.backend.time()
     plan.steps[number] = step
     return step
 
@@ -79,14 +79,14 @@ def end(
 ) -> None:
     """End an execution behind the back of its run."""
     before = step.state, step.ended_at
-    step.state, step.ended_at = state, run._run.port.time() + late
+    step.state, step.ended_at = state, run._run.backend.time() + late
     tell(run, kind, step, step.outputs)
     step.state, step.ended_at = before
 
 
 def after_its_limit(run: tukio.Workflow, step: TaskRun) -> None:
     """Let the limit of a run have passed without anybody noticing."""
-    deadline, run._run.deadline = run._run.deadline, run._run.port.time() - 1
+    deadline, run._run.deadline = run._run.deadline, run._run.backend.time() - 1
     tell(run, "any")
     run._run.deadline = deadline
 

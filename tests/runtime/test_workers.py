@@ -19,8 +19,8 @@ import pytest
 import tukio
 from support.flow import flow
 from support.leaks import no_asyncio_errors
+from tukio._events.workers import BUDGET, NAME
 from tukio.testing.clock import new_loop, settle
-from tukio.workers import BUDGET, NAME
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

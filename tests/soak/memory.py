@@ -15,7 +15,7 @@ from statistics import median
 MIB = 2**20
 
 RUN_OBJECTS = frozenset(
-    {"Run", "TaskRun", "AsyncioWorkflow", "TrioWorkflow", "TukioTask", "TrioHost", "Suspension"}
+    {"Run", "TaskRun", "AsyncioWorkflow", "TrioWorkflow", "TukioTask", "TrioDriver", "Waiting"}
 )
 """The types that a run consists of."""
 

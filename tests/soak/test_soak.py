@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 import tukio
-from tukio.registry import TaskRegistry
+from tukio._model.registry import TaskRegistry
 from tukio.testing import BrokenGuarantee
 
 from .load import Load, quiet, soak
@@ -47,13 +47,13 @@ async def test_the_load_reaches_every_ending_and_leaves_nothing() -> None:
 async def test_a_broken_guarantee_ends_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the template and the timeline of the run."""
     dice = Random(7)
-    announce = tukio.Broker.announce
+    announce = tukio.broker.Broker.emit_exec_event
 
-    def twice(broker: tukio.Broker, kind: str, *args: object) -> None:
+    def twice(broker: tukio.broker.Broker, kind: str, *args: object) -> None:
         for _ in range(2 if kind == "workflow-end" else 1):
             announce(broker, kind, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(tukio.Broker, "announce", twice)
+    monkeypatch.setattr(tukio.broker.Broker, "emit_exec_event", twice)
     with quiet(), pytest.RaisesGroup(BrokenGuarantee, flatten_subgroups=True) as broken:
         await soak(Load(dice, users=4), dice, 2, print)
 

@@ -93,7 +93,7 @@ def register_tasks(task: Tasks) -> None:  # noqa: C901 - many, and small
                     await anyio.sleep(seconds)
 
         async def listens(self, seconds: float) -> None:
-            with tukio.TopicManager("news"), anyio.move_on_after(seconds):
+            with tukio.broker.TopicManager("news"), anyio.move_on_after(seconds):
                 await self.queue.get()
 
         async def progresses(self, seconds: float) -> None:

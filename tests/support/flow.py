@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import tukio
-from tukio.registry import TaskRegistry
+from tukio._model.registry import TaskRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hypothesis import strategies as st
 
-from tukio.encoding import Lost
+from tukio._model.report_json import Lost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from tukio.ports import running_backend
+from tukio._loop.running import running_backend
 
 
 def hurry() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import strategies as st
 
-from tukio.policy import ErrorPolicy, OverrunPolicy
+from tukio._model.policy import ErrorPolicy, OverrunPolicy
 
 if TYPE_CHECKING:
     from hypothesis.strategies import DrawFn, SearchStrategy

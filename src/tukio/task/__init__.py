@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from ..errors import TukioTaskError, UnknownTaskName
-from ..registry import TaskRegistry, register
-from ..template import TaskTemplate
-from .current import current_task
-from .factory import TukioTask, tukio_factory
-from .holder import TaskHolder
-from .inbox import Inbox
-from .join import JoinTask
-from .parents import Parents
-from .run import TaskRun
-from .task import new_task
-from .timeout import TimeoutHandle
+from .._backends.asyncio.factory import tukio_factory
+from .._backends.asyncio.new_task import new_task
+from .._backends.asyncio.task import TukioTask
+from .._events.queue import Inbox
+from .._model.errors import TukioTaskError, UnknownTaskName
+from .._model.registry import Registry, TaskRegistry, register
+from .._model.task_template import TaskTemplate
+from .._run.current import current_task
+from .._run.task_run import TaskRun
+from .._step.holder import TaskHolder
+from .._step.parents import Parents
+from .._tasks.join import JoinTask
+from ..utils import TimeoutHandle
 
 __all__ = [
     "Inbox",
     "JoinTask",
     "Parents",
+    "Registry",
     "TaskHolder",
     "TaskRegistry",
     "TaskRun",

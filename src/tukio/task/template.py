@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from ..template import Listen, TaskTemplate
+from .._model.task_template import Listen, TaskTemplate
 
 __all__ = ["Listen", "TaskTemplate"]

@@ -30,10 +30,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.lowlevel
 
-from ..errors import SkipTask, TukioTaskError
-from ..event import Event
-from ..task.current import current_task
-from ..task.holder import TaskHolder
+from .._model.errors import SkipTask, TukioTaskError
+from .._model.event import Event
+from .._run.current import current_task
+from .._step.holder import TaskHolder
 from .registration import registered
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar, TypeVarTuple, cast
 import anyio
 import anyio.to_thread
 
-from ..ports import running_backend
+from .._loop.running import running_backend
 from .loop import VirtualTime
 from .order import Order
 from .standstill import PATIENCE, Deadlock, Patience, started_by

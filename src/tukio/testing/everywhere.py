@@ -11,12 +11,12 @@ import itertools
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..encoding import report_from_json, report_to_json
-from ..engine import Engine
-from ..errors import RescueError
-from ..report import described
-from ..state import FutureState
-from ..workflow import Workflow
+from .._engine.engine import Engine
+from .._model.detach import described
+from .._model.errors import RescueError
+from .._model.report_json import report_from_json, report_to_json
+from .._model.state import FutureState
+from .._run.workflow import Workflow
 from .invariants import check_guarantees, demand
 from .points import PointedEngine, Points
 from .timeline import Timeline

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from ..encoding import report_from_json, report_to_json
-from ..state import FutureState, TaskExecState, WorkflowExecState
+from .._model.report_json import report_from_json, report_to_json
+from .._model.state import FutureState, TaskExecState, WorkflowExecState
 
 if TYPE_CHECKING:
-    from ..task.run import TaskRun
-    from ..workflow import Workflow
+    from .._run.task_run import TaskRun
+    from .._run.workflow import Workflow
     from .timeline import Moment, Timeline
 
 TERMINAL = frozenset({WorkflowExecState.END.value, WorkflowExecState.ERROR.value})
@@ -87,7 +87,7 @@ def check_guarantees(run: Workflow, timeline: Timeline) -> None:
 
 def _no_orphans(run: Workflow) -> None:
     for step in run.tasks:
-        demand("G1", step.host is None, "the run is over, and {!r} is at work", step)
+        demand("G1", step.driver is None, "the run is over, and {!r} is at work", step)
 
 
 def _one_ending(run: Workflow, moments: list[Moment]) -> None:

@@ -16,10 +16,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, TypeVarTuple
+from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
 from .order import Order, task_driven_by
 from .standstill import NAP, START, Deadlock, Patience, started_by
+from .timers import Timer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -38,24 +39,6 @@ Args = TypeVarTuple("Args")
 
 SPARE = 64
 """So many cancelled timers are kept in any case."""
-
-
-class Timer(NamedTuple):
-    """A timer that is set; the least is the next one.
-
-    Attributes:
-        when: The virtual time it is set to.
-        tie: Its rank among those of the same instant.
-        number: Its number, in the order in which they were set.
-        handle: What can cancel it.
-        queue: Queues its callback.
-    """
-
-    when: float
-    tie: float
-    number: int
-    handle: asyncio.TimerHandle
-    queue: Callable[[], object]
 
 
 class VirtualTime(_Loop):

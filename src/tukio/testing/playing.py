@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import anyio
 import anyio.lowlevel
 
-from ..broker import EXEC_TOPIC
-from ..engine import Engine
-from ..template import WorkflowTemplate
-from ..workflow import Workflow
+from .._engine.engine import Engine
+from .._events.broker import EXEC_TOPIC
+from .._model.template import WorkflowTemplate
+from .._run.workflow import Workflow
 from .invariants import check_guarantees
 from .timeline import Timeline
 from .watch import Watch
@@ -25,8 +25,8 @@ from .watch import Watch
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ..event import Event
-    from ..refusal import Refusal
+    from .._model.event import Event
+    from .._model.refusal import Refusal
 
 Action: TypeAlias = tuple[float, str, Any]
 """An instant, in seconds since the beginning, what is done then, and a detail; see `play`."""

@@ -10,21 +10,21 @@ from collections.abc import Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
-from ..broker import EXEC_TOPIC
-from ..engine import Engine
-from ..state import TaskExecState
-from ..task.run import TaskRun
-from ..task.stack import frames_of
+from .._engine.engine import Engine
+from .._events.broker import EXEC_TOPIC
+from .._loop.frames import frames_of
+from .._model.state import TaskExecState
+from .._run.task_run import TaskRun
 from .watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from types import FrameType
 
-    from ..event import Event
-    from ..run import Run
-    from ..template import WorkflowTemplate
-    from ..workflow import Workflow
+    from .._model.event import Event
+    from .._model.template import WorkflowTemplate
+    from .._run.run import Run
+    from .._run.workflow import Workflow
 
 
 class Points:
@@ -66,8 +66,9 @@ class Points:
         self.passed.append(what)
         if len(self.passed) != self._chosen or self.run is None or self._act is None:
             return None
-        assert self.run.workflow is not None
-        return self._act(self.run.workflow)
+        assert self.run.face is not None
+        workflow: Any = self.run.face
+        return self._act(workflow)
 
     def of_step(self, what: str, step: TaskRun) -> BaseException | None:
         """Count a point of a step; return what to raise there."""
@@ -112,14 +113,19 @@ class PointedEngine(Engine):
         await super().__aenter__()
         self.watch = Watch.of(self)
         self.broker.register(self._points.event_comes, EXEC_TOPIC)
-        return self
+        new_workflow = self._binding.new_workflow
 
-    def _new_run(self, template: WorkflowTemplate) -> Workflow:
-        workflow = super()._new_run(template)
-        if self._points.run is None:
-            self._points.run = workflow._run
-            workflow._run.plan.make = partial(PointedStep, self._points)
-        return workflow
+        def first_is_pointed(template: WorkflowTemplate) -> Workflow:
+            workflow = new_workflow(template)
+            if self._points.run is None:
+                self._points.run = workflow._run
+                make: Any = partial(PointedStep, self._points)
+                workflow._run.plan.make = make
+            return workflow
+
+        # Its own for the first run: no other engine is touched.
+        self._binding.new_workflow = first_is_pointed  # type: ignore[method-assign]
+        return self
 
 
 class PointedStep(TaskRun):
@@ -135,7 +141,7 @@ class PointedStep(TaskRun):
         """Begin as any step does, unless something is to be raised instead."""
         error = self._points.of_step("the beginning", self)
         if error is not None:
-            self.run.tell(TaskExecState.BEGIN.value, self.input_data, self)
+            self.run.emit(TaskExecState.BEGIN.value, self.input_data, self)
             raise error
         suspends = partial(self._points.step_suspends, self)
         return _PointedCoroutine(super().begin(), suspends)

@@ -10,18 +10,19 @@ from graphlib import CycleError, TopologicalSorter
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any
 
-from ..encoding import encode
-from ..errors import RescueError
-from ..plan import shape_of
-from ..policy import ErrorPolicy
-from ..report import read
-from ..state import FutureState
-from ..template import WorkflowTemplate
+from .._model.errors import RescueError
+from .._model.policy import ErrorPolicy
+from .._model.record import read
+from .._model.report_json import encode
+from .._model.rescue import step_ended
+from .._model.shape import shape_of
+from .._model.state import FutureState
+from .._model.template import WorkflowTemplate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ..report import StepRecord
+    from .._model.record import StepRecord
 
 LEADS_ON = frozenset({FutureState.finished, FutureState.skipped, FutureState.timeout})
 STOPPED = frozenset({FutureState.cancelled, FutureState.timeout})
@@ -71,7 +72,7 @@ class Recording:
         # Task id -> the parent that it began with.
         self._first: dict[str, str] = dict(self._first_parents())
         try:
-            self.order: list[str] = self._ordered()
+            self.order: list[str] = self._given(record.order) or self._ordered()
         except CycleError as error:
             reason = "no order of its tasks leads to what it says"
             raise RescueError(record.uid, reason) from error
@@ -98,7 +99,9 @@ class Recording:
         for uid, step in self.steps.items():
             inputs = encode(step.inputs)
             leading = [up for up in self._parents(uid) if uid in self.leads_to(up)]
-            alike = [up for up in leading if encode(self.steps[up].passed_on) == inputs]
+            alike = [
+                up for up in leading if encode(step_ended(up, self.steps[up]).passes_on) == inputs
+            ]
             if leading:
                 yield uid, min(alike or leading, key=self._when)
 
@@ -115,6 +118,12 @@ class Recording:
         step = self.steps[uid]
         leads_elsewhere = self.leads_to(uid) != self.graph[uid]
         return step.end, self.leaves_no_trace(uid), leads_elsewhere, self._place[uid]
+
+    def _given(self, order: list[str] | None) -> list[str]:
+        """Return the order of ends that the report gives; empty if it gives none of all."""
+        over = {uid for uid, step in self.steps.items() if step.end is not None}
+        known = [uid for uid in order or () if uid in over]
+        return known if set(known) == over and len(known) == len(over) else []
 
     def _ordered(self) -> list[str]:
         """Return the tasks that were over by their ends; a tie is broken by what came of it."""

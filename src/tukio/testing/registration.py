@@ -8,7 +8,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from ..registry import TaskRegistry, register
+from .._model.registry import TaskRegistry, register
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anyio
 import anyio.lowlevel
 
-from ..broker import EXEC_TOPIC
-from ..encoding import encode
-from ..engine import Engine
-from ..errors import RecordedError, SkipTask, TukioTaskError
-from ..event import Event
-from ..state import FutureState
-from ..task.current import current_task
-from ..task.holder import TaskHolder
+from .._engine.engine import Engine
+from .._events.broker import EXEC_TOPIC
+from .._model.errors import RecordedError, SkipTask, TukioTaskError
+from .._model.event import Event
+from .._model.report_json import encode
+from .._model.state import FutureState
+from .._run.current import current_task
+from .._step.holder import TaskHolder
 from .invariants import TASK_ENDS
 from .recording import Recording
 from .registration import registered
@@ -29,9 +29,9 @@ from .timeline import Timeline
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ..report import StepRecord
-    from ..task.run import TaskRun
-    from ..workflow import Workflow
+    from .._model.record import StepRecord
+    from .._run.task_run import TaskRun
+    from .._run.workflow import Workflow
 
 SHOWN = ("state", "inputs", "outputs", "chosen", "error")
 """What of a task is compared."""
@@ -104,7 +104,7 @@ class _Stage:
         self.recording: Recording = recording
         self.timeline: Timeline = Timeline.of(engine)
         self.turns: dict[str, anyio.Event] = {uid: anyio.Event() for uid in recording.graph}
-        self.workflow: Workflow = engine._new_run(recording.template)
+        self.workflow: Workflow = engine._binding.new_workflow(recording.template)
         self._engine: Engine = engine
         engine.broker.register(self._note, EXEC_TOPIC)
 
@@ -147,10 +147,10 @@ class _Stage:
                 await self._reach_limit(self._steps()[uid])
 
     async def _reach_limit(self, step: TaskRun) -> None:
-        if step.host is not None:
-            assert step.host.scope is not None
-            step.host.scope.deadline = step.run.port.time()
-            await self._until(lambda: step.host is None)
+        if step.driver is not None:
+            assert step.driver.scope is not None
+            step.driver.scope.deadline = step.run.backend.time()
+            await self._until(lambda: step.driver is None)
 
     def _note(self, event: Event) -> None:
         source = event.source
@@ -173,7 +173,7 @@ class _Stage:
     def _is_quiet(self) -> bool:
         """Say whether all that is due has begun."""
         run = self.workflow._run
-        return not (run.plan.ready or run.coming)
+        return not (run.plan.ready or run.driver_pending)
 
     async def _until(self, condition: Callable[[], bool]) -> bool:
         for _ in range(TURNS + len(self.turns)):

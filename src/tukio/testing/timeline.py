@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from ..broker import EXEC_TOPIC
+from .._events.broker import EXEC_TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ..engine import Engine
-    from ..event import Event
+    from .._engine.engine import Engine
+    from .._model.event import Event
 
 CONTENT_WIDTH = 60
 """How many characters of an event's content a timeline shows."""

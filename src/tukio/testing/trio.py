@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import trio
 import trio.testing
 
-from ..coroutines import rest_of
-from ..task.stack import frames_of
+from .._loop.coroutines import finish_awaiting
+from .._loop.frames import frames_of
 from .standstill import START, Deadlock, Patience, started_by
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _frames(task: trio.lowlevel.Task) -> Iterator[FrameType]:
     frame: FrameType | None = None
     for frame, _ in task.iter_await_frames():
         yield frame
-    if frame is not None and frame.f_code is rest_of.__code__:
+    if frame is not None and frame.f_code is finish_awaiting.__code__:
         yield from frames_of(frame.f_locals["coro"])
 
 

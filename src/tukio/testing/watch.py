@@ -10,16 +10,16 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..broker import EXEC_TOPIC
-from ..state import FutureState, Phase
+from .._events.broker import EXEC_TOPIC
+from .._model.state import FutureState, Phase
 from .clock import is_virtual
 from .invariants import EVENT_OF, TASK_BEGIN, TASK_ENDS, TERMINAL, BrokenGuarantee, demand
 
 if TYPE_CHECKING:
-    from ..engine import Engine
-    from ..event import Event
-    from ..run import Run
-    from ..task.run import TaskRun
+    from .._engine.engine import Engine
+    from .._model.event import Event
+    from .._run.run import Run
+    from .._run.task_run import TaskRun
 
 LEADS_ON = frozenset({FutureState.finished, FutureState.skipped, FutureState.timeout})
 """The ends of a task after which its successors may begin."""
@@ -120,27 +120,27 @@ class Watch:
             self._is_now(life.run, step.ended_at)
 
     def _is_now(self, run: Run, instant: float | None) -> None:
-        now = run.port.time()
+        now = run.backend.time()
         right = instant == now if self._exact else instant is not None and instant <= now
         demand("G10", right, "what happened at {} is kept as of {}", now, instant)
 
 
 def _limits_are_kept(run: Run) -> None:
     """What is at work although its time is up has been cancelled, at least."""
-    now = run.port.time()
-    for host in run.hosts:
-        step = host.step
-        if step is None or step.host is None or step.started_at is None or host.scope is None:
+    now = run.backend.time()
+    for driver in run.drivers:
+        step = driver.step
+        if step is None or step.driver is None or step.started_at is None or driver.scope is None:
             continue  # idle, or being cleaned up after
         limit = step.template.timeout or math.inf
         late = now > min(step.started_at + limit, run.deadline)
-        demand("G4", not late or host.scope.cancel_called, "{!r} goes on past its limit", step)
+        demand("G4", not late or driver.scope.cancel_called, "{!r} goes on past its limit", step)
 
 
 def _is_over(life: _Life) -> None:
     life.over = True
     run = life.run
-    demand("G1", not run.hosts, "the run told its end with tasks at work")
+    demand("G1", not run.drivers, "the run told its end with tasks at work")
     for uid, step in life.begun.items():
         interrupted = step.state is FutureState.suspended
         demand("G2", uid in life.ended or interrupted, "the run told its end before {!r} did", step)
@@ -148,16 +148,17 @@ def _is_over(life: _Life) -> None:
 
 def _begins(life: _Life, execution: str, content: Any) -> TaskRun:
     run = life.run
-    step = next((s for s in run.plan.steps if s is not None and s.ties.uid == execution), None)
+    steps: list[Any] = run.plan.reached()
+    step: TaskRun | None = next((s for s in steps if s.extras.uid == execution), None)
     demand("G2", step is not None, "an execution began that is not in the run")
     assert step is not None
     demand("G2", execution not in life.begun, "{!r} began twice", step)
     # What makes its holder may have stopped the run: then it is interrupted already.
-    at_work = step.host is not None and step.host.stale
+    at_work = step.driver is not None and step.driver.scope_spent
     running = run.phase is Phase.RUNNING or at_work
     demand("G3", running, "{!r} began while the run was {}", step, run.phase.value)
     demand("G3", step.state is FutureState.pending, "{!r} began, and had been called off", step)
-    demand("G4", run.port.time() <= run.deadline, "{!r} began past the limit of the run", step)
+    demand("G4", run.backend.time() <= run.deadline, "{!r} began past the limit of the run", step)
     for earlier in life.begun.values():
         again = earlier.number == step.number and earlier.state is not FutureState.suspended
         demand("G11", not again, "{!r} began though it was not interrupted before", step)
@@ -187,7 +188,7 @@ def _ends(life: _Life, execution: str, kind: str, content: Any) -> TaskRun:
     demand("G2", EVENT_OF.get(step.state) == kind, "{!r} was told of as {!r}", step, kind)
     if step.state is FutureState.timeout:
         begun, limit = step.started_at, step.template.timeout
-        due = begun is not None and limit and run.port.time() >= begun + limit
+        due = begun is not None and limit and run.backend.time() >= begun + limit
         demand("G4", due, "{!r} timed out before its limit", step)
     if step.state in {FutureState.finished, FutureState.timeout}:
         demand("G10", content == step.outputs, "{!r} was told of with another output", step)

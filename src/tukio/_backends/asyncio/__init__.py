@@ -1,0 +1,1 @@
+"""The asyncio backend, uvloop included."""

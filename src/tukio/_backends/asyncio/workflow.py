@@ -1,0 +1,117 @@
+"""A run on asyncio: also an `asyncio.Future`, as in 1.x."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from ..._events.loop_broker import loop_broker
+from ..._model.state import FINISHED
+from ..._run.assembly import assemble
+from ..._run.run import Run
+from ..._run.workflow import Workflow
+from ..._step.surroundings import running_step
+from .backend import AsyncioBackend
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from ..._events.broker import Broker
+    from ..._model.state import FutureState
+    from ..._model.template import WorkflowTemplate
+    from ..._run.environment import Environment
+    from ..._run.task_run import TaskRun
+
+
+class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
+    """A run on asyncio: also an `asyncio.Future`, whose result is the set of its tasks.
+
+    Cancelling one who awaits it cancels the run, as with any future; `wait()` does not. The
+    future is cancelled only when the run has unwound.
+    """
+
+    __slots__ = ("_result", "_run", "_steps")
+
+    if not TYPE_CHECKING:
+        # There is no kind to choose any more.
+        __new__ = asyncio.Future.__new__
+
+    def __init__(
+        self,
+        template: WorkflowTemplate,
+        environment: Environment | None = None,
+        *,
+        loop: asyncio.AbstractEventLoop | None = None,
+        broker: Broker | None = None,
+    ) -> None:
+        if environment is None:
+            environment = _standalone(loop, broker)
+        backend: Any = environment.backend
+        asyncio.Future.__init__(self, loop=backend.loop)
+        self._result: set[TaskRun] | None = None
+        self._run: Run = Run(self, template, environment)
+        self._steps: Any = self._run.plan.steps
+
+    def __await__(self) -> Generator[Any, None, set[TaskRun]]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> set[TaskRun]:
+        if self.done():
+            return self.result()
+        # Not Future.__await__: a waiter in a cancelled anyio scope is cancelled again at every
+        # turn of the loop until it leaves, which would spin for as long as the run unwinds.
+        try:
+            return await asyncio.shield(self)
+        except asyncio.CancelledError:
+            if not self.done():
+                self.cancel()
+                with anyio.CancelScope(shield=True):
+                    await self.wait()
+            raise
+
+    def unlock_when_task_done(self, task: Any = None) -> None:
+        """Unlock when a task is over.
+
+        Args:
+            task: Anything with `add_done_callback`; None is the calling task, of a workflow or
+                not.
+        """
+        super().unlock_when_task_done(task or running_step() or asyncio.current_task())
+
+    def result(self) -> set[TaskRun]:
+        """Return the executions of its tasks.
+
+        Raises:
+            InvalidStateError: It is not over.
+            CancelledError: It was cancelled, or has reached its time limit.
+            WorkflowFailed: It failed.
+        """
+        super().result()
+        if self._result is None:
+            self._result = set(self.tasks)
+        return self._result
+
+    def _resolved(self, ending: FutureState, failure: Exception | None) -> None:
+        if self.done():
+            return
+        if failure is not None:
+            self.set_exception(failure)
+            # The engine has logged it; asyncio need not complain that nobody looked.
+            self.exception()
+        elif ending is FINISHED:
+            self.set_result(None)  # type: ignore[arg-type]  # the set is made when someone looks
+        else:
+            # Past Workflow.cancel, which cancels the run.
+            asyncio.Future.cancel(self)
+
+
+def _standalone(loop: asyncio.AbstractEventLoop | None, broker: Broker | None) -> Environment:
+    """Return an environment of its own for a run without an engine."""
+    backend = AsyncioBackend(loop or asyncio.get_running_loop(), structured=False)
+    return assemble(backend, loop_broker(backend.loop) if broker is None else broker)
+
+
+WORKFLOW = AsyncioWorkflow
+"""The class of runs on this backend."""

@@ -1,0 +1,52 @@
+"""A run on trio."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..._model.errors import WorkflowCancelled, WorkflowTimedOut
+from ..._model.state import CANCELLED, OVER, TIMED_OUT
+from ..._run.run import Run
+from ..._run.workflow import Workflow
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from ..._model.template import WorkflowTemplate
+    from ..._run.environment import Environment
+    from ..._run.task_run import TaskRun
+
+
+class TrioWorkflow(Workflow):
+    """A run on trio. `await` it for the set of its tasks.
+
+    Awaiting raises `WorkflowCancelled`, `WorkflowTimedOut` or `WorkflowFailed` if that is how it
+    ended. Cancelling one who awaits it does not cancel the run.
+    """
+
+    __slots__ = ("__weakref__", "_run", "_steps")
+
+    def __init__(self, template: WorkflowTemplate, environment: Environment) -> None:
+        self._run: Run = Run(self, template, environment)
+        self._steps: Any = self._run.plan.steps
+
+    def done(self) -> bool:
+        """Return whether the run is over."""
+        return self._run.phase is OVER
+
+    def __await__(self) -> Generator[Any, None, set[TaskRun]]:
+        return self._awaited().__await__()
+
+    async def _awaited(self) -> set[TaskRun]:
+        ending = await self.wait()
+        if self._run.failure is not None:
+            raise self._run.failure
+        if ending is TIMED_OUT:
+            raise WorkflowTimedOut(self.uid)
+        if ending is CANCELLED:
+            raise WorkflowCancelled(self.uid)
+        return set(self.tasks)
+
+
+WORKFLOW = TrioWorkflow
+"""The class of runs on this backend."""

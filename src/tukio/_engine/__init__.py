@@ -1,0 +1,1 @@
+"""Many runs: templates, triggers, overrun policies, the end."""

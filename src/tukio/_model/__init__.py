@@ -1,0 +1,1 @@
+"""What decides: values and synchronous rules, on the standard library; no await, no clock."""

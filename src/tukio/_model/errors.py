@@ -1,0 +1,304 @@
+"""Every exception this library raises on purpose.
+
+`TukioError` is the root. A message has two parts: what is wrong and, after the dash, what to
+do next. The facts are attributes and are also `args`, so nobody has to parse the words, and an
+error survives `pickle` and `copy`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Self, cast
+
+from .display import nearest, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+class TukioError(Exception):
+    """Root of all exceptions of this library."""
+
+
+class SkipTask(TukioError):
+    """Raised by a task to say: nothing to do for me, pass my inputs on to the next tasks.
+
+    Attributes:
+        reason: Why, in the task's own words; None if it gave none.
+    """
+
+    def __init__(self, reason: object = None) -> None:
+        super().__init__(reason)
+        self.reason: object = reason
+
+
+class TukioTaskError(TukioError):
+    """Raised by a task to fail with an output of its own choice.
+
+    The branch stops as after any error; the report and the `task-error` event carry the output.
+
+    Attributes:
+        task_outputs: The output, any object.
+    """
+
+    def __init__(self, output: object = None) -> None:
+        super().__init__(output)
+        self.task_outputs: object = output
+
+
+class WorkflowError(TukioError):
+    """Something is wrong with a workflow or its template."""
+
+
+class DAGValidationError(TukioError):
+    """A graph is not a directed acyclic graph."""
+
+
+class TemplateGraphError(WorkflowError, KeyError):
+    """The graph of a template names a task that the template does not have."""
+
+    def __str__(self) -> str:
+        # KeyError shows the repr of its argument; this is a sentence.
+        return " ".join(str(fact) for fact in self.args)
+
+
+class WorkflowRootTaskError(WorkflowError):
+    """A template does not have exactly one root task; nothing was loaded or started.
+
+    Attributes:
+        count: How many root tasks were found.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count)
+        self.count: int = count
+
+    def __str__(self) -> str:
+        return (
+            f"expected one root task, found {self.count}"
+            " - a workflow starts at the single task that no other task leads to"
+        )
+
+
+class UnknownTaskName(TukioError, LookupError):
+    """A task name that no one has registered; nothing was loaded or started.
+
+    Attributes:
+        name: The name that was looked up.
+        known: The names that are registered, sorted.
+    """
+
+    def __init__(self, name: object = None, known: Iterable[object] = ()) -> None:
+        self.name: object = name
+        self.known: tuple[str, ...] = tuple(sorted(map(str, known)))
+        super().__init__(name, self.known)
+
+    def __str__(self) -> str:
+        return f"no task is registered as {shown(self.name)} - {nearest(self.name, self.known)}"
+
+
+class Fault(NamedTuple):
+    """One thing that is wrong with a template.
+
+    Attributes:
+        path: Where, as a path into the dict form: `graph.f2[1]`; empty for the template itself.
+        problem: What is wrong there.
+        advice: What to do about it.
+        kind: The exception type that this fault alone would have raised in 1.x.
+        facts: The arguments that `kind` is built from.
+    """
+
+    path: str
+    problem: str
+    advice: str
+    kind: type[Exception] = ValueError
+    facts: tuple[object, ...] = ()
+
+    def __str__(self) -> str:
+        where = f"{self.path}: " if self.path else ""
+        return f"{where}{self.problem}; {self.advice}"
+
+
+class TemplateError(WorkflowError):
+    """A template has faults; nothing was built, loaded or started.
+
+    All faults are in it. The instance is also of each fault's own kind, so that code written for
+    1.x (`except DAGValidationError`, `except KeyError`, ...) catches it, and has the attributes of
+    that kind, those of the first such fault.
+
+    Attributes:
+        faults: Every fault found, in the order of the document.
+    """
+
+    def __new__(cls, faults: Sequence[Fault] = ()) -> Self:
+        """Choose the class that is also of every kind among the faults."""
+        kinds = tuple(
+            dict.fromkeys(fault.kind for fault in faults if fault.kind not in cls.__mro__)
+        )
+        if not kinds:
+            return super().__new__(cls, faults)
+        # A kind whose subclass is there as well would break the method resolution order.
+        lowest = tuple(
+            kind for kind in kinds if not any(k is not kind and issubclass(k, kind) for k in kinds)
+        )
+        mixed = type(cls.__name__, (cls, *lowest), {"__module__": cls.__module__})
+        return super().__new__(cast("type[Self]", mixed), faults)
+
+    def __init__(self, faults: Sequence[Fault] = ()) -> None:
+        for fault in reversed(faults):
+            if fault.facts:
+                vars(self).update(vars(fault.kind(*fault.facts)))
+        self.faults: tuple[Fault, ...] = tuple(faults)
+        self.args: tuple[object, ...] = (self.faults,)
+
+    def __reduce__(
+        self,
+    ) -> tuple[type[TemplateError], tuple[tuple[Fault, ...]], dict[str, object]]:
+        return TemplateError, (self.faults,), vars(self)  # which has the notes, too
+
+    def __str__(self) -> str:
+        if len(self.faults) == 1:
+            return str(self.faults[0])
+        lines = "".join(f"\n  {fault}" for fault in self.faults)
+        return f"{len(self.faults)} faults in the template:{lines}"
+
+
+class RescueError(WorkflowError):
+    """A report cannot be continued; nothing was registered or started.
+
+    Attributes:
+        uid: The execution id in the report; None if it has none.
+        reason: What in the report cannot be honoured.
+    """
+
+    def __init__(self, uid: object, reason: str) -> None:
+        super().__init__(uid, reason)
+        self.uid: object = uid
+        self.reason: str = reason
+
+    def __str__(self) -> str:
+        return f"cannot rescue workflow {shown(self.uid)} from its report: {self.reason}"
+
+
+class RecordedError(WorkflowError):
+    """Stands for what a task raised before its run was rescued; a report keeps no more of it.
+
+    Attributes:
+        kind: Name of the type that was raised.
+        message: Its message.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(kind, message)
+        self.kind: str = kind
+        self.message: str = message
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+
+class IllegalMove(TukioError, RuntimeError):
+    """A run was asked for something that its present state does not allow; nothing changed.
+
+    Attributes:
+        move: What was asked.
+        state: The state the run is in, and stays in.
+        allowed: What would have been accepted.
+    """
+
+    def __init__(self, move: str, state: str, allowed: Sequence[str] = ()) -> None:
+        super().__init__(move, state, tuple(allowed))
+        self.move: str = move
+        self.state: str = state
+        self.allowed: tuple[str, ...] = tuple(allowed)
+
+    def __str__(self) -> str:
+        choices = ", ".join(self.allowed)
+        advice = f"it can: {choices}" if choices else "it is over; start another run"
+        return f"cannot {self.move} a workflow that is {self.state} - {advice}"
+
+
+class EngineError(TukioError, RuntimeError):
+    """An engine is used in a way or a place where it cannot work; nothing was started."""
+
+
+class InvalidResult(TukioError, TypeError):
+    """A task that has successors returned something that cannot be passed on to them.
+
+    Attributes:
+        task_id: The id of the task in its template.
+        result_type: Name of the type it returned.
+    """
+
+    def __init__(self, task_id: str, result_type: str) -> None:
+        super().__init__(task_id, result_type)
+        self.task_id: str = task_id
+        self.result_type: str = result_type
+
+    def __str__(self) -> str:
+        return (
+            f"task {self.task_id!r} returned a {self.result_type}, which its successors cannot"
+            " receive - return a dict, an Event, or None to pass the inputs on"
+        )
+
+
+class CleanupTimedOut(TukioError, TimeoutError):
+    """A task's `teardown()` was cut because it took longer than the clean-up limit.
+
+    Attributes:
+        task_id: The id of the task in its template.
+        limit: The limit, in seconds.
+    """
+
+    def __init__(self, task_id: str, limit: float) -> None:
+        super().__init__(task_id, limit)
+        self.task_id: str = task_id
+        self.limit: float = limit
+
+    def __str__(self) -> str:
+        return (
+            f"teardown of task {self.task_id!r} was cut after {self.limit:g} s"
+            " - make it shorter or raise the engine's cleanup_timeout"
+        )
+
+
+class WorkflowCancelled(WorkflowError):
+    """The awaited workflow was cancelled.
+
+    Attributes:
+        uid: The execution id of the workflow.
+    """
+
+    def __init__(self, uid: str) -> None:
+        super().__init__(uid)
+        self.uid: str = uid
+
+    def __str__(self) -> str:
+        return f"workflow {self.uid} was cancelled"
+
+
+class WorkflowTimedOut(WorkflowCancelled, TimeoutError):
+    """The awaited workflow reached its time limit and was cancelled."""
+
+    def __str__(self) -> str:
+        return f"workflow {self.uid} reached its time limit"
+
+
+class WorkflowFailed(ExceptionGroup[Exception], WorkflowError):
+    """A workflow ended on errors; the group holds every one of them.
+
+    Raised for a template with `on_error: "abort"` whose task failed, and for a run that could not
+    go on for a reason outside its tasks.
+    """
+
+    def derive(self, excs: Sequence[Exception]) -> WorkflowFailed:  # type: ignore[override]  # it is for one type of error only
+        """Keep the type when the group is split, as `except*` and task groups do."""
+        return WorkflowFailed(self.message, excs)
+
+
+def as_exception(error: BaseException) -> Exception:
+    """Return an error as something an `ExceptionGroup` can hold."""
+    if isinstance(error, Exception):
+        return error
+    wrapped = TukioError(f"a task raised {error!r}")
+    wrapped.__cause__ = error
+    return wrapped

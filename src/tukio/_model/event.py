@@ -1,0 +1,171 @@
+"""What workflows and tasks are handed: data, the topic it came in, and who sent it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class EventSource:
+    """Who sent an event: a workflow run, one of its tasks, or (all None) someone outside.
+
+    Args:
+        workflow_template_id: Template of the run.
+        workflow_exec_id: The run.
+        task_template_id: Id of the task in the template; None when the workflow itself speaks.
+        task_exec_id: That execution of the task; None likewise.
+    """
+
+    __slots__ = (
+        "_task_exec_id",
+        "_task_template_id",
+        "_workflow_exec_id",
+        "_workflow_template_id",
+    )
+
+    def __init__(
+        self,
+        workflow_template_id: str | None = None,
+        workflow_exec_id: str | None = None,
+        task_template_id: str | None = None,
+        task_exec_id: str | None = None,
+    ) -> None:
+        self._workflow_template_id = workflow_template_id
+        self._workflow_exec_id = workflow_exec_id
+        self._task_template_id = task_template_id
+        self._task_exec_id = task_exec_id
+
+    @property
+    def workflow_template_id(self) -> str | None:
+        """Template of the run that sent the event."""
+        return self._workflow_template_id
+
+    @property
+    def workflow_exec_id(self) -> str | None:
+        """The run that sent the event."""
+        return self._workflow_exec_id
+
+    @property
+    def task_template_id(self) -> str | None:
+        """The task that sent the event, by its id in the template."""
+        return self._task_template_id
+
+    @property
+    def task_exec_id(self) -> str | None:
+        """The execution of the task that sent the event."""
+        return self._task_exec_id
+
+    def as_dict(self) -> dict[str, str | None]:
+        """Return the four ids by name."""
+        return {
+            "workflow_template_id": self._workflow_template_id,
+            "workflow_exec_id": self._workflow_exec_id,
+            "task_template_id": self._task_template_id,
+            "task_exec_id": self._task_exec_id,
+        }
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, EventSource):
+            return NotImplemented
+        return self.as_dict() == other.as_dict()
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.as_dict().values()))
+
+    def __repr__(self) -> str:
+        ids = ", ".join(f"{name}={value}" for name, value in self.as_dict().items() if value)
+        return f"<EventSource {ids or 'outside'}>"
+
+
+class Sender(Protocol):
+    """Something that can say, when asked, which source it is."""
+
+    @property
+    def source(self) -> EventSource:
+        """The source of what it sends."""
+        ...
+
+
+class Event:
+    """Data on its way to a workflow, a task or a handler.
+
+    Args:
+        data: A dict, or an event whose data is taken. It is copied (one level deep): each
+            receiver may change the dict it is given; nested values are shared.
+        topic: The topic it was dispatched to: a name, several names, or None.
+        source: Who sent it; None when it came from outside.
+
+    Raises:
+        ValueError: `data` is neither a dict nor an Event, or `source` is no EventSource.
+    """
+
+    __slots__ = ("_data", "_sender", "_source", "_topic")
+
+    def __init__(
+        self,
+        data: Mapping[str, Any] | Event,
+        topic: Any = None,
+        source: EventSource | None = None,
+    ) -> None:
+        if source is not None and not isinstance(source, EventSource):
+            msg = f"source must be an EventSource, not {type(source).__name__}"
+            raise ValueError(msg)
+        if isinstance(data, Event):
+            data = data.data
+        elif not isinstance(data, dict):
+            msg = f"data must be a dict or Event, not {type(data).__name__}"
+            raise ValueError(msg)  # noqa: TRY004 - the type that 1.x raised
+        self._data: dict[str, Any] = data.copy()
+        self._topic: Any = topic
+        self._source: EventSource | None = source
+        self._sender: Sender | None = None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The receiver's own dict; changing it changes nobody else's."""
+        return self._data
+
+    @property
+    def topic(self) -> Any:
+        """The topic it was dispatched to: a name, several names, or None."""
+        return self._topic
+
+    @property
+    def source(self) -> EventSource | None:
+        """Who sent it; None when it came from outside."""
+        if self._source is None and self._sender is not None:
+            self._source = self._sender.source
+        return self._source
+
+    def __copy__(self) -> Event:
+        event = sent_by(self._sender, self._data, self._topic)
+        event._source = self._source
+        return event
+
+    def __str__(self) -> str:
+        return f"<Event topic={self._topic}, data={self._data}, source={self.source}>"
+
+    def __repr__(self) -> str:
+        return repr(self._data)
+
+
+# Looked up for every step.
+_new: Any = object.__new__
+
+
+def sent_by(sender: Sender | None, data: dict[str, Any], topic: Any = None) -> Event:
+    """Return an event whose source is worked out when someone looks at it.
+
+    Args:
+        sender: Who sends it; None for nobody.
+        data: Copied, one level deep.
+        topic: The topic it goes to.
+    """
+    event: Event = _new(Event)
+    event._data = data.copy()
+    event._topic = topic
+    event._source = None
+    event._sender = sender
+    return event

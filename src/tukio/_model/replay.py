@@ -1,0 +1,105 @@
+"""A plan led to where facts say that its run was: the one road of rescue and recovery.
+
+Owns:   how the progress of a run follows from what happened; the order of the facts decides, never
+        the clock.
+Knows:  the plan, which decides what comes next as it does in a live run.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .facts import RunStarted, StepDue, StepEnded
+from .state import CANCELLED, FAILED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .facts import Fact
+    from .plan import Plan
+
+
+class Contradiction(Exception):
+    """Facts do not fit the plan, or each other.
+
+    Args:
+        reason: What does not.
+    """
+
+
+def replay(plan: Plan[Any], facts: Iterable[Fact]) -> None:
+    """Lead a new plan to where facts say that a run was.
+
+    Steps that are over are taken as they are; each leads on as it did. All others that were
+    reached are ready, to be run from scratch.
+
+    Args:
+        plan: The plan, without any step yet.
+        facts: What happened, in order; the first is that the run started.
+
+    Raises:
+        Contradiction: The facts do not fit the graph, or lack data that would have to be passed
+            on. The plan is of no use then.
+    """
+    numbers = {task.uid: number for number, task in enumerate(plan.shape.tasks)}
+    due: list[StepDue] = []
+    for fact in facts:
+        if isinstance(fact, RunStarted):
+            plan.begin(fact.data)
+        elif isinstance(fact, StepEnded):
+            _end(plan, _reached(plan, numbers, fact.task, "has an outcome"), fact)
+        elif isinstance(fact, StepDue):
+            # Later ends may still lead to it: its inputs are looked at when all is known.
+            due.append(fact)
+    ready = [step for step in plan.ready if step.ended_at is None]
+    plan.ready.clear()
+    plan.ready.extend(ready)
+    for fact in due:
+        verb = "was begun" if fact.begun else "was due"
+        _give_inputs(_reached(plan, numbers, fact.task, verb), fact.inputs)
+
+
+def _reached(plan: Plan[Any], numbers: dict[str, int], task: str, verb: str) -> Any:
+    number = numbers.get(task)
+    if number is None:
+        msg = f"executed tasks are not in the template: {task}"
+        raise Contradiction(msg)
+    step = plan.steps[number]
+    if step is None:
+        msg = f"nothing led to task {task!r}, which {verb}"
+        raise Contradiction(msg)
+    if step.ended_at is not None:
+        msg = f"task {task!r} {verb} after it was over"
+        raise Contradiction(msg)
+    return step
+
+
+def _end(plan: Plan[Any], step: Any, fact: StepEnded) -> None:
+    if fact.chosen is not None:
+        try:
+            plan.choose(step, fact.chosen)
+        except (TypeError, LookupError) as error:
+            msg = f"its routing does not fit the template: {error}"
+            raise Contradiction(msg) from error
+    if not fact.inputs:
+        fact = fact._replace(inputs=(step.input_data,))
+    step.restore(fact)
+    if fact.state is FAILED or fact.state is CANCELLED:
+        plan.stop_branch(step)
+        return
+    data, successors = fact.passes_on, plan.shape.successors[step.number]
+    if not isinstance(data, dict) and (successors if step.chosen is None else step.chosen):
+        kind = type(data).__name__
+        msg = f"{step.template.uid!r} ended with a {kind}: nothing to pass on"
+        raise Contradiction(msg)
+    plan.follow(step, data)
+
+
+def _give_inputs(step: Any, inputs: Any) -> None:
+    """Give a step that is run again what it had; of parents that ended at once, the right one."""
+    for place, (data, parent) in enumerate(step.late):
+        if step.input_data != inputs and data == inputs:
+            late = [*step.late]
+            late[place] = (step.input_data, step.parent)
+            step.input_data, step.parent, step.late = data, parent, late
+    step.input_data = inputs

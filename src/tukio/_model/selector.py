@@ -1,0 +1,70 @@
+"""Which loaded templates an event triggers.
+
+Owns:   the loaded templates, by id and by topic.
+Source: 1.x; the engine accepts any object with these methods, of which `select` and `get` may be
+        async, in place of this one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .task_template import Listen
+
+if TYPE_CHECKING:
+    from .template import WorkflowTemplate
+
+
+class Selector:
+    """The loaded templates; those that listen to a topic are found without looking at the rest."""
+
+    def __init__(self) -> None:
+        self._templates: dict[str, WorkflowTemplate] = {}
+        # None stands for the templates that listen to everything.
+        self._by_topic: dict[str | None, dict[str, WorkflowTemplate]] = {}
+
+    def load(self, template: WorkflowTemplate) -> None:
+        """Add a template; one with the same id is replaced.
+
+        Raises:
+            TypeError: Its `topics` is neither None nor a list. Nothing changes.
+        """
+        listen = template.listen
+        if template.uid in self._templates:
+            self.unload(template.uid)
+        self._templates[template.uid] = template
+        topics = [None] if listen is Listen.everything else (template.topics or [])
+        for topic in topics:
+            self._by_topic.setdefault(topic, {})[template.uid] = template
+
+    def unload(self, template_id: str) -> WorkflowTemplate:
+        """Remove a template and return it.
+
+        Raises:
+            KeyError: It is not loaded.
+        """
+        template = self._templates.pop(template_id)
+        # Not by the template's topics, which may have been changed since.
+        for templates in self._by_topic.values():
+            templates.pop(template_id, None)
+        self._by_topic = {topic: found for topic, found in self._by_topic.items() if found}
+        return template
+
+    def clear(self) -> None:
+        """Remove all templates."""
+        self._templates.clear()
+        self._by_topic.clear()
+
+    def select(self, topic: str | None = None) -> list[WorkflowTemplate]:
+        """Return the templates that an event of a topic triggers, in the order they were loaded.
+
+        Those that listen to everything come first.
+        """
+        everything, own = self._by_topic.get(None), self._by_topic.get(topic)
+        if everything is None or own is None or topic is None:
+            return list((everything or own or {}).values())
+        return list((everything | own).values())
+
+    def get(self, template_id: str) -> WorkflowTemplate | None:
+        """Return the template with an id; None if it is not loaded."""
+        return self._templates.get(template_id)

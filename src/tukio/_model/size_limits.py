@@ -1,0 +1,80 @@
+"""How large a template may be; a larger one is refused before anything is made of it.
+
+Owns:   the limits, the same for everybody, and the search for what is beyond them, which ends as
+        soon as it knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .errors import Fault
+from .location import CONTAINERS, SCALARS, Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MOST_TASKS = 100_000
+"""How many tasks a template may have."""
+
+MOST_EDGES = 1_000_000
+"""How many links between tasks a template may have."""
+
+MOST_VALUES = 2_000_000
+"""How many values a template may have in all: numbers, texts, dicts, lists, wherever they are."""
+
+DEEPEST = 100
+"""How many dicts and lists may be in one another, that of the template itself included."""
+
+SPLIT = "split it into several workflows"
+NOT_IN_TEMPLATE = "hand such data to the runs, not to the template"
+
+
+def find_excess(document: Mapping[str, Any]) -> list[Fault]:
+    """Return what is beyond the limits in a template document; nothing if it can be worked on.
+
+    Args:
+        document: What should be the dict form of a template, and may be of any size.
+    """
+    return [*_counts(document)] or [*_sizes(document)]
+
+
+def _counts(document: Mapping[str, Any]) -> Iterator[Fault]:
+    tasks, graph = document.get("tasks"), document.get("graph")
+    if isinstance(tasks, list | tuple) and len(tasks) > MOST_TASKS:
+        yield Fault("tasks", f"{len(tasks):,} tasks, and {MOST_TASKS:,} at most", SPLIT)
+    if isinstance(graph, Mapping):
+        edges = sum(len(downs) for downs in graph.values() if isinstance(downs, Collection))
+        if edges > MOST_EDGES:
+            yield Fault("graph", f"{edges:,} links, and {MOST_EDGES:,} at most", SPLIT)
+
+
+def _sizes(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """Look at every container, once for each way to it: as often as its JSON form would have it."""
+    level: list[Any] = [document]
+    count = 0
+    for _ in range(DEEPEST):
+        # Before the next level is made, which may be a thousand times as large.
+        count += sum(map(len, level))
+        if count > MOST_VALUES:
+            yield Fault("", f"more than {MOST_VALUES:,} values", NOT_IN_TEMPLATE)
+            return
+        level = [
+            part
+            for value in level
+            for part in (value.values() if isinstance(value, Mapping) else value)
+            if type(part) not in SCALARS and isinstance(part, CONTAINERS) and part
+        ]
+        if not level:
+            return
+    path = _deepest(document).path()
+    yield Fault(path, f"nested deeper than {DEEPEST} levels", NOT_IN_TEMPLATE)
+
+
+def _deepest(document: Any) -> Place:
+    """Return a place of some data that is too deep in it."""
+    waiting = [Place(document)]
+    while waiting[-1].depth < DEEPEST:
+        waiting += [place for place in waiting.pop().inner(CONTAINERS) if place.value]
+    return waiting[-1]

@@ -1,0 +1,189 @@
+"""The states of runs and tasks, the moves between them, and the names of execution events.
+
+`MOVES` is the life of a run as one table: to allow a new move, add a row. Code elsewhere asks
+`after` for the next phase and never picks one itself.
+"""
+
+from __future__ import annotations
+
+import enum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final
+
+from .errors import IllegalMove, SkipTask
+
+
+class FutureState(enum.Enum):
+    """The state of a run or of a task, as reports show it.
+
+    Attributes:
+        pending: Not started yet, or at work.
+        cancelled: Cancelled before it could finish.
+        exception: Ended by an error.
+        finished: Came to its end.
+        skipped: (tasks) Had nothing to do; its inputs went on.
+        suspended: Interrupted; to be run again when the run is resumed.
+        timeout: Cancelled because its time limit was reached.
+    """
+
+    pending = "pending"
+    cancelled = "cancelled"
+    exception = "exception"
+    finished = "finished"
+    skipped = "skipped"
+    suspended = "suspended"
+    timeout = "timeout"
+
+    @classmethod
+    def get(cls, future: Any) -> FutureState:
+        """Return the state of a workflow, a task of one, or any other future.
+
+        Args:
+            future: Something with a `state`, or with the methods of a future.
+        """
+        state = getattr(future, "state", None)
+        if isinstance(state, FutureState):
+            return state
+        if not future.done():
+            return cls.pending
+        if future.cancelled():
+            return cls.cancelled
+        error = future.exception()
+        if error is None:
+            return cls.finished
+        return cls.skipped if isinstance(error, SkipTask) else cls.exception
+
+    def done(self) -> bool:
+        """Return whether this is an end that a rescue does not run again."""
+        return self in {
+            FutureState.finished,
+            FutureState.skipped,
+            FutureState.exception,
+            FutureState.timeout,
+        }
+
+
+class WorkflowExecState(enum.Enum):
+    """The `type` of the execution events of a run."""
+
+    BEGIN = "workflow-begin"
+    END = "workflow-end"
+    ERROR = "workflow-error"
+    PROGRESS = "workflow-progress"
+    SUSPEND = "workflow-suspend"
+    RESUME = "workflow-resume"
+
+    @classmethod
+    def values(cls) -> list[str]:
+        """Return all event types of a run."""
+        return [member.value for member in cls]
+
+
+class TaskExecState(enum.Enum):
+    """The `type` of the execution events of a task."""
+
+    BEGIN = "task-begin"
+    END = "task-end"
+    ERROR = "task-error"
+    SKIP = "task-skip"
+    PROGRESS = "task-progress"
+    TIMEOUT = "task-timeout"
+    CANCEL = "task-cancel"
+    STUCK = "task-stuck"
+
+    @classmethod
+    def values(cls) -> list[str]:
+        """Return all event types of a task."""
+        return [member.value for member in cls]
+
+    @classmethod
+    def from_exception(cls, exc: BaseException) -> TaskExecState:
+        """Return the event type of a task that ended by `exc`."""
+        return cls.SKIP if isinstance(exc, SkipTask) else cls.ERROR
+
+
+class Phase(enum.Enum):
+    """Where a run stands, as its driver sees it."""
+
+    WAITING = "not started"
+    RUNNING = "running"
+    SUSPENDED = "suspended"
+    STOPPING = "stopping"
+    OVER = "over"
+
+    if not TYPE_CHECKING:
+        # Each member is only equal to itself; the hash of an enum is worked out from its name.
+        __hash__ = object.__hash__
+
+
+class Move(enum.Enum):
+    """What can happen to a run."""
+
+    START = "start"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    STOP = "stop"
+    END = "end"
+
+    if not TYPE_CHECKING:
+        __hash__ = object.__hash__
+
+
+MOVES = MappingProxyType(
+    {
+        (Phase.WAITING, Move.START): Phase.RUNNING,
+        # A run that never started has nothing to unwind, but still ends once.
+        (Phase.WAITING, Move.STOP): Phase.STOPPING,
+        (Phase.RUNNING, Move.SUSPEND): Phase.SUSPENDED,
+        (Phase.RUNNING, Move.STOP): Phase.STOPPING,
+        (Phase.RUNNING, Move.END): Phase.OVER,
+        (Phase.SUSPENDED, Move.RESUME): Phase.RUNNING,
+        (Phase.SUSPENDED, Move.STOP): Phase.STOPPING,
+        (Phase.STOPPING, Move.END): Phase.OVER,
+    }
+)
+
+
+def legal_moves(phase: Phase) -> list[Move]:
+    """Return the moves that `phase` accepts, in the order of the table; none when it is over."""
+    return [move for from_, move in MOVES if from_ is phase]
+
+
+def after(phase: Phase, move: Move) -> Phase:
+    """Return the phase that `move` leads to from `phase`.
+
+    Raises:
+        IllegalMove: `phase` does not accept `move`.
+    """
+    try:
+        return MOVES[phase, move]
+    except KeyError:
+        allowed = [legal.value for legal in legal_moves(phase)]
+        raise IllegalMove(move.value, phase.value, allowed) from None
+
+
+def diagram() -> str:
+    """Return the table as a Mermaid state diagram."""
+    rows = [f"    {old.name} --> {new.name}: {move.value}" for (old, move), new in MOVES.items()]
+    return "\n".join(["stateDiagram-v2", f"    [*] --> {Phase.WAITING.name}", *rows])
+
+
+# Looked up for every run or step: up to Python 3.11 a member of an enum is worked out each time,
+# and its `value` is never free. All modules share these.
+
+PENDING: Final = FutureState.pending
+CANCELLED: Final = FutureState.cancelled
+FAILED: Final = FutureState.exception
+FINISHED: Final = FutureState.finished
+SKIPPED: Final = FutureState.skipped
+INTERRUPTED: Final = FutureState.suspended
+TIMED_OUT: Final = FutureState.timeout
+
+WAITING: Final = Phase.WAITING
+RUNNING: Final = Phase.RUNNING
+SUSPENDED: Final = Phase.SUSPENDED
+STOPPING: Final = Phase.STOPPING
+OVER: Final = Phase.OVER
+
+TASK_BEGIN: Final = TaskExecState.BEGIN.value
+TASK_END: Final = TaskExecState.END.value

@@ -1,0 +1,249 @@
+"""Workflow templates: the description of a workflow, as objects and as data.
+
+Owns:   what a template holds, its dict form in both directions, and when it is refused.
+Knows:  which task names are registered; nothing about runs.
+Source: 1.x `WorkflowTemplate`; `title`, `meta` and keys of the user's own are kept here, where 1.x
+        dropped them.
+"""
+
+from __future__ import annotations
+
+import enum
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, Self
+from uuid import uuid4
+
+from .dag import DAG
+from .errors import TemplateError, WorkflowRootTaskError
+from .policy import ErrorPolicy, OverrunPolicy
+from .registry import REGISTRY
+from .task_template import Listen, TaskTemplate, copied, extra_keys, own_topics
+from .validation import WORKFLOW_KEYS, find_all_faults, find_faults
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .registry import Registry
+
+
+class WorkflowTemplate:
+    """A workflow: tasks tied together in a DAG that starts at a single root task.
+
+    Args:
+        uid: Id of the template; None makes one up.
+        policy: What to do with data that arrives during a run; None is `skip-until-unlock`.
+        topics: Topics whose events trigger it; None is every event, [] is none.
+        timeout: Seconds a run may take; None or 0 is no limit.
+        schema: Version of the template, for the user; None is 1.
+        title: A name for people.
+        on_error: What a failing task does to the others; None is `continue`.
+
+    Raises:
+        ValueError: `policy` or `on_error` is not one of the allowed ones.
+
+    Attributes:
+        dag: The graph; its nodes are `TaskTemplate` objects.
+        meta: Free data of the user, kept in `as_dict` and in reports.
+        extra: Further keys of the user's own, kept likewise.
+    """
+
+    __slots__ = (
+        "compiled",
+        "dag",
+        "extra",
+        "meta",
+        "on_error",
+        "policy",
+        "schema",
+        "timeout",
+        "title",
+        "topics",
+        "uid",
+    )
+
+    def __init__(  # noqa: PLR0913 - the fields of a template, by name
+        self,
+        uid: str | None = None,
+        policy: OverrunPolicy | str | None = None,
+        topics: list[str] | None = None,
+        timeout: float | None = None,
+        schema: int | None = None,
+        *,
+        title: str | None = None,
+        on_error: ErrorPolicy | str | None = None,
+    ) -> None:
+        self.uid: str = uid or str(uuid4())
+        self.policy: OverrunPolicy = OverrunPolicy.get(policy)
+        self.topics: list[str] | None = topics
+        self.timeout: float | None = timeout
+        self.schema: int = schema or 1
+        self.title: str | None = title
+        self.on_error: ErrorPolicy = ErrorPolicy(on_error or ErrorPolicy.CONTINUE)
+        self.meta: Any = None
+        self.extra: dict[str, Any] = {}
+        self.dag: DAG[TaskTemplate] = DAG()
+        # What the plan of a run works from; made from the graph when first needed.
+        self.compiled: Any = None
+
+    @property
+    def tasks(self) -> list[TaskTemplate]:
+        """The tasks, in the order they were added."""
+        return list(self.dag.graph)
+
+    @property
+    def listen(self) -> Listen:
+        """Which events trigger the workflow.
+
+        Raises:
+            TypeError: `topics` is neither None nor a list.
+        """
+        return Listen.get(self.topics)
+
+    def add(self, task_tmpl: TaskTemplate) -> None:
+        """Add a task, not linked to any other yet.
+
+        Raises:
+            TypeError: It is not a `TaskTemplate`.
+            ValueError: It is in the workflow already.
+        """
+        if not isinstance(task_tmpl, TaskTemplate):
+            msg = f"expected a 'TaskTemplate' instance, not {type(task_tmpl).__name__}"
+            raise TypeError(msg)
+        self.dag.add_node(task_tmpl)
+
+    def delete(self, task_tmpl: TaskTemplate) -> None:
+        """Remove a task and its links.
+
+        Raises:
+            KeyError: It is not in the workflow.
+        """
+        self.dag.delete_node(task_tmpl)
+
+    def link(self, up_task_tmpl: TaskTemplate, down_task_tmpl: TaskTemplate) -> None:
+        """Let one task follow another, after those that already follow it.
+
+        Raises:
+            KeyError: One of them is not in the workflow.
+        """
+        self.dag.add_edge(up_task_tmpl, down_task_tmpl)
+
+    def unlink(self, task_tmpl1: TaskTemplate, task_tmpl2: TaskTemplate) -> None:
+        """Remove the link between two tasks, whichever way it goes.
+
+        Raises:
+            KeyError: They are not linked.
+        """
+        if task_tmpl2 in self.dag.graph.get(task_tmpl1, ()):
+            self.dag.delete_edge(task_tmpl1, task_tmpl2)
+        else:
+            self.dag.delete_edge(task_tmpl2, task_tmpl1)
+
+    def root(self) -> TaskTemplate:
+        """Return the single root task.
+
+        Raises:
+            WorkflowRootTaskError: There is none, or there are several.
+        """
+        roots = self.dag.root_nodes()
+        if len(roots) != 1:
+            raise WorkflowRootTaskError(len(roots))
+        return roots[0]
+
+    def validate(self, registry: Registry | None = None) -> bool:
+        """Return True if the template is ready to run.
+
+        Args:
+            registry: Where the names of its tasks are looked up; None is the one of the process.
+
+        Raises:
+            TemplateError: It is not; the error holds every fault, each with its path.
+        """
+        tasks = (REGISTRY if registry is None else registry).tasks
+        # Not a copy: whether it can be copied is not known yet.
+        if faults := find_all_faults(self._as_dict(_itself), tasks):
+            raise TemplateError(faults)
+        # They may have been set by their values.
+        self.policy, self.on_error = OverrunPolicy.get(self.policy), ErrorPolicy(self.on_error)
+        return True
+
+    @classmethod
+    def from_dict(cls, wf_dict: Mapping[str, Any]) -> Self:
+        """Return the template that a dict with the keys of `as_dict` describes; all are optional.
+
+        The number of root tasks and the names of tasks are looked at by `validate` (and by the
+        engine's `load`), so that a draft can be built in steps.
+
+        Raises:
+            TemplateError: The dict has faults, or is larger than a template may be; the error holds
+                every fault, each with its path.
+        """
+        if faults := find_faults(wf_dict, complete=False):
+            raise TemplateError(faults)
+        template = cls(
+            uid=wf_dict.get("id"),
+            policy=wf_dict.get("policy"),
+            topics=own_topics(wf_dict.get("topics")),
+            timeout=wf_dict.get("timeout"),
+            schema=wf_dict.get("schema"),
+            title=wf_dict.get("title"),
+            on_error=wf_dict.get("on_error"),
+        )
+        template.meta = deepcopy(wf_dict.get("meta"))
+        template.extra.update(extra_keys(wf_dict, WORKFLOW_KEYS))
+        by_id: dict[str, TaskTemplate] = {}
+        for task_dict in wf_dict.get("tasks", ()):
+            task = TaskTemplate.from_dict(task_dict)
+            template.add(task)
+            by_id[task.uid] = task
+        for upstream, downstream in wf_dict.get("graph", {}).items():
+            for uid in downstream:
+                template.link(by_id[upstream], by_id[uid])
+        return template
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the dict form; changing it changes nothing here.
+
+        `title`, `meta` and `on_error` are in it when they are set.
+        """
+        return self._as_dict(copied)
+
+    def _as_dict(self, own: Callable[[Any], Any]) -> dict[str, Any]:
+        document: dict[str, Any] = {
+            "id": self.uid,
+            "policy": _value(self.policy),
+            "topics": own_topics(self.topics),
+            "timeout": self.timeout,
+            "schema": self.schema,
+            "tasks": [task._as_dict(own) for task in self.dag.graph],
+            "graph": {
+                task.uid: [next_.uid for next_ in successors]
+                for task, successors in self.dag.graph.items()
+            },
+        }
+        if self.title is not None:
+            document["title"] = self.title
+        if self.meta is not None:
+            document["meta"] = own(self.meta)
+        if self.on_error is not ErrorPolicy.CONTINUE:
+            document["on_error"] = _value(self.on_error)
+        return {**document, **own(self.extra)}
+
+    def copy(self) -> Self:
+        """Return a template that is equal in everything and shares nothing with this one."""
+        template = deepcopy(self)
+        template.compiled = None
+        return template
+
+    def __str__(self) -> str:
+        return f"<WorkflowTemplate uid={self.uid}>"
+
+    __repr__ = __str__
+
+
+def _itself(value: Any) -> Any:
+    return value
+
+
+def _value(policy: Any) -> Any:
+    """Return a policy as data; a fault to be as it is."""
+    return policy.value if isinstance(policy, enum.Enum) else policy

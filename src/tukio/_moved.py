@@ -1,0 +1,101 @@
+"""Old spellings, kept for one release: names and modules that 2.0.0a1 had elsewhere.
+
+Using one gives a `DeprecationWarning` that says where it is now. So pickles of then still load.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from types import ModuleType
+from typing import Any, Final
+
+from . import broker, dag, errors
+from ._events import queue, stream
+from ._model import (
+    policy,
+    refusal,
+    registry,
+    report_json,
+    selector,
+    size_limits,
+    state,
+    task_template,
+    template,
+)
+from ._run import current, task_run
+
+NAMES: Final[dict[str, ModuleType]] = {
+    "Broker": broker,
+    "TopicManager": broker,
+    "DAG": dag,
+    "CleanupTimedOut": errors,
+    "DAGValidationError": errors,
+    "Fault": errors,
+    "IllegalMove": errors,
+    "InvalidResult": errors,
+    "RecordedError": errors,
+    "TemplateGraphError": errors,
+    "WorkflowRootTaskError": errors,
+}
+"""What was a name of `tukio` itself -> where it is now."""
+
+MODULES: Final[dict[str, tuple[ModuleType, ...]]] = {
+    "tukio.bounds": (size_limits,),
+    "tukio.encoding": (report_json,),
+    "tukio.policy": (policy,),
+    "tukio.refusal": (refusal,),
+    "tukio.registry": (registry,),
+    "tukio.selector": (selector,),
+    "tukio.state": (state,),
+    "tukio.stream": (stream,),
+    "tukio.template": (template, task_template),
+    "tukio.task.current": (current,),
+    "tukio.task.inbox": (queue,),
+    "tukio.task.run": (task_run,),
+}
+"""Modules that are no more -> where their names are now."""
+
+
+def find_moved(name: str) -> Any:
+    """Return what was a name of `tukio`, with a warning.
+
+    Raises:
+        AttributeError: There never was one.
+    """
+    home = NAMES.get(name)
+    if home is None:
+        old = sys.modules.get(f"tukio.{name}")
+        if isinstance(old, _OldModule):
+            return old
+        msg = f"module 'tukio' has no attribute {name!r}"
+        raise AttributeError(msg)
+    _warn(f"tukio.{name}", f"{home.__name__}.{name}", stacklevel=3)
+    return getattr(home, name)
+
+
+def install_old_modules() -> None:
+    """Let the old modules be imported."""
+    for name in MODULES:
+        sys.modules.setdefault(name, _OldModule(name))
+
+
+class _OldModule(ModuleType):
+    """A module that is no more."""
+
+    def __getattr__(self, name: str) -> Any:
+        # Whoever looks through all modules asks each for its file, and the like.
+        homes = () if name.startswith("__") else MODULES[self.__name__]
+        for home in homes:
+            if name in vars(home):
+                thing = vars(home)[name]
+                public = getattr(thing, "__module__", home.__name__)
+                _warn(f"{self.__name__}.{name}", f"{public}.{name}", stacklevel=3)
+                return thing
+        msg = f"module {self.__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+
+
+def _warn(old: str, new: str, *, stacklevel: int) -> None:
+    msg = f"{old} is now {new}; the old spelling goes with the next release"
+    warnings.warn(msg, DeprecationWarning, stacklevel=stacklevel)

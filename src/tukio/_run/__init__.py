@@ -1,0 +1,1 @@
+"""One run: all its state, and the drivers that carry it out."""

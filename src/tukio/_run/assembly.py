@@ -1,0 +1,42 @@
+"""How the parts that carry out a run are put together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._model.registry import REGISTRY
+from .driver import drive
+from .environment import CLEANUP_TIMEOUT, Environment
+from .task_run import TaskRun
+from .watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from .._events.broker import Broker
+    from .._loop.contract import Backend
+    from .._model.registry import Registry
+
+
+def assemble(
+    backend: Backend,
+    broker: Broker,
+    *,
+    registry: Registry | None = None,
+    cleanup_timeout: float = CLEANUP_TIMEOUT,
+) -> Environment:
+    """Return what the runs of one engine share.
+
+    Args:
+        backend: The backend.
+        broker: Where execution events go.
+        registry: Where the names of tasks are looked up; None is the one of the process.
+        cleanup_timeout: Seconds that a `teardown()` may take.
+    """
+    return Environment(
+        backend=backend,
+        broker=broker,
+        watchdog=Watchdog(backend),
+        registry=REGISTRY if registry is None else registry,
+        cleanup_timeout=cleanup_timeout,
+        make_step=TaskRun,
+        drive=drive,
+    )

@@ -1,0 +1,217 @@
+"""The driver loop: drives the ready steps of one run, and owns their scopes.
+
+A run is driven by **drivers**, real tasks of the backend. A driver takes ready steps and begins
+each in a context of the step's own. A step that ends there costs no task. A step that suspends
+**pins** its driver, which awaits the rest of it; if other steps are ready, one more driver is
+spawned for them. So every suspended step has a task and a cancel scope of its own.
+
+A driver has one scope at a time, which serves for everything: cancelling the step it drives, the
+step's limit and the run's limit. Once cancelled, it is left before the next step. It is entered
+when the first step comes that may suspend or has a limit: others cannot be cut, and need none.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+from .._loop.coroutines import ENDED, finish_awaiting, sequential
+from .._model.state import FAILED, RUNNING
+from .outcome import failed, finished
+from .settling import settle
+from .unwinding import broken_off, unwound
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from contextvars import Context
+
+    from .._loop.contract import Driver, Scope
+    from .._loop.coroutines import Runner
+    from .._model.task_template import TaskTemplate
+    from .._step.step import LiveStep
+    from .run import Run
+
+log: logging.Logger = logging.getLogger("tukio.run")
+
+BUDGET = 64
+"""How many steps a driver runs without suspending before it lets others have a turn."""
+
+NO_SCOPE: AbstractContextManager[None] = nullcontext()
+"""Entered in place of a scope where none is needed."""
+
+
+async def drive(run: Run) -> None:
+    """Be a driver of a run: take ready steps until there are none.
+
+    Each frame between the driver and a suspended step is alive for as long as the step waits, and
+    is gone through whenever it goes on: this one, `_run_ready` and `finish_awaiting` are all there
+    is.
+    """
+    driver = run.backend.new_driver()
+    run.driver_pending = False
+    run.drivers[driver] = None
+    try:
+        while _has_work(run, driver):
+            run.begin()
+            driver.scope_spent = driver.has_step_deadline = False
+            driver.cancelled_at = math.inf
+            try:
+                with _scope_for(run) as scope:
+                    driver.scope = scope
+                    await _run_ready(run, driver, scope)
+            except BaseException as exc:
+                # What it awaits, the clean-up after the step, is shielded and bounded there.
+                await broken_off(run, driver, exc)  # noqa: ASYNC102
+            else:
+                if driver.step is not None or driver.cancelling():
+                    await _out_of_scope(run, driver)
+    except BaseException as exc:
+        _leave(run, driver, exc)
+        if not isinstance(exc, Exception):
+            raise
+    else:
+        _leave(run, driver)
+
+
+def _has_work(run: Run, driver: Driver) -> bool:
+    """Return whether there are steps for a driver to run."""
+    if driver.cancelled_early:
+        run.cancel_from_outside()
+    return not run.stop_if_expired() and run.phase is RUNNING and bool(run.plan.ready)
+
+
+def _leave(run: Run, driver: Driver, exc: BaseException | None = None) -> None:
+    if isinstance(exc, GeneratorExit):
+        # The event loop is gone: there is nobody left to tell.
+        return
+    if isinstance(exc, Exception):
+        log.error(
+            "workflow %s cannot go on",
+            run.uid,
+            exc_info=exc,
+            extra={"tukio_run": run.uid, "tukio_template": run.template.uid},
+        )
+        run.stop(FAILED, exc)
+    del run.drivers[driver]
+    run.end_if_empty()
+
+
+async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
+    """Run ready steps until none is left, or until the scope must be changed.
+
+    Args:
+        run: The run.
+        driver: The driver.
+        scope: The scope that is entered; None if none is, and then this returns before the first
+            step that needs one.
+    """
+    ready, budget, clock = run.plan.ready, BUDGET, run.backend.time
+    steps, send = _one_by_one(driver)
+    # Looked at before each step, as the one before may have changed all three.
+    while ready and not driver.scope_spent and run.phase is RUNNING:
+        if not budget:
+            budget = BUDGET
+            # Left over, the limit of a step may cut this, too; there is a next scope then.
+            await run.backend.checkpoint()
+            continue
+        if scope is None and _may_be_cut(run, ready[0].template):
+            return
+        budget -= 1
+        step = ready.popleft()
+        context = _open(run, driver, scope, step, clock())
+        pinned = False
+        try:
+            trap = context.run(send, step)
+            if trap is not ENDED:
+                pinned = True
+                # Before this waits: others that are ready must not wait for this one.
+                run.call_for_driver()
+                await finish_awaiting(context, steps, trap)
+                budget = BUDGET
+                # A step that swallowed its cancellation and returned counts as finished.
+                driver.scope_spent |= _is_cut(scope)
+        except Exception as exc:
+            steps, send = _one_by_one(driver)
+            await _failed(run, driver, exc, cut=pinned and _is_cut(scope))
+        else:
+            settle(run, step, finished(run.plan, step, step.output_data, clock()))
+        driver.step = None
+        # A native asyncio cancellation that is still pending was meant for the step that has just
+        # ended: it is answered outside of the scope, before the next step.
+        if driver.cancelling():
+            driver.scope_spent = True
+
+
+def _scope_for(run: Run) -> AbstractContextManager[Scope | None]:
+    """Return the scope that a driver enters for what is ready."""
+    ready = run.plan.ready
+    # Nothing is ready if a handler of the run's begin has stopped it.
+    if run.deadline == math.inf and not (ready and _may_be_cut(run, ready[0].template)):
+        return NO_SCOPE
+    return run.backend.scope(run.deadline)
+
+
+def _may_be_cut(run: Run, task: TaskTemplate) -> bool:
+    """Return whether a step may suspend, or has a limit: then it needs a scope."""
+    if task.timeout:
+        return True
+    return run.environment.registry.may_suspend(task.name)
+
+
+def _is_cut(scope: Scope | None) -> bool:
+    return scope is not None and scope.cancel_called
+
+
+@sequential
+def _one_by_one(driver: Driver) -> Runner:
+    """Run the steps that are sent; they begin in here, too."""
+    step: LiveStep = yield ENDED
+    while True:
+        driver.coroutine = coro = step.begin()
+        step.output_data = yield from coro
+        step = yield ENDED
+
+
+async def _out_of_scope(run: Run, driver: Driver) -> None:
+    """Handle leaving the scope without an exception.
+
+    Either a step was cut, or a native cancellation is pending.
+    """
+    if driver.step is not None:
+        await unwound(run, driver, driver.step)
+    else:
+        run.stop_if_expired()
+    if driver.cancelling():
+        # Not within the scope: if that is cancelled, it cancels what answers there for ever.
+        await run.backend.absorb_native_cancel(driver)
+
+
+async def _failed(run: Run, driver: Driver, exc: Exception, *, cut: bool) -> None:
+    """Take what the driver's step raised; if it was cut, clean up after it first."""
+    step = driver.step
+    assert step is not None
+    if cut:
+        await unwound(run, driver, step, exc)
+        driver.scope_spent = True
+    else:
+        settle(run, step, failed(step, exc, run.backend.time()))
+
+
+def _open(run: Run, driver: Driver, scope: Scope | None, step: LiveStep, now: float) -> Context:
+    """Let a step begin now: it is at work from here on."""
+    assert run.context is not None
+    step.started_at = now
+    driver.context = context = run.context.copy()
+    step.driver = driver
+    driver.step = step
+    if scope is not None and (step.template.timeout or driver.has_step_deadline):
+        # The limit of the step before goes here, and not when that was over: each change of a
+        # deadline takes a timer.
+        deadline = min(now + (step.template.timeout or math.inf), run.deadline)
+        driver.has_step_deadline = deadline < run.deadline
+        scope.deadline = deadline
+        if driver.has_step_deadline:
+            run.environment.watchdog.watch(run, deadline)
+    return context

@@ -1,0 +1,41 @@
+"""What all runs of an engine have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from .._events.broker import Broker
+    from .._loop.contract import Backend
+    from .._model.registry import Registry
+    from .._step.step import LiveStep
+    from .watchdog import Watchdog
+
+CLEANUP_TIMEOUT: Final = 5.0
+"""Seconds that a task's `teardown()` may take, unless the engine is told otherwise."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Environment:
+    """What the runs of one engine share; made once, by `assemble`.
+
+    Attributes:
+        backend: The backend.
+        broker: Where execution events go.
+        watchdog: Looks for steps that go on although they were cancelled.
+        registry: Where the names of tasks are looked up.
+        cleanup_timeout: Seconds that a `teardown()` may take.
+        make_step: The class of the steps.
+        drive: What a driver does, given the run that it works for.
+    """
+
+    backend: Backend
+    broker: Broker
+    watchdog: Watchdog
+    registry: Registry
+    cleanup_timeout: float
+    make_step: type[LiveStep]
+    drive: Callable[[Any], Coroutine[Any, Any, None]]

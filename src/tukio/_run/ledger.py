@@ -1,0 +1,65 @@
+"""What is kept of what happened to a run, in the order in which it happened.
+
+Owns:   the order of the ends of steps, for the report; and the facts, for whoever keeps them.
+
+A run has one only if its template has a join, whose outcome depends on the order, or if somebody
+keeps its facts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._model.detach import described
+from .._model.facts import StepEnded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._model.facts import Fact
+    from .._step.step import LiveStep
+    from .outcome import Ending
+
+
+class Ledger:
+    """The ledger of one run.
+
+    Args:
+        keep: Called with each fact as it happens, before anybody else is told; None keeps the
+            order alone.
+
+    Attributes:
+        order: The numbers of the steps that are over, in the order of their ends.
+    """
+
+    __slots__ = ("keep", "order")
+
+    def __init__(self, keep: Callable[[Fact], None] | None = None) -> None:
+        self.keep: Callable[[Fact], None] | None = keep
+        self.order: list[int] = []
+
+    def keep_end(self, step: LiveStep, ending: Ending) -> None:
+        """Take note of the end of a step."""
+        self.order.append(step.number)
+        if self.keep is not None:
+            self.keep(_fact_of(step, ending))
+
+    def keep_fact(self, fact: Fact) -> None:
+        """Take note of anything else."""
+        if self.keep is not None:
+            self.keep(fact)
+
+
+def _fact_of(step: LiveStep, ending: Ending) -> StepEnded:
+    tasks, instant = step.run.plan.shape.tasks, step.run.backend.wall_time
+    shown = {} if ending.error is None else described(ending.error)
+    return StepEnded(
+        task=step.template.uid,
+        state=ending.state,
+        output=ending.output,
+        chosen=None if step.chosen is None else tuple(tasks[number].uid for number in step.chosen),
+        error=(shown["type"], shown["message"]) if shown else None,
+        start=None if step.started_at is None else instant(step.started_at),
+        end=instant(ending.at),
+        uid=step.uid,
+    )

@@ -1,0 +1,105 @@
+"""What the end of a step means: each way of ending decides an `Ending`, and changes nothing.
+
+Owns:   the rules by which a step ends; each function takes one way of ending.
+Knows:  the step and the plan, to read from. `settling` does what follows from an ending.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from .._model.errors import InvalidResult, SkipTask, TukioTaskError
+from .._model.state import (
+    CANCELLED,
+    FAILED,
+    FINISHED,
+    SKIPPED,
+    TASK_END,
+    TIMED_OUT,
+    TaskExecState,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._model.plan import Plan
+    from .._model.state import FutureState
+    from .._step.step import LiveStep
+
+NOTHING: Final = object()
+"""What a step leads to whose branch stops."""
+
+TASK_SKIP, TASK_ERROR = TaskExecState.SKIP.value, TaskExecState.ERROR.value
+TASK_TIMEOUT, TASK_CANCEL = TaskExecState.TIMEOUT.value, TaskExecState.CANCEL.value
+
+
+class CalledOff(Exception):
+    """A step was cancelled before it began."""
+
+
+class Ending(NamedTuple):
+    """How a step has ended, decided once and not changed again.
+
+    Attributes:
+        state: The state it ends in.
+        event: The type of the execution event that tells of it.
+        output: What its report and `outputs` show.
+        leads_to: The data that its successors receive; `NOTHING` if its branch stops here.
+        error: What it raised, the reason of a skip also; None if it raised nothing.
+        at: When its coroutine had ended, on the clock of the run.
+    """
+
+    state: FutureState
+    event: str
+    output: Any
+    leads_to: Any
+    error: BaseException | None
+    at: float
+
+
+# The constructor of a named tuple is a Python function, and there is an ending for each step.
+_ending: Callable[[tuple[object, ...]], Ending] = partial(tuple.__new__, Ending)
+
+
+def finished(plan: Plan[Any], step: LiveStep, result: Any, at: float) -> Ending:
+    """Decide how a step ends whose coroutine returned something."""
+    try:
+        output, data = plan.passed_on(step, result)
+    except Exception as exc:
+        # What it returned is no good for its successors; users can look at it all the same.
+        return failed(step, exc, at, result)
+    return _ending((FINISHED, TASK_END, output, data, None, at))
+
+
+def failed(step: LiveStep, error: BaseException, at: float, output: Any = None) -> Ending:
+    """Decide how a step ends that raised: its branch stops, or goes on if it was skipped."""
+    if isinstance(error, CalledOff):
+        return cancelled(at)
+    if isinstance(error, SkipTask):
+        return Ending(SKIPPED, TASK_SKIP, None, step.input_data, error, at)
+    if isinstance(error, TukioTaskError):
+        output = error.task_outputs
+    return Ending(FAILED, TASK_ERROR, output, NOTHING, error, at)
+
+
+def timed_out(
+    plan: Plan[Any], step: LiveStep, result: Any, at: float
+) -> tuple[Ending, InvalidResult | None]:
+    """Decide how a step ends that reached its limit: it goes on with what `teardown()` returned.
+
+    Returns:
+        The ending, and what is wrong with the result of the clean-up; None if nothing is.
+    """
+    try:
+        output, data = plan.passed_on(step, result)
+    except InvalidResult as exc:
+        return Ending(TIMED_OUT, TASK_TIMEOUT, result, step.input_data, None, at), exc
+    if result is None:
+        output = data
+    return Ending(TIMED_OUT, TASK_TIMEOUT, output, data, None, at), None
+
+
+def cancelled(at: float) -> Ending:
+    """Decide how a step ends that was cancelled: its branch stops."""
+    return Ending(CANCELLED, TASK_CANCEL, None, NOTHING, None, at)

@@ -1,0 +1,47 @@
+"""A run as plain data, as it is now."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from .._step.snapshot import full_snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from .._step.step import LiveStep
+    from .run_state import RunState
+
+
+def report_of(run: RunState, steps: Sequence[LiveStep | None]) -> dict[str, Any]:
+    """Return a snapshot of a template and of its execution; see `Workflow.report`.
+
+    Args:
+        run: The run.
+        steps: The step of each task, by number; None where none was reached.
+    """
+    start, end = times_of(run)
+    document = run.template.as_dict()
+    for task, step in zip(document["tasks"], steps, strict=True):
+        task["exec"] = None if step is None else full_snapshot(step)
+    execution: dict[str, Any] = {
+        "id": run.uid,
+        "start": start,
+        "end": end,
+        "state": run.state.value,
+    }
+    if run.limit < math.inf:
+        until = run.backend.time() if run.ended_at is None else run.ended_at
+        execution["elapsed"] = (run.template.timeout or 0) - (run.limit - until)
+    if run.ledger is not None:
+        tasks = run.plan.shape.tasks
+        execution["order"] = [tasks[number].uid for number in run.ledger.order]
+    return document | {"exec": execution}
+
+
+def times_of(run: RunState) -> list[datetime | None]:
+    """Return when a run started and when it ended: aware UTC, or None."""
+    instant = run.backend.wall_time
+    return [None if at is None else instant(at) for at in (run.started_at, run.ended_at)]

@@ -1,0 +1,62 @@
+"""A run brought to where a report says that it was, and started from there."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._model.event import Event
+from .._model.plan import Plan
+from .._model.policy import ErrorPolicy
+from .._model.rescue import order_of_ends, restore as restore_plan
+from .._model.shape import shape_of
+from .._model.state import FAILED, SKIPPED, TIMED_OUT, Move, WorkflowExecState, after
+
+if TYPE_CHECKING:
+    from .._model.record import RunRecord
+    from .run import Run
+
+
+def restore(run: Run, record: RunRecord) -> None:
+    """Bring a run to where a report says that it was; `go_on` starts it.
+
+    Raises:
+        IllegalMove: It was started, or cancelled, before. Nothing changes.
+        RescueError: The report contradicts the template. Nothing changes.
+    """
+    after(run.phase, Move.START)
+    plan = Plan(shape_of(run.template), run.environment.make_step, run)
+    restore_plan(plan, record)
+    run.plan.take_over(plan)
+    run._uid = record.uid
+    run.started_at = run.backend.instant(record.start)
+    if run.template.timeout:
+        run.limit = run.backend.time() + run.template.timeout - record.elapsed
+    root = run.plan.steps[run.plan.shape.root]
+    assert root is not None
+    data = root.input_data
+    run._trigger = Event(data) if isinstance(data, dict) else data
+    run.errors = {
+        step.template.uid: step.error
+        for step in run.plan.reached()
+        if step.error is not None and step.state is not SKIPPED
+    }
+    if run.ledger is not None:
+        numbers = {task.uid: number for number, task in enumerate(run.plan.shape.tasks)}
+        run.ledger.order = [numbers[uid] for uid in order_of_ends(record, run.plan.shape)]
+
+
+def go_on(run: Run) -> None:
+    """Start a run that was restored.
+
+    Raises:
+        IllegalMove: It was started, or cancelled, before.
+    """
+    run.phase = after(run.phase, Move.START)
+    run._end_by(run.limit, TIMED_OUT)
+    run._begun = True
+    # Handlers run in here, if nothing is ready, and may stop the run.
+    run.announce_after(WorkflowExecState.BEGIN.value, run.plan.ready)
+    # Not whether there are errors: one of a clean-up harms nobody else.
+    if run.plan.has_failed() and run.template.on_error is ErrorPolicy.ABORT:
+        run.start_stopping(FAILED)
+    run.launch()

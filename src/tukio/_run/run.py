@@ -1,0 +1,289 @@
+"""One run: its phase, its drivers and limits, and its one end.
+
+Owns:   all state of a run that changes, and when it starts, is suspended, stops and ends; all
+        decided without awaiting.
+Knows:  the plan, which says what comes next; the backend, which spawns drivers; nothing of how a
+        driver waits.
+"""
+
+from __future__ import annotations
+
+import math
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+from .._model.errors import WorkflowFailed, as_exception
+from .._model.event import Event
+from .._model.facts import RunEnded, RunStarted, RunStopped
+from .._model.plan import empty_plan
+from .._model.state import (
+    CANCELLED,
+    FAILED,
+    FINISHED,
+    OVER,
+    RUNNING,
+    STOPPING,
+    TIMED_OUT,
+    FutureState,
+    Move,
+    WorkflowExecState,
+    after,
+)
+from .announcement import Announcement
+from .outcome import cancelled
+from .run_state import RunState
+from .settling import settle
+from .waiting import Waiting, WaitsFor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .._loop.contract import Driver
+    from .._step.step import LiveStep
+
+# Looked up for every run; up to Python 3.11 a member of an enum is worked out each time.
+START, END = Move.START, Move.END
+
+
+class Run(RunState):
+    """One run, and all that can be done to it."""
+
+    __slots__ = ()
+
+    # Its start ---------------------------------------------------------------------------------
+
+    def start(self, trigger: Any) -> LiveStep:
+        """Start the run: its root task begins in the next turn of the event loop.
+
+        Args:
+            trigger: The event to start with, the run's own; else what the root task is given.
+
+        Returns:
+            The execution of the root task.
+
+        Raises:
+            IllegalMove: It was started, or cancelled, before.
+        """
+        now = self.backend.time()
+        # Before the move: the template may have been spoilt since it was validated.
+        limit = now + self.template.timeout if self.template.timeout else math.inf
+        self.phase = after(self.phase, START)
+        if self.waiting is not None:
+            self.stop_waiting()
+        self._trigger = trigger
+        self.started_at = now
+        self.limit = limit
+        if limit < math.inf:
+            self._end_by(limit, TIMED_OUT)
+        data = trigger.data if isinstance(trigger, Event) else trigger
+        root = self.plan.begin(data)
+        if self.ledger is not None:
+            self.ledger.keep_fact(RunStarted(self.uid, self.backend.wall_time(now), data))
+        self.launch()
+        return root
+
+    def launch(self) -> None:
+        """Spawn the first driver; it takes what is ready."""
+        self.context = copy_context()
+        self.backend.hold(self)
+        self._spawn()
+
+    def begin(self) -> None:
+        """Announce the run, when its first driver begins."""
+        if self._begun or self.phase is not RUNNING:
+            return
+        self._begun = True
+        if self.broker.has_listeners:
+            data = self._trigger.data if isinstance(self._trigger, Event) else self._trigger
+            self.emit(WorkflowExecState.BEGIN.value, data)
+
+    def root_event(self) -> Any:
+        """Return what the root task is called with: of an event, a copy of its own."""
+        return self._trigger.__copy__() if isinstance(self._trigger, Event) else self._trigger
+
+    # Its drivers -------------------------------------------------------------------------------
+
+    def call_for_driver(self) -> None:
+        """Spawn one more driver if there are steps for it; it will call for the next."""
+        if self.plan.ready and not self.driver_pending:
+            self._spawn()
+
+    def _spawn(self) -> None:
+        name = f"tukio {self.template.uid}"
+        self.backend.spawn(self.environment.drive, self, name=name, context=self.context)
+        self.driver_pending = True
+
+    def interrupt(self, driver: Driver) -> None:
+        """Cancel the step that a driver is driving, unless it is being cleaned up after already."""
+        driver.scope_spent = True
+        if driver.step is not None and driver.step.driver is None:
+            return
+        now = self.backend.time()
+        driver.cancelled_at = min(driver.cancelled_at, now)
+        self.environment.watchdog.watch(self, now)
+        if driver.scope is not None:
+            driver.scope.cancel()
+
+    # What it announces after its steps have begun ----------------------------------------------
+
+    def announce_after(self, kind: str, steps: Iterable[LiveStep]) -> None:
+        """Send an execution event of the run as soon as all of these steps have begun."""
+        if self.announcement is None:
+            self.announcement = Announcement(kind, steps)
+        else:
+            self.announcement.wait_also_for(kind, steps)
+        if self.announcement.is_due():
+            self._announce(self.announcement)
+
+    def has_begun(self, step: LiveStep) -> None:
+        """Called when a step begins, if there is an announcement."""
+        if self.announcement is not None and self.announcement.has_begun(step):
+            self._announce(self.announcement)
+
+    def _announce(self, announcement: Announcement) -> None:
+        self.announcement = None
+        self.emit(announcement.kind, None)
+
+    # Waiting without a driver ------------------------------------------------------------------
+
+    def wait_for(self, reason: WaitsFor) -> None:
+        """Wait for something: until then the run is not over, and needs no driver."""
+        if self.waiting is None:
+            self.waiting = Waiting()
+        self.waiting.reasons.add(reason)
+        self.backend.attend(self)
+        self._keep_deadline(self.waiting)
+
+    def _keep_deadline(self, waiting: Waiting) -> None:
+        """Have an alarm keep the deadline: there may be no driver whose scope would."""
+        waiting.keep_deadline(self.backend.alarms, self.deadline, self.stop_if_expired)
+
+    def stop_waiting(self) -> None:
+        """Wait for nothing any more: the run has a driver again, or is about to end."""
+        assert self.waiting is not None
+        self.waiting.reasons.clear()
+        self.waiting.stop_keeping_deadline()
+        self.backend.leave(self)
+
+    # Its limits --------------------------------------------------------------------------------
+
+    def stop_at(self, deadline: float) -> None:
+        """Cancel the run at an instant of its clock, unless it is over by then."""
+        self._end_by(deadline, CANCELLED)
+        for driver in self.drivers:
+            # Without a scope, it needs one from the next step on.
+            driver.scope_spent |= driver.scope is None
+            if driver.scope is not None and not driver.scope_spent:
+                driver.scope.deadline = min(driver.scope.deadline, deadline)
+        if self.waiting:
+            self._keep_deadline(self.waiting)
+
+    def _end_by(self, deadline: float, ending: FutureState) -> None:
+        if deadline < self.deadline:
+            self.deadline = deadline
+            self._deadline_means = ending
+            self.environment.watchdog.watch(self, deadline)
+
+    def stop_if_expired(self) -> bool:
+        """Stop the run if its deadline is reached, and return whether it is."""
+        if self.deadline == math.inf or self.backend.time() < self.deadline:
+            return False
+        self.stop(self._deadline_means)
+        return True
+
+    # Its end -----------------------------------------------------------------------------------
+
+    def stop(
+        self, ending: FutureState, failure: Exception | None = None, *, final: bool = True
+    ) -> bool:
+        """Cancel everything; nothing of the run starts any more.
+
+        Args:
+            ending: How the run ends when all has unwound.
+            failure: What it failed with.
+            final: Whether this is the end of the run itself; False if it is that of its engine or
+                of the program, after which the run might go on elsewhere.
+
+        Returns:
+            False if it was stopping or over already: then nothing changes.
+        """
+        if not self.start_stopping(ending, failure, final=final):
+            return False
+        for driver in self.drivers:
+            self.interrupt(driver)
+        self.end_if_empty()
+        return True
+
+    def start_stopping(
+        self, ending: FutureState, failure: Exception | None = None, *, final: bool = True
+    ) -> bool:
+        """Enter `stopping`: no step starts from now on. The caller cancels those at work."""
+        if self.phase is STOPPING or self.phase is OVER:
+            return False
+        if self.backend.time() >= self.deadline:
+            # That came first, though every driver was too busy unwinding to notice.
+            ending, failure, final = self._deadline_means, None, True
+        self.phase = after(self.phase, Move.STOP)
+        self.ending = ending
+        self.failure = failure
+        self.keep_fact(RunStopped(ending, final))
+        for step in self.plan.ready:
+            step.state = CANCELLED
+        self.plan.ready.clear()
+        if self.announcement is not None:
+            self.announcement.call_off()
+        if self.waiting is not None:
+            self.stop_waiting()
+            # There will be no resume.
+            for step in self.waiting.take_interrupted():
+                settle(self, step, cancelled(self.backend.time()))
+        return True
+
+    def cancel_from_outside(self) -> None:
+        """Cancel the run because all around it is cancelled, or because its loop ends."""
+        self.stop(CANCELLED, final=False)
+
+    def start_stopping_from_outside(self) -> None:
+        """Start nothing any more because the loop of the run ends, which cancels the rest."""
+        self.start_stopping(CANCELLED, final=False)
+
+    def end_if_empty(self) -> None:
+        """Conclude the run if nothing of it is at work and nothing is due."""
+        if self.phase is not OVER and self.is_empty():
+            self.conclude()
+
+    def conclude(self) -> None:
+        """End the run: it is empty. Tell everybody, subscribers before waiters."""
+        self.phase = after(self.phase, END)
+        self.ended_at = now = self.backend.time()
+        ending = self.ending = self.ending or FINISHED
+        if ending is FAILED and self.failure is None:
+            errors = [as_exception(error) for error in self.errors.values()]
+            self.failure = WorkflowFailed(f"workflow {self.template.uid!r} failed", errors)
+        if self.ledger is not None:
+            self.ledger.keep_fact(RunEnded(ending, self.backend.wall_time(now)))
+        if self.broker.has_listeners:
+            self._emit_the_end(ending)
+        assert self.face is not None
+        self.face._resolved(ending, self.failure)
+        if self._end_event is not None:
+            self._end_event.set()
+        self.environment.watchdog.forget(self)
+        self.backend.release(self)
+        # What is kept is what it takes to look at it. The workflow holds this and the steps, and
+        # they hold this: no circle, so they go without the garbage collector.
+        self.plan = empty_plan(self.plan.shape)
+        self.context = self._trigger = self.face = self.waiting = self.announcement = None
+        self.drivers = {}
+        when_over, self.when_over = self.when_over, None
+        if when_over is not None:
+            when_over(self)
+
+    def _emit_the_end(self, ending: FutureState) -> None:
+        kind: WorkflowExecState = WorkflowExecState.END
+        content: Any = None
+        if ending is FAILED:
+            kind, content = WorkflowExecState.ERROR, self.failure
+        elif ending is not FINISHED:
+            content = {"cancel": True} | ({"timeout": True} if ending is TIMED_OUT else {})
+        self.emit(kind.value, content)

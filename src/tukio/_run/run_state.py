@@ -1,0 +1,217 @@
+"""The state of one run: each field, what is always true of it, and who may change it.
+
+Owns:   nothing; `Run` changes this.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from uuid import uuid4
+
+import anyio
+
+from .._model.event import EventSource
+from .._model.plan import Plan
+from .._model.policy import OverrunPolicy
+from .._model.shape import shape_of
+from .._model.state import INTERRUPTED, OVER, PENDING, SUSPENDED, TIMED_OUT, WAITING
+from .ledger import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextvars import Context
+
+    from .._events.broker import Broker
+    from .._loop.contract import Backend, Driver
+    from .._model.facts import Fact
+    from .._model.state import FutureState, Phase
+    from .._model.template import WorkflowTemplate
+    from .._step.step import LiveStep
+    from .announcement import Announcement
+    from .environment import Environment
+    from .waiting import Waiting
+
+# Looked up for every run; up to Python 3.11 a member of an enum is worked out each time.
+LOCKED_FROM_THE_START = OverrunPolicy.SKIP_UNTIL_UNLOCK
+
+NO_ERRORS: Final[dict[str, BaseException]] = {}
+"""The errors of all runs without errors; never changed."""
+
+
+class Face(Protocol):
+    """What users hold of a run."""
+
+    def _resolved(self, ending: FutureState, failure: Exception | None) -> None:
+        """Called once, when the run is over and its subscribers were told."""
+        ...
+
+
+class RunState:
+    """The state of one run.
+
+    Only the methods of `Run` change it, but for `drivers` and `driver_pending` (the driver
+    loop), `errors` (`settling`) and `locked` (users, by `unlock`).
+
+    Args:
+        face: What users hold of the run.
+        template: What to run.
+        environment: What the run shares with others of its engine.
+
+    Raises:
+        WorkflowRootTaskError: The template does not have exactly one root task.
+
+    Attributes:
+        face: The face; None exactly when the run is over.
+        plan: Its steps; empty when the run is over. `plan.ready` is empty unless the run is
+            running or suspended.
+        phase: Where it stands; changed by the table of moves alone.
+        ending: How it ended, or is about to; None exactly while nobody has asked it to stop and it
+            is not over.
+        failure: What the run itself failed with; None if it did not.
+        errors: Task id -> what that task raised; changed by `keep_error` alone.
+        limit: When it reaches the limit of its template, on the clock of the backend; inf for
+            never.
+        deadline: When it is cancelled, for its limit or for `stop_at`; at most `limit`.
+        locked: Whether it keeps data from starting another run (`skip-until-unlock`). Once False,
+            it stays so.
+        drivers: The drivers that have begun and not left, in the order they began.
+        driver_pending: Whether a driver was spawned that has not begun: it will take what is
+            ready. There is at most one such.
+        waiting: What the run waits for without a driver; None if it never did.
+        announcement: The event of a resume or a rescue that is still to come; None if there is
+            none.
+        ledger: What is kept of what happened, in order; None if nobody needs that.
+        context: What the context of each step is a copy of; None before the start and when over.
+        started_at: When it started, on the clock of the backend; None before.
+        ended_at: When it ended, likewise.
+        when_over: Called once, after the terminal event.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_begun",
+        "_deadline_means",
+        "_end_event",
+        "_trigger",
+        "_uid",
+        "announcement",
+        "backend",
+        "broker",
+        "context",
+        "deadline",
+        "driver_pending",
+        "drivers",
+        "ended_at",
+        "ending",
+        "environment",
+        "errors",
+        "face",
+        "failure",
+        "ledger",
+        "limit",
+        "locked",
+        "phase",
+        "plan",
+        "started_at",
+        "template",
+        "waiting",
+        "when_over",
+    )
+
+    def __init__(self, face: Face, template: WorkflowTemplate, environment: Environment) -> None:
+        self.face: Face | None = face
+        self.template: WorkflowTemplate = template
+        self.environment: Environment = environment
+        # Looked up for every step.
+        self.backend: Backend = environment.backend
+        self.broker: Broker = environment.broker
+        shape = shape_of(template)
+        self.plan: Plan[LiveStep] = Plan(shape, environment.make_step, self)
+        self.phase: Phase = WAITING
+        self.ending: FutureState | None = None
+        self.failure: Exception | None = None
+        self.errors: dict[str, BaseException] = NO_ERRORS
+        self.deadline: float = math.inf
+        self.limit: float = math.inf
+        self.locked: bool = template.policy is LOCKED_FROM_THE_START
+        self.drivers: dict[Driver, None] = {}
+        self.driver_pending: bool = False
+        self.waiting: Waiting | None = None
+        self.announcement: Announcement | None = None
+        self.ledger: Ledger | None = Ledger() if shape.keeps_order else None
+        self.context: Context | None = None
+        self.when_over: Callable[[Any], None] | None = None
+        self.started_at: float | None = None
+        self.ended_at: float | None = None
+        self._uid: str | None = None
+        self._trigger: Any = None
+        # Whether the begin of the run was told, or need not be.
+        self._begun: bool = False
+        # How the run ends when its deadline is reached.
+        self._deadline_means: FutureState = TIMED_OUT
+        self._end_event: anyio.Event | None = None
+
+    @property
+    def uid(self) -> str:
+        """Id of this execution; made up when first looked at."""
+        if self._uid is None:
+            self._uid = str(uuid4())
+        return self._uid
+
+    @property
+    def source(self) -> EventSource:
+        """The source of the events of the run itself."""
+        return EventSource(self.template.uid, self.uid)
+
+    @property
+    def state(self) -> FutureState:
+        """How it stands, as users see it."""
+        if self.phase is SUSPENDED:
+            return INTERRUPTED
+        if self.phase is OVER and self.ending is not None:
+            return self.ending
+        return PENDING
+
+    def is_empty(self) -> bool:
+        """Return whether nothing of the run is at work, and nothing is due."""
+        return not (self.drivers or self.driver_pending or self.waiting)
+
+    def keep_error(self, uid: str, error: BaseException) -> None:
+        """Keep an error of a task; a second one of the same task beside the first."""
+        if self.errors is NO_ERRORS:
+            self.errors = {}
+        earlier = self.errors.get(uid)
+        if earlier is not None:
+            error = BaseExceptionGroup(f"task {uid!r} failed more than once", [earlier, error])
+        self.errors[uid] = error
+
+    def keep_order(self) -> Ledger:
+        """Keep the order of ends from now on; that of those before is told by their instants."""
+        if self.ledger is None:
+            self.ledger = Ledger()
+            over = [
+                (step.ended_at, step.started_at or step.ended_at, number)
+                for number, step in enumerate(self.plan.steps)
+                if step is not None and step.ended_at is not None
+            ]
+            self.ledger.order = [number for *_, number in sorted(over)]
+        return self.ledger
+
+    def end_event(self) -> anyio.Event:
+        """Return what is set when the run is over."""
+        if self._end_event is None:
+            self._end_event = anyio.Event()
+        return self._end_event
+
+    # What others learn -------------------------------------------------------------------------
+
+    def keep_fact(self, fact: Fact) -> None:
+        """Keep a fact, if anybody keeps the facts of this run."""
+        if self.ledger is not None:
+            self.ledger.keep_fact(fact)
+
+    def emit(self, kind: str, content: Any, step: LiveStep | None = None) -> None:
+        """Send an execution event of the run, or of one of its tasks."""
+        if self.broker.has_listeners:
+            self.broker.emit_exec_event(kind, content, self.uid, step or self)

@@ -1,0 +1,93 @@
+"""The suspension of a run, and its resumption.
+
+Source: 1.x: a step that is interrupted is run again from scratch, one that is over never.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._model.facts import RunResumed, RunSuspended
+from .._model.state import (
+    INTERRUPTED,
+    RUNNING,
+    SUSPENDED,
+    TIMED_OUT,
+    Move,
+    WorkflowExecState,
+    after,
+)
+from .outcome import cancelled
+from .settling import settle
+from .waiting import WaitsFor
+
+if TYPE_CHECKING:
+    from .._step.step import LiveStep
+    from .run import Run
+
+
+def suspend(run: Run) -> bool:
+    """Interrupt every step, to be run again from scratch when the run is resumed.
+
+    Returns:
+        False if it was not running: then nothing changes.
+    """
+    run.begin()
+    # A handler of its begin may have stopped it.
+    if run.stop_if_expired() or run.phase is not RUNNING:
+        return False
+    run.phase = after(run.phase, Move.SUSPEND)
+    run.wait_for(WaitsFor.RESUME)
+    _interrupt_steps(run)
+    run.keep_fact(RunSuspended())
+    run.emit(WorkflowExecState.SUSPEND.value, None)
+    return True
+
+
+def resume(run: Run) -> bool:
+    """Go on with a run that is suspended.
+
+    Returns:
+        False if it was not suspended: then nothing changes.
+    """
+    if run.stop_if_expired() or run.phase is not SUSPENDED:
+        return False
+    assert run.waiting is not None
+    run.phase = after(run.phase, Move.RESUME)
+    run.stop_waiting()
+    # It had nobody to look at while the run was suspended.
+    run.environment.watchdog.watch(run, run.deadline)
+    steps = [run.plan.requeue(step) for step in run.waiting.take_interrupted()]
+    run.keep_fact(RunResumed())
+    run.call_for_driver()
+    # Handlers run in here, and may stop the run.
+    run.announce_after(WorkflowExecState.RESUME.value, steps)
+    # It may have been suspended as its last step ended.
+    run.end_if_empty()
+    return True
+
+
+def take_interrupted(run: Run, step: LiveStep) -> None:
+    """Take a step that was interrupted and has unwound: it is run again, now or when resumed."""
+    step.state = INTERRUPTED
+    step.release()
+    if run.phase is SUSPENDED:
+        assert run.waiting is not None
+        run.waiting.interrupted.append(step)
+    elif run.phase is RUNNING:
+        run.plan.requeue(step)
+    else:
+        settle(run, step, cancelled(run.backend.time()))
+
+
+def _interrupt_steps(run: Run) -> None:
+    for driver in list(run.drivers):
+        step = driver.step
+        if step is None or step.driver is None or step.interrupted_for is not None:
+            continue
+        if driver.scope is not None and driver.scope.cancel_called:
+            # It has reached its limit, or was cancelled, before: that counts.
+            step.interrupted_for = TIMED_OUT
+        else:
+            step.interrupted_for = INTERRUPTED
+            run.interrupt(driver)

@@ -1,0 +1,140 @@
+"""The search for steps that go on although they were cancelled.
+
+Owns:   which runs may have such a step, and the one timer of the next look at them.
+Knows:  the drivers of a run and their scopes; it never interferes.
+
+A step that behaves costs a comparison if it has a limit, and nothing otherwise: a look is planned
+only for after a cancellation, or after the earliest limit. No step that is stuck is overlooked
+for longer than twice `PATIENCE`.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import traceback
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .._loop.frames import frames_of
+from .._model.state import TaskExecState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._loop.contract import Clock, Driver
+    from .._model.template import WorkflowTemplate
+    from .._step.step import LiveStep
+
+log: logging.Logger = logging.getLogger("tukio.watchdog")
+
+PATIENCE = 5.0
+"""Seconds that a cancelled step has to unwind before it is named."""
+
+_NOBODY: frozenset[LiveStep] = frozenset()
+
+
+class Watched(Protocol):
+    """What the watchdog asks of a run."""
+
+    drivers: dict[Driver, None]
+
+    @property
+    def uid(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def template(self) -> WorkflowTemplate:
+        """What is run."""
+        ...
+
+    def emit(self, kind: str, content: Any, step: LiveStep) -> None:
+        """Send an execution event of one of its steps."""
+        ...
+
+
+class Watchdog:
+    """Names the steps that are still running `PATIENCE` seconds after they were cancelled.
+
+    So it does with those whose `teardown()` goes on although its limit has passed.
+
+    Each is named once, in a warning of the log and in the execution event `task-stuck`, with the
+    place where it is. A step that never awaits cannot be seen: nothing else runs meanwhile.
+
+    Args:
+        clock: The clock of the runs, and its alarms.
+    """
+
+    __slots__ = ("_cancel_look", "_clock", "_next_look", "_runs")
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock: Clock = clock
+        # Each run with those of its steps that were named.
+        self._runs: dict[Watched, frozenset[LiveStep]] = {}
+        self._next_look: float = math.inf
+        self._cancel_look: Callable[[], None] | None = None
+
+    def watch(self, run: Watched, instant: float) -> None:
+        """Look at a run some time after an instant at which a step of it is cancelled."""
+        if run not in self._runs:
+            self._runs[run] = _NOBODY
+        if instant + PATIENCE < self._next_look:
+            self._plan(instant + PATIENCE)
+
+    def forget(self, run: Watched) -> None:
+        """Look at a run no more: it is over."""
+        if self._runs.pop(run, None) is not None and not self._runs:
+            self._plan(math.inf)
+
+    def _plan(self, look: float) -> None:
+        if self._cancel_look is not None:
+            self._cancel_look()
+            self._cancel_look = None
+        self._next_look = look
+        if look < math.inf:
+            self._cancel_look = self._clock.alarms.at(look, self._look)
+
+    def _look(self) -> None:
+        self._cancel_look = None
+        now = self._clock.time()
+        following = math.inf
+        for run in list(self._runs):
+            for driver in list(run.drivers):
+                due = _due(driver, self._runs.get(run, _NOBODY))
+                if due > now:
+                    following = min(following, due)
+                elif driver.step is not None:
+                    self._runs[run] |= {driver.step}
+                    _name(run, driver, driver.step, now - due + PATIENCE)
+        # Many steps with a limit each must not mean a look for each.
+        self._plan(max(following, now + PATIENCE))
+
+
+def _due(driver: Driver, named: frozenset[LiveStep]) -> float:
+    """Return when the step of a driver is to be named; inf for never."""
+    step = driver.step
+    if step is None or step in named or driver.scope is None:
+        # Idle, or named before.
+        return math.inf
+    # While it is cleaned up after, its scope has been left, and has nothing to say.
+    deadline = math.inf if step.driver is None else driver.scope.deadline
+    return min(driver.cancelled_at, deadline) + PATIENCE
+
+
+def _name(run: Watched, driver: Driver, step: LiveStep, seconds: float) -> None:
+    frames = [(frame, frame.f_lineno) for frame in frames_of(driver.coroutine)]
+    stack = "".join(traceback.StackSummary.extract(iter(frames)).format())
+    log.warning(
+        "task %r of workflow %s is still running %.1f s after it was cancelled:\n%s",
+        step.template.uid,
+        run.uid,
+        seconds,
+        stack,
+        extra={
+            "tukio_run": run.uid,
+            "tukio_template": run.template.uid,
+            "tukio_task": step.template.uid,
+        },
+    )
+    content = {"seconds": seconds, "stack": stack}
+    run.emit(TaskExecState.STUCK.value, content, step)

@@ -1,0 +1,331 @@
+"""One run of a workflow, as its user sees it, on every backend.
+
+Owns:   nothing: `Run` has the state; this is its face.
+Source: 1.x `Workflow`; there it was an `asyncio.Future`, and on asyncio it still is one.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+from copy import copy
+from typing import TYPE_CHECKING, Any, Self
+
+from .._loop.running import running_backend
+from .._model.errors import EngineError
+from .._model.event import Event
+from .._model.record import read
+from .._model.state import CANCELLED, FINISHED, OVER, SKIPPED, SUSPENDED, TIMED_OUT, WAITING
+from .._step.surroundings import here, running_workflow
+from . import restoring, suspending
+from .reporting import report_of, times_of
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, KeysView, Mapping
+
+    from .._model.policy import OverrunPolicy
+    from .._model.state import FutureState
+    from .._model.template import WorkflowTemplate
+    from .run import Run
+    from .task_run import TaskRun
+
+
+log: logging.Logger = logging.getLogger("tukio.run")
+
+
+class Workflow:
+    """One run of a workflow.
+
+    On asyncio it also is an `asyncio.Future`: `await` it, or use it with `asyncio.wait`, `gather`
+    and so on. On trio it can be awaited. `wait()` is the portable way.
+
+    An engine makes it. On asyncio, as in 1.x, one can be made without: `Workflow(template)`, then
+    `run(data)`; it is a root of its own, and goes on if nobody holds it.
+
+    Args:
+        template: What to run.
+        loop: An asyncio event loop; None is the running one.
+        broker: Where its execution events go; None is the one that engines on that loop share.
+
+    Raises:
+        EngineError: Not on asyncio.
+        WorkflowRootTaskError: The template does not have exactly one root task.
+    """
+
+    __slots__ = ()
+
+    _run: Run
+    _steps: list[TaskRun | None]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make a run of the asyncio kind where none is asked for."""
+        del args
+        kind: Any = _standalone_class(kwargs.get("loop")) if cls is Workflow else cls
+        workflow: Self = super(Workflow, kind).__new__(kind)
+        return workflow
+
+    if TYPE_CHECKING:
+
+        def __await__(self) -> Generator[Any, None, set[TaskRun]]:
+            """Wait until it is over; what is raised depends on the backend."""
+            ...
+
+    @classmethod
+    def current_workflow(cls, loop: Any = None) -> Workflow | None:
+        """Return the workflow that this code runs in a task of; None outside, as in 1.x."""
+        del loop
+        workflow: Workflow | None = running_workflow()
+        return workflow
+
+    # What it is ------------------------------------------------------------------------------
+
+    @property
+    def uid(self) -> str:
+        """Id of this execution."""
+        return self._run.uid
+
+    @property
+    def template(self) -> WorkflowTemplate:
+        """What is run."""
+        return self._run.template
+
+    @property
+    def policy(self) -> OverrunPolicy:
+        """The overrun policy of its template."""
+        return self._run.template.policy
+
+    @property
+    def state(self) -> FutureState:
+        """How it stands: `pending` before and while it runs, then how it ended."""
+        return self._run.state
+
+    @property
+    def errors(self) -> dict[str, BaseException]:
+        """Task id -> what that task raised, for every task that failed."""
+        return dict(self._run.errors)
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """Task id -> a copy of the output, for every task that finished, was skipped or timed out.
+
+        The output of a skipped task is None: its inputs went on.
+        """
+        return {
+            step.template.uid: step.outputs
+            for step in self._steps
+            if step is not None and step.state in _WITH_OUTPUT
+        }
+
+    @property
+    def tasks(self) -> KeysView[TaskRun]:
+        """The executions of its tasks so far, also of those that are about to begin.
+
+        An ordered set, in declared order.
+        """
+        return {step.keep_workflow(self): None for step in self._steps if step is not None}.keys()
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it reached its time limit."""
+        return self._run.ending is TIMED_OUT
+
+    @property
+    def committed(self) -> bool:
+        """Whether it has started and is not suspended."""
+        return self._run.phase not in {WAITING, SUSPENDED}
+
+    def report(self) -> dict[str, Any]:
+        """Return a snapshot of the template and of the execution; see the reference for its form.
+
+        `start` and `end` in it are aware UTC datetimes or None; `report_to_json` makes a text of
+        it. `exec.elapsed` is there for a run with a time limit: the seconds of it that are used
+        up. A rescued run had none of it while nobody ran it.
+        """
+        return report_of(self._run, self._steps)
+
+    def __str__(self) -> str:
+        ids = f"template.uid={self.template.uid}, uid={self.uid}"
+        start, end = times_of(self._run)
+        return f"<Workflow {ids}, start={start}, end={end}>"
+
+    def __repr__(self) -> str:
+        return f"<Workflow {self.template.uid} {self.uid} {self.state.value}>"
+
+    # What can be done to it -------------------------------------------------------------------
+
+    def run(self, data: Any) -> TaskRun:
+        """Start it, without an engine.
+
+        Args:
+            data: A dict or an event; anything else is handed to the root task as it is.
+
+        Returns:
+            The execution of the root task.
+
+        Raises:
+            IllegalMove: It was started, or cancelled, before.
+        """
+        if isinstance(data, dict):
+            data = Event(data)
+        elif isinstance(data, Event):
+            # With its topic and its source; the caller may go on to change it.
+            data = copy(data)
+        root: TaskRun = self._run.start(data).keep_workflow(self)
+        return root
+
+    def fast_forward(self, report: Mapping[str, Any]) -> None:
+        """Go on with a run from its report, without an engine; see `Engine.rescue`.
+
+        Raises:
+            TemplateError: The template has faults. Nothing was started.
+            RescueError: The report cannot be continued. Nothing was started.
+            IllegalMove: This was started, or cancelled, before. It goes on as it was.
+        """
+        self.template.validate()
+        restoring.restore(self._run, read(report, self.template))
+        restoring.go_on(self._run)
+
+    async def wait(self) -> FutureState:
+        """Wait until it is over, and return how it ended; its own fate is never raised.
+
+        Cancellation: the run goes on; only the waiting ends.
+        """
+        if self._run.phase is OVER:
+            await self._run.backend.checkpoint_if_cancelled()
+        else:
+            await self._run.end_event().wait()
+        ending = self._run.ending
+        assert ending is not None
+        return ending
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        """Cancel it: every task of it is cancelled, none starts any more.
+
+        It is over when all its tasks have unwound and been cleaned up after.
+
+        Args:
+            msg: Taken for the sake of asyncio, and not used.
+
+        Returns:
+            Whether it was not over yet; calling this again does no harm.
+
+        Raises:
+            EngineError: Called from another event loop or thread. Nothing changes.
+        """
+        del msg
+        return self._stop(CANCELLED)
+
+    def suspend(self) -> bool:
+        """Interrupt all its tasks; they are run again, from scratch, when it is resumed.
+
+        Tasks that are over are never run again. The time limit of the workflow goes on.
+
+        Returns:
+            False if it has not started, is suspended already, or is over: then nothing changes.
+        """
+        self._run.backend.check_here()
+        return suspending.suspend(self._run)
+
+    def resume(self) -> bool:
+        """Go on after `suspend()`.
+
+        Returns:
+            False if it is not suspended: then nothing changes.
+        """
+        self._run.backend.check_here()
+        resumed = suspending.resume(self._run)
+        if not resumed:
+            log.error("cannot resume %s: it is not suspended", self)
+        return resumed
+
+    def timeout(self) -> bool:
+        """Cancel it as if it had reached its time limit.
+
+        Returns:
+            Whether it was not over yet.
+        """
+        return self._stop(TIMED_OUT)
+
+    def set_next_tasks(self, task_tmpl_ids: Iterable[str]) -> None:
+        """Let the calling task lead only to some of its successors; the last call counts.
+
+        Args:
+            task_tmpl_ids: Ids of the tasks to go on with; empty to stop the branch here.
+
+        Raises:
+            EngineError: Not called from a running task of this workflow.
+            TypeError: Not a list of ids. The choice is as before.
+            LookupError: One of them is not a successor of the task. The choice is as before.
+        """
+        step, _ = here()
+        if step.run is not self._run or step.ended_at is not None:
+            msg = f"{step} is not executed by {self} - call this from one of its running tasks"
+            raise EngineError(msg)
+        self._run.plan.choose(step, task_tmpl_ids)
+
+    @property
+    def lock(self) -> _Lock:
+        """Its lock, for the policy `skip-until-unlock`; has `locked()` and `release()`."""
+        return _Lock(self)
+
+    def unlock(self) -> None:
+        """Let new data start another run (for the policy `skip-until-unlock`)."""
+        self._run.locked = False
+
+    def unlock_when_task_done(self, task: Any = None) -> None:
+        """Unlock when a task is over.
+
+        Args:
+            task: Anything with `add_done_callback`; None is the calling task.
+        """
+
+        def unlock(_: object) -> None:
+            self.unlock()
+
+        step: Any = task or here()[0]
+        step.add_done_callback(unlock)
+
+    def _stop(self, ending: FutureState) -> bool:
+        self._run.backend.check_here()
+        if self._run.phase is OVER:
+            return False
+        self._run.stop(ending)
+        return True
+
+    # For the run -------------------------------------------------------------------------------
+
+    def _resolved(self, ending: FutureState, failure: Exception | None) -> None:
+        """Called once, when it is over; `wait()` needs nothing more."""
+
+
+_WITH_OUTPUT = {FINISHED, SKIPPED, TIMED_OUT}
+
+
+class _Lock:
+    """The lock of a workflow, as code written for 1.x sees it."""
+
+    __slots__ = ("_workflow",)
+
+    def __init__(self, workflow: Workflow) -> None:
+        self._workflow: Workflow = workflow
+
+    def locked(self) -> bool:
+        """Return whether it keeps data from starting another run."""
+        return self._workflow._run.locked
+
+    def release(self) -> None:
+        """Let new data start another run."""
+        self._workflow.unlock()
+
+
+def _standalone_class(loop: Any = None) -> type[Any]:
+    """Return the class of runs without an engine, which there are on asyncio only.
+
+    Raises:
+        EngineError: No loop was given, and asyncio is not running.
+    """
+    if loop is None and running_backend() != "asyncio":
+        msg = "a workflow without an engine needs asyncio - use tukio.Engine().run_once(...)"
+        raise EngineError(msg)
+    kind: type[Any] = importlib.import_module("tukio._backends.asyncio.workflow").AsyncioWorkflow
+    return kind

@@ -1,0 +1,1 @@
+"""One step: one execution of one task."""

@@ -1,0 +1,48 @@
+"""A step as plain data, as it is now.
+
+Knows:  the step and its run, only to read from.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from .._model.detach import described, detached
+
+if TYPE_CHECKING:
+    from .step import LiveStep
+
+log: logging.Logger = logging.getLogger("tukio.run")
+
+
+def snapshot(step: LiveStep) -> dict[str, Any]:
+    """Return id, start, end (aware UTC or None), state, inputs and outputs of a step."""
+    instant = step.run.backend.wall_time
+    return {
+        "id": step.uid,
+        "start": None if step.started_at is None else instant(step.started_at),
+        "end": None if step.ended_at is None else instant(step.ended_at),
+        "state": step.state.value,
+        "inputs": detached(step.input_data),
+        "outputs": detached(step.output_data),
+    }
+
+
+def full_snapshot(step: LiveStep) -> dict[str, Any]:
+    """Return a snapshot with all that a report of the run shows; see `TaskRun.report`."""
+    found = snapshot(step)
+    if step.chosen is not None:
+        tasks = step.run.plan.shape.tasks
+        found["chosen"] = [tasks[number].uid for number in step.chosen]
+    error = step.run.errors.get(step.template.uid) or step.error
+    if error is not None:
+        found["error"] = described(error)
+    report = getattr(step.holder, "report", None)
+    if report is not None:
+        try:
+            found["reporting"] = detached(report())
+        except Exception:
+            log.exception("report() of task %r failed", step.template.uid)
+            found["reporting"] = None
+    return found
