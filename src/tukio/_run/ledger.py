@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from .._model.detach import described
 from .._model.facts import StepEnded
+from .outcome import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .._model.facts import Fact
     from .._step.step import LiveStep
-    from .outcome import Ending
 
 
 class Ledger:
@@ -42,7 +42,7 @@ class Ledger:
         """Take note of the end of a step."""
         self.order.append(step.number)
         if self.keep is not None:
-            self.keep(_fact_of(step, ending))
+            self.keep(_fact_of(step, Ending(*ending)))
 
     def keep_fact(self, fact: Fact) -> None:
         """Take note of anything else."""

@@ -6,7 +6,6 @@ Knows:  the step and the plan, to read from. `settling` does what follows from a
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._model.errors import InvalidResult, SkipTask, TukioTaskError
@@ -21,8 +20,6 @@ from .._model.state import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .._model.plan import Plan
     from .._model.state import FutureState
     from .._step.step import LiveStep
@@ -58,10 +55,6 @@ class Ending(NamedTuple):
     at: float
 
 
-# The constructor of a named tuple is a Python function, and there is an ending for each step.
-_ending: Callable[[tuple[object, ...]], Ending] = partial(tuple.__new__, Ending)
-
-
 def finished(plan: Plan[Any], step: LiveStep, result: Any, at: float) -> Ending:
     """Decide how a step ends whose coroutine returned something."""
     try:
@@ -69,7 +62,10 @@ def finished(plan: Plan[Any], step: LiveStep, result: Any, at: float) -> Ending:
     except Exception as exc:
         # What it returned is no good for its successors; users can look at it all the same.
         return failed(step, exc, at, result)
-    return _ending((FINISHED, TASK_END, output, data, None, at))
+    # Most steps end here, and the constructor of a named tuple is a Python function. `settle` takes
+    # the fields by their places.
+    ending: Any = (FINISHED, TASK_END, output, data, None, at)
+    return ending  # type: ignore[no-any-return]  # a tuple in all but its names
 
 
 def failed(step: LiveStep, error: BaseException, at: float, output: Any = None) -> Ending:

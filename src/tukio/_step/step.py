@@ -204,10 +204,6 @@ class LiveStep(Step):
 
     # For the run -------------------------------------------------------------------------------
 
-    def begin(self) -> Any:
-        """Return the coroutine of the step, for the driver to run; what is a `TaskRun` does it."""
-        raise NotImplementedError
-
     def release(self) -> None:
         """Let go of what only a running step needs."""
         self.driver = None
