@@ -29,9 +29,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="passes on the dict that a task may still change",
-        file="_model/plan.py",
-        old="data = {**result}",
-        new="data = result",
+        file="_run/outcome.py",
+        old="        output = data = {**result}\n",
+        new="        output = data = result\n",
         why="a task that keeps what it returned changes what others got (G9)",
         tests=("runtime/test_g9_isolation.py", "model/test_plan.py"),
     ),
@@ -177,8 +177,8 @@ MUTANTS: tuple[Mutant, ...] = (
         name="lets a step that waits begin without a scope",
         file="_run/driver.py",
         old=(
-            "        if scope is None and _may_be_cut(run, ready[0].template):\n"
-            "            return\n"
+            "        if scope is None and (ready[0].template.timeout"
+            " or may_suspend(ready[0].template.name)):\n            return\n"
         ),
         new="",
         why="nothing reaches a step that comes after one that does not wait (G3, G4)",

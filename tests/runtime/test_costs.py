@@ -37,7 +37,7 @@ OPERATIONS = {
     "CancelScope.__enter__": "scopes",
     "Context.copy": "contexts",
     "dict.copy": "dicts",
-    "Plan.passed_on": "dicts",
+    "finished": "dicts",
     "sent_by": "events",
     "Broker.emit_exec_event": "announcements",
     "VirtualTime.call_at": "timers",

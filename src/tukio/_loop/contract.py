@@ -125,11 +125,15 @@ Work = TypeVar("Work", bound=Cancellable)
 class Spawner(Protocol):
     """Where drivers come from, and what keeps a run alive."""
 
+    @property
+    def roots(self) -> set[Any] | None:
+        """Where a run puts itself from its start to its end; None where a tree keeps it alive."""
+        ...
+
     def spawn(
         self,
         function: Callable[[Work], Coroutine[Any, Any, None]],
         work: Work,
-        *,
         name: str,
         context: Context | None,
     ) -> None:
@@ -147,14 +151,6 @@ class Spawner(Protocol):
 
     def new_driver(self) -> Driver:
         """Return the driver that the calling task is; called once in each."""
-        ...
-
-    def hold(self, work: Cancellable) -> None:
-        """Keep a run alive from its start to its end, where no tree does that."""
-        ...
-
-    def release(self, work: Cancellable) -> None:
-        """Undo `hold`: the run is over."""
         ...
 
     def attend(self, work: Cancellable) -> None:

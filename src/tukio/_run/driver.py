@@ -50,10 +50,9 @@ async def drive(run: Run) -> None:
     is.
     """
     driver = run.backend.new_driver()
-    run.driver_pending = False
-    run.drivers[driver] = None
+    run.add_driver(driver)
     try:
-        while _has_work(run, driver):
+        while not run.stop_if_expired() and run.phase is RUNNING and run.plan.ready:
             run.begin()
             driver.scope_spent = driver.has_step_deadline = False
             driver.cancelled_at = math.inf
@@ -68,21 +67,15 @@ async def drive(run: Run) -> None:
                 if driver.step is not None or driver.cancelling():
                     await _out_of_scope(run, driver)
     except BaseException as exc:
-        _leave(run, driver, exc)
+        _break_down(run, driver, exc)
         if not isinstance(exc, Exception):
             raise
     else:
-        _leave(run, driver)
+        run.remove_driver(driver)
 
 
-def _has_work(run: Run, driver: Driver) -> bool:
-    """Return whether there are steps for a driver to run."""
-    if driver.cancelled_early:
-        run.cancel_from_outside()
-    return not run.stop_if_expired() and run.phase is RUNNING and bool(run.plan.ready)
-
-
-def _leave(run: Run, driver: Driver, exc: BaseException | None = None) -> None:
+def _break_down(run: Run, driver: Driver, exc: BaseException) -> None:
+    """Leave the run because of what no step raised, or of what must go on outwards."""
     if isinstance(exc, GeneratorExit):
         # The event loop is gone: there is nobody left to tell.
         return
@@ -94,8 +87,7 @@ def _leave(run: Run, driver: Driver, exc: BaseException | None = None) -> None:
             extra={"tukio_run": run.uid, "tukio_template": run.template.uid},
         )
         run.stop(FAILED, exc)
-    del run.drivers[driver]
-    run.end_if_empty()
+    run.remove_driver(driver)
 
 
 async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
@@ -109,6 +101,7 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
     """
     ready, budget, clock = run.plan.ready, BUDGET, run.backend.time
     steps, send = _one_by_one(driver)
+    may_suspend = run.environment.registry.may_suspend
     # Looked at before each step, as the one before may have changed all three.
     while ready and not driver.scope_spent and run.phase is RUNNING:
         if not budget:
@@ -116,7 +109,8 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
             # Left over, the limit of a step may cut this, too; there is a next scope then.
             await run.backend.checkpoint()
             continue
-        if scope is None and _may_be_cut(run, ready[0].template):
+        # A step that may suspend, or has a limit, needs a scope.
+        if scope is None and (ready[0].template.timeout or may_suspend(ready[0].template.name)):
             return
         budget -= 1
         step = ready.popleft()
@@ -148,9 +142,9 @@ def _scope_for(run: Run) -> AbstractContextManager[Scope | None]:
     """Return the scope that a driver enters for what is ready."""
     ready = run.plan.ready
     # Nothing is ready if a handler of the run's begin has stopped it.
-    if run.deadline == math.inf and not (ready and _may_be_cut(run, ready[0].template)):
-        return NO_SCOPE
-    return run.backend.scope(run.deadline)
+    if run.deadline < math.inf or (ready and _may_be_cut(run, ready[0].template)):
+        return run.backend.scope(run.deadline)
+    return NO_SCOPE
 
 
 def _may_be_cut(run: Run, task: TaskTemplate) -> bool:

@@ -57,11 +57,15 @@ class Ending(NamedTuple):
 
 def finished(plan: Plan[Any], step: LiveStep, result: Any, at: float) -> Ending:
     """Decide how a step ends whose coroutine returned something."""
-    try:
-        output, data = plan.passed_on(step, result)
-    except Exception as exc:
-        # What it returned is no good for its successors; users can look at it all the same.
-        return failed(step, exc, at, result)
+    if type(result) is dict:
+        # As in `passed_on`, whose call would be the larger part for most steps.
+        output = data = {**result}
+    else:
+        try:
+            output, data = plan.passed_on(step, result)
+        except Exception as exc:
+            # What it returned is no good for its successors; users can look at it all the same.
+            return failed(step, exc, at, result)
     # Most steps end here, and the constructor of a named tuple is a Python function. `settle` takes
     # the fields by their places.
     ending: Any = (FINISHED, TASK_END, output, data, None, at)

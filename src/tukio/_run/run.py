@@ -85,7 +85,9 @@ class Run(RunState):
     def launch(self) -> None:
         """Spawn the first driver; it takes what is ready."""
         self.context = copy_context()
-        self.backend.hold(self)
+        roots = self.backend.roots
+        if roots is not None:
+            roots.add(self)
         self._spawn()
 
     def begin(self) -> None:
@@ -110,8 +112,22 @@ class Run(RunState):
 
     def _spawn(self) -> None:
         name = f"tukio {self.template.uid}"
-        self.backend.spawn(self.environment.drive, self, name=name, context=self.context)
+        self.backend.spawn(self.environment.drive, self, name, self.context)
         self.driver_pending = True
+
+    def add_driver(self, driver: Driver) -> None:
+        """Take a driver that begins; if all around it was cancelled before, the run stops."""
+        self.driver_pending = False
+        self.drivers[driver] = None
+        if driver.cancelled_early:
+            self.cancel_from_outside()
+
+    def remove_driver(self, driver: Driver) -> None:
+        """Let go of a driver that has nothing to do; the last one ends the run."""
+        drivers = self.drivers
+        del drivers[driver]
+        if not drivers:
+            self.end_if_empty()
 
     def interrupt(self, driver: Driver) -> None:
         """Cancel the step that a driver is driving, unless it is being cleaned up after already."""
@@ -269,7 +285,9 @@ class Run(RunState):
         if self._end_event is not None:
             self._end_event.set()
         self.environment.watchdog.forget(self)
-        self.backend.release(self)
+        roots = self.backend.roots
+        if roots is not None:
+            roots.discard(self)
         # What is kept is what it takes to look at it. The workflow holds this and the steps, and
         # they hold this: no circle, so they go without the garbage collector.
         self.plan = empty_plan(self.plan.shape)

@@ -50,8 +50,8 @@ class Face(Protocol):
 class RunState:
     """The state of one run.
 
-    Only the methods of `Run` change it, but for `drivers` and `driver_pending` (the driver
-    loop), `errors` (`settling`) and `locked` (users, by `unlock`).
+    Only the methods of `Run` and the functions of `suspending` and `restoring` change it, but for
+    `locked`, which users set to False by `unlock`.
 
     Args:
         face: What users hold of the run.

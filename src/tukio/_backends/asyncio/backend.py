@@ -93,6 +93,7 @@ class AsyncioBackend:
         self.alarms: Alarms = alarms_of(loop)
         self._anchor: float = time.time() - loop.time()
         self._structured: bool = structured
+        self.roots: set[Any] | None = None if structured else _roots
         self._group: Any = None
         self._closing: anyio.Event | None = None
         self._scope_class: Any = None
@@ -152,7 +153,6 @@ class AsyncioBackend:
         self,
         function: Callable[[Any], Coroutine[Any, Any, None]],
         work: Any,
-        *,
         name: str,
         context: Context | None,
     ) -> None:
@@ -167,20 +167,9 @@ class AsyncioBackend:
         # Its scope stands for the one that was set: while the loop stands still, it acts later.
         return driver  # type: ignore[no-any-return]  # a cast would be a call, for every driver
 
-    def hold(self, work: Any) -> None:
-        """Keep a run alive; structured, the engine does."""
-        if not self._structured:
-            _roots.add(work)
-
-    def release(self, work: Any) -> None:
-        """Undo `hold`."""
-        if not self._structured:
-            _roots.discard(work)
-
     def attend(self, work: Any) -> None:
         """Stand for a run that has no driver; structured, the task of the engine does."""
         if not self._structured:
-            _roots.add(work)
             Attendant.of(self.loop).attend(work)
 
     def leave(self, work: Any) -> None:

@@ -63,6 +63,7 @@ class TrioBackend:
         # What `trio.current_time` does, without looking for the clock each time.
         self.time: Callable[[], float] = trio.lowlevel.current_clock().current_time
         self.alarms: Alarms = Alarms(self.time, self._call_at)
+        self.roots: set[Any] | None = None
         self._anchor: float = time.time() - trio.current_time()
         self._token: trio.lowlevel.TrioToken = trio.lowlevel.current_trio_token()
         self._manager: Any = None
@@ -124,7 +125,6 @@ class TrioBackend:
         self,
         function: Callable[[Any], Coroutine[Any, Any, None]],
         work: Any,
-        *,
         name: str,
         context: Context | None,
     ) -> None:
@@ -136,12 +136,6 @@ class TrioBackend:
     def new_driver(self) -> Driver:
         """Return a driver for the calling task."""
         return TrioDriver()
-
-    def hold(self, work: Any) -> None:
-        """Do nothing: the engine keeps its runs."""
-
-    def release(self, work: Any) -> None:
-        """Do nothing."""
 
     def attend(self, work: Any) -> None:
         """Do nothing: an engine that is cancelled stops its runs."""
