@@ -90,7 +90,7 @@ def _call(run: Run, step: LiveStep) -> Coroutine[Any, Any, Any]:
 
 
 def _agree_on_id(holder: Any, step: LiveStep) -> None:
-    """Have one id with the holder: the one that was looked at, or the holder's own choice."""
+    """Give a step and its holder one id: the one that was shown, or the choice of the holder."""
     extras = step._extras
     if extras is None or extras.uid is None:
         return
