@@ -50,8 +50,9 @@ class Face(Protocol):
 class RunState:
     """The state of one run.
 
-    Only the methods of `Run` change it, but for `drivers` and `driver_pending` (the driver
-    loop), `errors` (`settling`) and `locked` (users, by `unlock`).
+    Only the methods of `Run` change it, and the functions of `suspending` and `restoring`; but for
+    `drivers` and `driver_pending` (the driver loop, and `Instances` for a run that cannot start),
+    `errors` (`settling`) and `locked` (users, by `unlock`).
 
     Args:
         face: What users hold of the run.
@@ -78,7 +79,7 @@ class RunState:
         drivers: The drivers that have begun and not left, in the order they began.
         driver_pending: Whether a driver was spawned that has not begun: it will take what is
             ready. There is at most one such.
-        waiting: What the run waits for without a driver; None if it never did.
+        waiting: What the run waits for without a driver; None if it never did, and when over.
         announcement: The event of a resume or a rescue that is still to come; None if there is
             none.
         ledger: What is kept of what happened, in order; None if nobody needs that.
