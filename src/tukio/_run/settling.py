@@ -57,7 +57,7 @@ def settle(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:
     """End a step.
 
     The step is over, and everybody was told, when this returns. Called exactly once for each step
-    that has begun, and for one that was interrupted and will not be run again.
+    that has begun; never for one that was interrupted and is run again, as a new step.
     """
     state, event, output, leads_to, error, at = ending
     step.state = state
