@@ -20,6 +20,7 @@ import re
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ import pytest
 
 from support.leaks import no_asyncio_errors
 from tukio._model.registry import TaskRegistry
+from tukio._model.state import diagram
 from tukio.testing.clock import new_loop
 
 if TYPE_CHECKING:
@@ -225,6 +227,78 @@ def test_no_link_of_a_page_is_dead(page: Path) -> None:
     assert dead_links(page) == []
 
 
+# The map of the source ---------------------------------------------------------------------------
+
+ARCHITECTURE = ROOT / "docs" / "architecture.md"
+SOURCE = ROOT / "src" / "tukio"
+
+PATH = re.compile(r"(?<![\w./-])[\w.-]+(?:/[\w.-]+)*(?:/|\.(?:py|md))(?![\w/])")
+CODE = re.compile(r"`([^`\n]+)`")
+
+
+def named_paths(page: Path) -> set[str]:
+    """Return the paths in the prose and in the `text` blocks of a page."""
+    text = page.read_text()
+    code = [*CODE.findall(BLOCK.sub("", text))]
+    code += [block.code for block in read(page) if block.language == "text"]
+    return {path for each in code for path in PATH.findall(each)}
+
+
+def find(path: str) -> Path | None:
+    """Return what a path leads to, from the package or the repository; None if nothing."""
+    return next((base / path for base in (SOURCE, ROOT) if (base / path).exists()), None)
+
+
+def named_functions(page: Path) -> list[tuple[str, str]]:
+    """Return the paths and functions in the tables of a page: a cell of each, side by side."""
+    found: list[tuple[str, str]] = []
+    for line in page.read_text().splitlines():
+        cells = [CODE.findall(cell) for cell in line.split("|")]
+        for path, functions in pairwise(cells):
+            if path and path[0].endswith(".py"):
+                found += [(path[0], function) for function in functions]
+    return found
+
+
+def functions_of(path: Path) -> set[str]:
+    """Return the functions of a module, and the methods of its classes as `Class.method`."""
+    functions: set[str] = set()
+    for node in ast.parse(path.read_text()).body:
+        inner = node.body if isinstance(node, ast.ClassDef) else [node]
+        prefix = f"{node.name}." if isinstance(node, ast.ClassDef) else ""
+        kinds = ast.FunctionDef | ast.AsyncFunctionDef
+        functions |= {f"{prefix}{each.name}" for each in inner if isinstance(each, kinds)}
+    return functions
+
+
+def test_every_path_of_the_architecture_exists() -> None:
+    """A file that moves takes the page along."""
+    paths = named_paths(ARCHITECTURE)
+    assert {"_run/driver.py", "_model/", "tests/test_architecture.py"} <= paths
+    assert {path for path in paths if find(path) is None} == set()
+
+
+def test_every_layer_is_in_the_tree_of_the_architecture() -> None:
+    """As in the README: whoever adds a folder says what it is for."""
+    layers = {path.name for path in SOURCE.iterdir() if path.is_dir()} - {"__pycache__"}
+    for page in (ARCHITECTURE, ROOT / "README.md"):
+        assert {f"{layer}/" for layer in layers} <= named_paths(page)
+
+
+def test_every_function_of_the_architecture_is_where_it_is_said_to_be() -> None:
+    """The trip of an event names them in order."""
+    functions = named_functions(ARCHITECTURE)
+    assert ("_run/driver.py", "_run_ready") in functions
+    known = {path: functions_of(SOURCE / path) for path, _ in functions}
+    assert [(path, name) for path, name in functions if name not in known[path]] == []
+
+
+def test_the_phases_are_drawn_as_the_table_has_them() -> None:
+    """By the function that draws them."""
+    drawn = [block.code for block in read(ARCHITECTURE) if block.language == "mermaid"]
+    assert drawn == [f"{diagram()}\n"]
+
+
 # The tests of these tests -------------------------------------------------------------------------
 
 PAGE = """\
@@ -347,3 +421,22 @@ def test_dead_links_are_told(page: Path) -> None:
     page.write_text("\n".join([PAGE, *links]))
     dead = ["41: gone.md", "41: #three", "43: page.md#three"]
     assert dead_links(page) == [f"{page}:{link}" for link in dead]
+
+
+def test_what_a_page_says_of_the_source_is_found(page: Path) -> None:
+    """Paths in code and in `text` blocks; functions in the cell beside a path."""
+    page.write_text(
+        "In `_run/driver.py`, not driver.py, `run.is_empty()` and `_gone/`.\n"
+        "| 1 | `_run/run.py` | `Run.start`, `Run.begun` | starts `it` |\n"
+        "```text\ntukio/\n  _model/   see gone.py\n```\n"
+    )
+    assert named_paths(page) == {
+        "_run/driver.py", "_gone/", "_run/run.py", "tukio/", "_model/", "gone.py"
+    }  # fmt: skip
+    assert [find(path) for path in ("_gone/", "gone.py", "_model/")] == [
+        None,
+        None,
+        SOURCE / "_model",
+    ]
+    assert named_functions(page) == [("_run/run.py", "Run.start"), ("_run/run.py", "Run.begun")]
+    assert {"Run.start", "Run.begun"} & functions_of(SOURCE / "_run" / "run.py") == {"Run.start"}

@@ -97,5 +97,6 @@ class _OldModule(ModuleType):
 
 
 def _warn(old: str, new: str, *, stacklevel: int) -> None:
-    msg = f"{old} is now {new}; the old spelling goes with the next release"
+    where = "no public name any more" if "._" in new else f"now {new}"
+    msg = f"{old} is {where}; the old spelling goes with the next release"
     warnings.warn(msg, DeprecationWarning, stacklevel=stacklevel)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @given(st.lists(st.sampled_from(Move)))
 def test_a_move_is_made_or_refused_with_the_choices(history: list[Move]) -> None:
     """No order of requests leads out of the table, and a refusal says what would be right."""
-    phase = Phase.WAITING
+    phase = Phase.NEW
     for move in history:
         legal = legal_moves(phase)
         if move in legal:
@@ -49,7 +49,7 @@ def test_a_move_is_made_or_refused_with_the_choices(history: list[Move]) -> None
 @given(st.lists(st.sampled_from(Move)))
 def test_a_run_ends_once(history: list[Move]) -> None:
     """Exactly one ending (G2): whatever is asked, the end comes at most once and is the last."""
-    phase, ends = Phase.WAITING, 0
+    phase, ends = Phase.NEW, 0
     for move in history:
         if move in legal_moves(phase):
             assert phase is not Phase.OVER
@@ -60,7 +60,7 @@ def test_a_run_ends_once(history: list[Move]) -> None:
 
 def test_every_phase_can_be_reached() -> None:
     """A phase that nothing leads to is a forgotten row."""
-    reached = {Phase.WAITING}
+    reached = {Phase.NEW}
     for _ in Phase:
         reached |= {new for (old, _), new in MOVES.items() if old in reached}
     assert reached == set(Phase)
@@ -74,7 +74,7 @@ def test_every_move_is_legal_somewhere() -> None:
 def test_whatever_is_not_over_can_be_stopped() -> None:
     """The engine can always shut down; what stops already stops only once."""
     stopped = {phase: after(phase, Move.STOP) for phase in Phase if Move.STOP in legal_moves(phase)}
-    assert set(stopped) == {Phase.WAITING, Phase.RUNNING, Phase.SUSPENDED}
+    assert set(stopped) == {Phase.NEW, Phase.RUNNING, Phase.SUSPENDED}
     assert set(stopped.values()) == {Phase.STOPPING}
 
 
@@ -99,7 +99,7 @@ def test_the_table_cannot_be_changed() -> None:
     ("phase", "move", "words"),
     [
         (
-            Phase.WAITING,
+            Phase.NEW,
             Move.RESUME,
             "cannot resume a workflow that is not started - it can: start, stop",
         ),

@@ -26,7 +26,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
         name="lets a replacement wait for runs that it does not replace",
         file="_engine/instances.py",
         old="        if replacement is None or replacement.replaces:\n",
-        new="        if heir is None or len(family.runs) > 1:\n",
+        new="        if replacement is None or len(table.runs) > 1:\n",
         why="with abort-running, one run_once holds up what was triggered before",
         tests=("runtime/test_instances.py",),
     ),

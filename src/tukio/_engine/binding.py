@@ -111,7 +111,7 @@ class Binding:
         if self._backend is not None:
             msg = "the engine is in use already - make a new one for each 'async with'"
             raise EngineError(msg)
-        self._bind(None, self.broker, structured=True)
+        self._bind(None, structured=True)
         self._outer = engine_broker.set(self.broker)
         await self.backend.open(stop_all, drained)
 
@@ -136,33 +136,30 @@ class Binding:
         await self.backend.close(exc)
 
     def _bind_loosely(self, loop: Any) -> Backend:
-        # As in 1.x, all engines on a loop share a broker.
-        name = "asyncio" if loop is not None else _running_name()
-        if name == "trio":
-            msg = (
-                "on trio an engine lives in a 'with' block"
-                " - async with tukio.Engine() as engine: ..."
-            )
-            raise EngineError(msg)
-        shared = loop_broker(loop)
-        if self._broker is not None:
-            # Looked at before it was known that the engine is loose.
-            shared.take_over(self._broker)
-        self._broker = shared
-        return self._bind(loop, shared, structured=False)
+        return self._bind(loop, structured=False)
 
-    def _bind(self, loop: Any, broker: Broker, *, structured: bool) -> Backend:
+    def _bind(self, loop: Any, *, structured: bool) -> Backend:
         name = "asyncio" if loop is not None else _running_name()
         # By name: a backend that is not in use need not even be installed.
         package = f"tukio._backends.{name}"
         module = importlib.import_module(f"{package}.backend")
         self._workflow_class = importlib.import_module(f"{package}.workflow").WORKFLOW
         backend: Backend = module.new_backend(loop=loop, structured=structured)
+        if not structured:
+            self._share_broker(loop)
         self._environment = assemble(
-            backend, broker, registry=self._registry, cleanup_timeout=self._cleanup_timeout
+            backend, self.broker, registry=self._registry, cleanup_timeout=self._cleanup_timeout
         )
         self._backend = backend
         return backend
+
+    def _share_broker(self, loop: Any) -> None:
+        """Take the broker that all loose engines on a loop share, as in 1.x."""
+        shared = loop_broker(loop)
+        if self._broker is not None:
+            # Looked at before it was known that the engine is loose.
+            shared.take_over(self._broker)
+        self._broker = shared
 
     def _start_service(self, service: Callable[[], Awaitable[None]], name: str) -> None:
         self.bound().start_service(service, name)

@@ -268,7 +268,8 @@ class Engine(Lifecycle):
             start = self._instances.start
             return None if self._stopping else start(template, event, self._binding.new_workflow)
         except Exception:
-            log.exception("cannot start a run of %s", template)
+            extra = {"tukio_template": template.uid}
+            log.exception("cannot start a run of %s", template, extra=extra)
             return None
 
     def _try_run(self, template: WorkflowTemplate, event: Event) -> Workflow | Refusal:

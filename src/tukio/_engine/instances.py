@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import anyio
 
 from .._model.policy import Decision, OverrunPolicy, decide
-from .._model.state import CANCELLED, FAILED
+from .._model.state import CANCELLED
 from .._run.waiting import WaitsFor
+from .._step.log_fields import log_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -147,7 +148,7 @@ class Instances:
         try:
             run.start(event)
         except Exception as error:  # noqa: BLE001 - it is the outcome of the run
-            _give_up(run, error)
+            run.fail_to_start(error)
 
     def launch(self, run: Run, start: Callable[[], object]) -> None:
         """Add a run and start it.
@@ -159,7 +160,7 @@ class Instances:
         try:
             start()
         except Exception as error:
-            _give_up(run, error)
+            run.fail_to_start(error)
             raise
 
     def stop_after(self, grace: float) -> None:
@@ -195,7 +196,7 @@ class Instances:
                 "workflow %s failed",
                 run.uid,
                 exc_info=run.failure,
-                extra={"tukio_run": run.uid, "tukio_template": uid},
+                extra=log_fields(run),
             )
         self._start_replacement(table)
         if not self._by_template:
@@ -207,10 +208,3 @@ class Instances:
             return
         table.replacement = None
         self._start(replacement.run, replacement.event)
-
-
-def _give_up(run: Run, error: Exception) -> None:
-    """End a run that cannot start."""
-    # Not even if it came as far as to call for a driver.
-    run.driver_pending = False
-    run.stop(FAILED, error)

@@ -110,6 +110,11 @@ class Clock(Protocol):
 class Cancellable(Protocol):
     """What drivers work for: it can be cancelled as a whole."""
 
+    @property
+    def face(self) -> Any:
+        """What users hold of it, and see as the `workflow` of a task; None when it is over."""
+        ...
+
     def cancel_from_outside(self) -> object:
         """Cancel all of it, and start nothing of it any more."""
         ...

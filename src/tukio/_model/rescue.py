@@ -22,21 +22,23 @@ if TYPE_CHECKING:
     from .shape import Shape
 
 
-def restore(plan: Plan[Any], record: RunRecord) -> None:
-    """Bring a new plan to where a report says that the run was.
+def restore(plan: Plan[Any], record: RunRecord) -> list[Fact]:
+    """Bring a new plan to where a report says that the run was, and return the facts of it.
 
     Raises:
         RescueError: The report contradicts the graph, or lacks data that would have to be passed
             on. The plan is of no use then.
     """
     try:
-        replay(plan, facts_of(record, plan.shape))
+        facts = facts_of(record, plan.shape)
+        replay(plan, facts)
         for step in plan.ready:
             _refuse_what_is_lost(step, record)
     except Contradiction as error:
         raise RescueError(record.uid, str(error)) from error
     except RecursionError as error:
         raise RescueError(record.uid, "its data is nested too deeply") from error
+    return facts
 
 
 def facts_of(record: RunRecord, shape: Shape) -> list[Fact]:

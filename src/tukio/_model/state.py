@@ -105,7 +105,7 @@ class TaskExecState(enum.Enum):
 class Phase(enum.Enum):
     """Where a run stands, as its driver sees it."""
 
-    WAITING = "not started"
+    NEW = "not started"
     RUNNING = "running"
     SUSPENDED = "suspended"
     STOPPING = "stopping"
@@ -131,9 +131,9 @@ class Move(enum.Enum):
 
 MOVES = MappingProxyType(
     {
-        (Phase.WAITING, Move.START): Phase.RUNNING,
+        (Phase.NEW, Move.START): Phase.RUNNING,
         # A run that never started has nothing to unwind, but still ends once.
-        (Phase.WAITING, Move.STOP): Phase.STOPPING,
+        (Phase.NEW, Move.STOP): Phase.STOPPING,
         (Phase.RUNNING, Move.SUSPEND): Phase.SUSPENDED,
         (Phase.RUNNING, Move.STOP): Phase.STOPPING,
         (Phase.RUNNING, Move.END): Phase.OVER,
@@ -165,7 +165,7 @@ def after(phase: Phase, move: Move) -> Phase:
 def diagram() -> str:
     """Return the table as a Mermaid state diagram."""
     rows = [f"    {old.name} --> {new.name}: {move.value}" for (old, move), new in MOVES.items()]
-    return "\n".join(["stateDiagram-v2", f"    [*] --> {Phase.WAITING.name}", *rows])
+    return "\n".join(["stateDiagram-v2", f"    [*] --> {Phase.NEW.name}", *rows])
 
 
 # Looked up for every run or step: up to Python 3.11 a member of an enum is worked out each time,
@@ -179,7 +179,7 @@ SKIPPED: Final = FutureState.skipped
 INTERRUPTED: Final = FutureState.suspended
 TIMED_OUT: Final = FutureState.timeout
 
-WAITING: Final = Phase.WAITING
+NEW: Final = Phase.NEW
 RUNNING: Final = Phase.RUNNING
 SUSPENDED: Final = Phase.SUSPENDED
 STOPPING: Final = Phase.STOPPING

@@ -31,11 +31,13 @@ def assemble(
         registry: Where the names of tasks are looked up; None is the one of the process.
         cleanup_timeout: Seconds that a `teardown()` may take.
     """
+    registry = REGISTRY if registry is None else registry
     return Environment(
         backend=backend,
         broker=broker,
         watchdog=Watchdog(backend),
-        registry=REGISTRY if registry is None else registry,
+        registry=registry,
+        may_suspend=registry.may_suspend,
         cleanup_timeout=cleanup_timeout,
         make_step=TaskRun,
         drive=drive,

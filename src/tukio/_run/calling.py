@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from .._model.event import sent_by
 from .._model.state import TASK_BEGIN
 from .._step.holder import TaskHolder
+from .._step.log_fields import log_fields
 from .._step.surroundings import surroundings
 from .outcome import CalledOff
 
@@ -104,4 +105,5 @@ def _hand_queue_to(holder: Any, step: LiveStep) -> None:
     try:
         holder.queue = step.mailbox.queue
     except AttributeError:
-        log.debug("holder of task %r takes no queue", step.template.uid)
+        uid, extra = step.template.uid, log_fields(step.run, step)
+        log.debug("holder of task %r takes no queue", uid, extra=extra)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._loop.coroutines import ENDED, finish_awaiting, sequential
 from .._model.state import FAILED, RUNNING
+from .._step.log_fields import log_fields
 from .outcome import failed, finished
 from .settling import settle
 from .unwinding import broken_off, unwound
@@ -84,7 +85,7 @@ def _break_down(run: Run, driver: Driver, exc: BaseException) -> None:
             "workflow %s cannot go on",
             run.uid,
             exc_info=exc,
-            extra={"tukio_run": run.uid, "tukio_template": run.template.uid},
+            extra=log_fields(run),
         )
         run.stop(FAILED, exc)
     run.remove_driver(driver)
@@ -101,7 +102,6 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
     """
     ready, budget, clock = run.plan.ready, BUDGET, run.backend.time
     steps, send = _one_by_one(driver)
-    may_suspend = run.environment.registry.may_suspend
     # Looked at before each step, as the one before may have changed all three.
     while ready and not driver.scope_spent and run.phase is RUNNING:
         if not budget:
@@ -109,8 +109,10 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
             # Left over, the limit of a step may cut this, too; there is a next scope then.
             await run.backend.checkpoint()
             continue
-        # A step that may suspend, or has a limit, needs a scope.
-        if scope is None and (ready[0].template.timeout or may_suspend(ready[0].template.name)):
+        # As in `_may_be_cut`, whose call would be the larger part for most steps.
+        if scope is None and (
+            ready[0].template.timeout or run.environment.may_suspend(ready[0].template.name)
+        ):
             return
         budget -= 1
         step = ready.popleft()
@@ -151,7 +153,7 @@ def _may_be_cut(run: Run, task: TaskTemplate) -> bool:
     """Return whether a step may suspend, or has a limit: then it needs a scope."""
     if task.timeout:
         return True
-    return run.environment.registry.may_suspend(task.name)
+    return run.environment.may_suspend(task.name)
 
 
 def _is_cut(scope: Scope | None) -> bool:

@@ -27,6 +27,7 @@ class Environment:
         broker: Where execution events go.
         watchdog: Looks for steps that go on although they were cancelled.
         registry: Where the names of tasks are looked up.
+        may_suspend: The method of that, which is called for every step.
         cleanup_timeout: Seconds that a `teardown()` may take.
         make_step: The class of the steps.
         drive: What a driver does, given the run that it works for.
@@ -36,6 +37,7 @@ class Environment:
     broker: Broker
     watchdog: Watchdog
     registry: Registry
+    may_suspend: Callable[[Any], bool]
     cleanup_timeout: float
     make_step: type[LiveStep]
     drive: Callable[[Any], Coroutine[Any, Any, None]]

@@ -15,9 +15,10 @@ from .._model.facts import StepEnded
 from .outcome import Ending
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from .._model.facts import Fact
+    from .._model.shape import Shape
     from .._step.step import LiveStep
 
 
@@ -43,6 +44,14 @@ class Ledger:
         self.order.append(step.number)
         if self.keep is not None:
             self.keep(_fact_of(step, Ending(*ending)))
+
+    def take_over(self, shape: Shape, facts: Iterable[Fact]) -> None:
+        """Keep what happened to the run before it was rescued."""
+        numbers = {task.uid: number for number, task in enumerate(shape.tasks)}
+        for fact in facts:
+            if isinstance(fact, StepEnded):
+                self.order.append(numbers[fact.task])
+            self.keep_fact(fact)
 
     def keep_fact(self, fact: Fact) -> None:
         """Take note of anything else."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .._model.event import Event
 from .._model.plan import Plan
 from .._model.policy import ErrorPolicy
-from .._model.rescue import order_of_ends, restore as restore_plan
+from .._model.rescue import restore as restore_plan
 from .._model.shape import shape_of
 from .._model.state import FAILED, SKIPPED, TIMED_OUT, Move, WorkflowExecState, after
 
@@ -25,7 +25,7 @@ def restore(run: Run, record: RunRecord) -> None:
     """
     after(run.phase, Move.START)
     plan = Plan(shape_of(run.template), run.environment.make_step, run)
-    restore_plan(plan, record)
+    facts = restore_plan(plan, record)
     run.plan.take_over(plan)
     run._uid = record.uid
     run.started_at = run.backend.instant(record.start)
@@ -41,8 +41,7 @@ def restore(run: Run, record: RunRecord) -> None:
         if step.error is not None and step.state is not SKIPPED
     }
     if run.ledger is not None:
-        numbers = {task.uid: number for number, task in enumerate(run.plan.shape.tasks)}
-        run.ledger.order = [numbers[uid] for uid in order_of_ends(record, run.plan.shape)]
+        run.ledger.take_over(run.plan.shape, facts)
 
 
 def go_on(run: Run) -> None:

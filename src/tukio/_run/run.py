@@ -69,7 +69,7 @@ class Run(RunState):
         limit = now + self.template.timeout if self.template.timeout else math.inf
         self.phase = after(self.phase, START)
         if self.waiting is not None:
-            self.stop_waiting()
+            self.stop_waiting(WaitsFor.TURN)
         self._trigger = trigger
         self.started_at = now
         self.limit = limit
@@ -89,6 +89,11 @@ class Run(RunState):
         if roots is not None:
             roots.add(self)
         self._spawn()
+
+    def fail_to_start(self, error: Exception) -> None:
+        """End the run: it cannot start. Not even the driver comes that it may have called for."""
+        self.driver_pending = False
+        self.stop(FAILED, error)
 
     def begin(self) -> None:
         """Announce the run, when its first driver begins."""
@@ -174,12 +179,17 @@ class Run(RunState):
         """Set the alarm of the deadline: there may be no driver whose scope keeps it."""
         waiting.keep_deadline(self.backend.alarms, self.deadline, self.stop_if_expired)
 
-    def stop_waiting(self) -> None:
-        """Wait for nothing any more: the run has a driver again, or is about to end."""
+    def stop_waiting(self, *reasons: WaitsFor) -> None:
+        """Wait for some things no more; the drivers of the run keep its deadline when none is left.
+
+        Args:
+            reasons: What the run need not wait for any more.
+        """
         assert self.waiting is not None
-        self.waiting.reasons.clear()
-        self.waiting.stop_keeping_deadline()
-        self.backend.leave(self)
+        self.waiting.reasons.difference_update(reasons)
+        if not self.waiting:
+            self.waiting.stop_keeping_deadline()
+            self.backend.leave(self)
 
     # Its limits --------------------------------------------------------------------------------
 
@@ -251,7 +261,7 @@ class Run(RunState):
         if self.announcement is not None:
             self.announcement.call_off()
         if self.waiting is not None:
-            self.stop_waiting()
+            self.stop_waiting(*WaitsFor)
             # There will be no resume.
             for step in self.waiting.take_interrupted():
                 settle(self, step, cancelled(self.backend.time()))

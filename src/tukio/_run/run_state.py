@@ -15,7 +15,7 @@ from .._model.event import EventSource
 from .._model.plan import Plan
 from .._model.policy import OverrunPolicy
 from .._model.shape import shape_of
-from .._model.state import INTERRUPTED, OVER, PENDING, SUSPENDED, TIMED_OUT, WAITING
+from .._model.state import INTERRUPTED, NEW, OVER, PENDING, SUSPENDED, TIMED_OUT
 from .ledger import Ledger
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ class RunState:
         drivers: The drivers that have begun and not left, in the order they began.
         driver_pending: Whether a driver was spawned that has not begun: it will take what is
             ready. There is at most one such.
-        waiting: What the run waits for without a driver; None if it never did.
+        waiting: What the run waits for without a driver; None if it never did, and when over.
         announcement: The event of a resume or a rescue that is still to come; None if there is
             none.
         ledger: What is kept of what happened, in order; None if nobody needs that.
@@ -128,7 +128,7 @@ class RunState:
         self.broker: Broker = environment.broker
         shape = shape_of(template)
         self.plan: Plan[LiveStep] = Plan(shape, environment.make_step, self)
-        self.phase: Phase = WAITING
+        self.phase: Phase = NEW
         self.ending: FutureState | None = None
         self.failure: Exception | None = None
         self.errors: dict[str, BaseException] = NO_ERRORS

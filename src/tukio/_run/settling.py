@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .._model.errors import TukioTaskError
 from .._model.policy import ErrorPolicy
 from .._model.state import FAILED, RUNNING, SKIPPED, SUSPENDED
+from .._step.log_fields import log_fields
 from .outcome import NOTHING
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def settle(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:
     """End a step.
 
     The step is over, and everybody was told, when this returns. Called exactly once for each step
-    that has begun, and for one that was interrupted and will not be run again.
+    that has begun; never for one that was interrupted and is run again, as a new step.
     """
     state, event, output, leads_to, error, at = ending
     step.state = state
@@ -93,13 +94,14 @@ def record_error(run: RunOfSteps, step: LiveStep, error: BaseException) -> None:
         uid,
         run.uid,
         exc_info=error,
-        extra={"tukio_run": run.uid, "tukio_template": run.template.uid, "tukio_task": uid},
+        extra=log_fields(run, step),
     )
     run.keep_error(uid, error)
 
 
 def _take_error(run: RunOfSteps, step: LiveStep, error: BaseException) -> None:
     if step.state is SKIPPED:
-        log.info("task %r was skipped: %s", step.template.uid, getattr(error, "reason", None))
+        reason = getattr(error, "reason", None)
+        log.info("task %r was skipped: %s", step.template.uid, reason, extra=log_fields(run, step))
     else:
         record_error(run, step, error)

@@ -54,7 +54,7 @@ def resume(run: Run) -> bool:
         return False
     assert run.waiting is not None
     run.phase = after(run.phase, Move.RESUME)
-    run.stop_waiting()
+    run.stop_waiting(WaitsFor.RESUME)
     # It had nobody to look at while the run was suspended.
     run.environment.watchdog.watch(run, run.deadline)
     steps = [run.plan.requeue(step) for step in run.waiting.take_interrupted()]

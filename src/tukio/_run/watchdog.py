@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .._loop.frames import frames_of
 from .._model.state import TaskExecState
+from .._step.log_fields import log_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,11 +131,7 @@ def _name(run: Watched, driver: Driver, step: LiveStep, seconds: float) -> None:
         run.uid,
         seconds,
         stack,
-        extra={
-            "tukio_run": run.uid,
-            "tukio_template": run.template.uid,
-            "tukio_task": step.template.uid,
-        },
+        extra=log_fields(run, step),
     )
     content = {"seconds": seconds, "stack": stack}
     run.emit(TaskExecState.STUCK.value, content, step)

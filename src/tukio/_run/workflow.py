@@ -15,7 +15,8 @@ from .._loop.running import running_backend
 from .._model.errors import EngineError
 from .._model.event import Event
 from .._model.record import read
-from .._model.state import CANCELLED, FINISHED, OVER, SKIPPED, SUSPENDED, TIMED_OUT, WAITING
+from .._model.state import CANCELLED, FINISHED, NEW, OVER, SKIPPED, SUSPENDED, TIMED_OUT
+from .._step.log_fields import log_fields
 from .._step.surroundings import here, running_workflow
 from . import restoring, suspending
 from .reporting import report_of, times_of
@@ -181,7 +182,8 @@ class Workflow:
         self._run.backend.check_here()
         resumed = suspending.resume(self._run)
         if not resumed:
-            log.error("cannot resume %s: it is not suspended", self)
+            extra = log_fields(self._run)
+            log.error("cannot resume %s: it is not suspended", self, extra=extra)
         return resumed
 
     def set_next_tasks(self, task_tmpl_ids: Iterable[str]) -> None:
@@ -239,7 +241,7 @@ class Workflow:
     @property
     def committed(self) -> bool:
         """Whether it has started and is not suspended."""
-        return self._run.phase not in {WAITING, SUSPENDED}
+        return self._run.phase not in {NEW, SUSPENDED}
 
     @property
     def lock(self) -> _Lock:

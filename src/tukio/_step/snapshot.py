@@ -9,6 +9,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from .._model.detach import described, detached
+from .log_fields import log_fields
 
 if TYPE_CHECKING:
     from .step import LiveStep
@@ -43,6 +44,7 @@ def full_snapshot(step: LiveStep) -> dict[str, Any]:
         try:
             found["reporting"] = detached(report())
         except Exception:
-            log.exception("report() of task %r failed", step.template.uid)
+            uid, extra = step.template.uid, log_fields(step.run, step)
+            log.exception("report() of task %r failed", uid, extra=extra)
             found["reporting"] = None
     return found

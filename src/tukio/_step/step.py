@@ -14,6 +14,7 @@ from .._model.event import EventSource
 from .._model.plan import Step
 from .._model.state import PENDING
 from .holder import Recorded, execution_id
+from .log_fields import log_fields
 from .mailbox import Mailbox
 
 if TYPE_CHECKING:
@@ -219,4 +220,5 @@ class LiveStep(Step):
             try:
                 callback(self)
             except Exception:
-                log.exception("a done callback of task %r failed", self.template.uid)
+                uid, extra = self.template.uid, log_fields(self.run, self)
+                log.exception("a done callback of task %r failed", uid, extra=extra)

@@ -193,6 +193,13 @@ async def _call_at(instant: float, function: Callable[[], object], scope: trio.C
 
 
 def new_backend(*, loop: Any, structured: bool) -> TrioBackend:
-    """Return a backend for the running trio."""
-    del loop, structured
+    """Return a backend for the running trio.
+
+    Raises:
+        EngineError: It is not to be structured: there is no loose mode on trio.
+    """
+    del loop
+    if not structured:
+        msg = "on trio an engine lives in a 'with' block - async with tukio.Engine() as engine: ..."
+        raise EngineError(msg)
     return TrioBackend()
