@@ -127,7 +127,7 @@ def test_the_diagram_draws_the_table() -> None:
     """One arrow for each row, and one into the first phase."""
     first, start, *arrows = diagram().splitlines()
     assert first == "stateDiagram-v2"
-    assert start == "    [*] --> WAITING"
+    assert start == "    [*] --> NEW"
     assert "    RUNNING --> SUSPENDED: suspend" in arrows
     drawn = [arrow.replace(":", "").split() for arrow in arrows]
     assert [(Phase[old], Move(move), Phase[new]) for old, _, new, move in drawn] == [

@@ -268,7 +268,8 @@ class Engine(Lifecycle):
             start = self._instances.start
             return None if self._stopping else start(template, event, self._binding.new_workflow)
         except Exception:
-            extra = {"tukio_template": template.uid}
+            # A selector of the user's own may have chosen anything.
+            extra = {"tukio_template": getattr(template, "uid", None)}
             log.exception("cannot start a run of %s", template, extra=extra)
             return None
 
