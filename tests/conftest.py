@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support import profiles
+from support.flow import Tasks
 from support.leaks import no_asyncio_errors, no_leaks
 from tukio.testing.clock import BACKENDS, is_available, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator, Iterator
 
     AsyncTest = Callable[..., Coroutine[Any, Any, None]]
 
@@ -55,6 +56,14 @@ def quick_collections() -> None:
     """Keep all that is there before a test out of the collections after it, for speed."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def task() -> Iterator[Tasks]:
+    """Register tasks by `@task`; they are forgotten after the test."""
+    tasks = Tasks()
+    yield tasks
+    tasks.forget()
 
 
 @pytest.hookimpl(wrapper=True)

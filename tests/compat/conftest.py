@@ -8,18 +8,9 @@ import anyio
 import pytest
 
 import tukio
-from support.flow import Tasks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture
-def task() -> Iterator[Tasks]:
-    """Register tasks by `@task`; they are forgotten after the test."""
-    tasks = Tasks()
-    yield tasks
-    tasks.forget()
+    from support.flow import Tasks
 
 
 @pytest.fixture
