@@ -13,8 +13,10 @@ import gc
 import inspect
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
+import tukio
 from support import profiles
 from support.flow import Tasks
 from support.leaks import no_asyncio_errors, no_leaks
@@ -64,6 +66,30 @@ def task() -> Iterator[Tasks]:
     tasks = Tasks()
     yield tasks
     tasks.forget()
+
+
+@pytest.fixture
+def ran(task: Tasks) -> list[str]:
+    """Register `quick` and `slow` (10 s): they note their id here when they begin.
+
+    Each passes on what it was given, and its own id as a key.
+    """
+    begun: list[str] = []
+
+    @task
+    async def quick(event: tukio.Event) -> dict[str, Any]:
+        uid = tukio.current_task().template.uid
+        begun.append(uid)
+        return {**event.data, uid: 1}
+
+    @task
+    async def slow(event: tukio.Event) -> dict[str, Any]:
+        uid = tukio.current_task().template.uid
+        begun.append(uid)
+        await anyio.sleep(10)
+        return {**event.data, uid: 1}
+
+    return begun
 
 
 @pytest.hookimpl(wrapper=True)
