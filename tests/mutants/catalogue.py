@@ -81,7 +81,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="driver.context = context = run.context.copy()",
         new="driver.context = context = run.context",
         why="context variables leak from one task into another",
-        tests=("guarantees/test_g9_isolation.py", "backends/test_asyncio_workflow.py"),
+        tests=("guarantees/test_g9_isolation.py", "backends/test_asyncio_loop.py"),
     ),
     # Errors
     Mutant(
@@ -214,7 +214,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="    return run.backend.scope(run.deadline)\n",
         new="    return run.port.scope(run.deadline if run.phase is RUNNING else math.inf)\n",
         why="the limit of a workflow does not cover its suspension (G4)",
-        tests=("run/test_suspending.py",),
+        tests=("run/test_suspended_steps.py",),
     ),
     Mutant(
         name="lets a native cancellation reach the next step",
@@ -222,7 +222,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="        if driver.cancelling():\n            driver.scope_spent = True\n",
         new="",
         why="on asyncio a task is cancelled that nobody cancelled",
-        tests=("backends/test_asyncio_workflow.py",),
+        tests=("backends/test_native_cancellation.py",),
     ),
     # Suspension
     Mutant(
@@ -231,7 +231,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="for step in run.waiting.take_interrupted()]",
         new="for step in run.waiting.take_interrupted()[1:]]",
         why="a branch is gone after a resume",
-        tests=("compat/test_faults_of_1_x_suspending.py", "engine/test_engine.py"),
+        tests=("compat/test_faults_of_1_x_suspending.py", "run/test_suspending.py"),
     ),
     Mutant(
         name="forgets that a step was put off until the resume",
@@ -248,7 +248,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="            self._emit_the_end(ending)\n",
         new="            self._emit_the_end(ending)\n            self._emit_the_end(ending)\n",
         why="a subscriber counts one run twice (G2)",
-        tests=("compat/test_keeps_events.py", "engine/test_engine.py"),
+        tests=("guarantees/test_g2_one_ending.py",),
     ),
     Mutant(
         name="tells waiters of the end before subscribers",
@@ -260,7 +260,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "            )\n"
         ),
         why="whoever waits for a run and then looks at its events misses the last (G2)",
-        tests=("compat/test_keeps_events.py", "engine/test_engine.py"),
+        tests=("guarantees/test_g2_one_ending.py",),
     ),
     Mutant(
         name="lets a failing handler end the dispatch",
@@ -268,7 +268,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="except BaseException:  # noqa: ASYNC103 - nobody can cancel what does not await",
         new="except ArithmeticError:",
         why="one bad subscriber takes the events from all others, and ends runs",
-        tests=("events/test_broker.py",),
+        tests=("events/test_subscription.py",),
     ),
     Mutant(
         name="hands every subscriber the same content",
@@ -287,7 +287,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         new="",
         why="queues of tasks that are over fill for ever (G1)",
-        tests=("guarantees/test_g1_no_orphans.py", "run/test_topics.py"),
+        tests=("guarantees/test_g1_no_orphans.py", "step/test_mailbox.py"),
     ),
     # Async handlers
     Mutant(
@@ -300,7 +300,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         new="                await",
         why="one handler that hangs takes all events from the others",
-        tests=("events/test_workers.py", "events/test_broker.py"),
+        tests=("events/test_workers.py", "events/test_subscription.py"),
     ),
     Mutant(
         name="leaves what is due to nobody when a worker ends",
@@ -349,7 +349,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="    ready = [step for step in plan.ready if step.ended_at is None]\n",
         new="    ready = list(plan.ready)\n",
         why="what was paid for is paid again (G11)",
-        tests=("model/test_record.py",),
+        tests=("model/test_rescue.py",),
     ),
     Mutant(
         name="rescues a report that contradicts its template",

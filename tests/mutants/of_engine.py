@@ -20,7 +20,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
         old="        self._start_replacement(table)\n",
         new="",
         why="with abort-running, the run that replaces the others never starts",
-        tests=("compat/test_keeps_engine.py", "engine/test_engine.py"),
+        tests=("compat/test_keeps_engine.py", "engine/test_policies.py"),
     ),
     Mutant(
         name="lets a replacement wait for runs that it does not replace",
