@@ -26,6 +26,8 @@ DOCS_TESTS = [
 ]
 DATA = ".coverage."
 RANDOM = "tests/reference"
+# The folders with properties of whole runs.
+DEEP = [f"tests/{folder}" for folder in ("reference", "engine", "events", "run", "tasks")]
 
 
 def install(session: nox.Session, *groups: str, package: bool = True) -> None:
@@ -86,7 +88,7 @@ def coverage(session: nox.Session) -> None:
 def deep(session: nox.Session) -> None:
     """Fifty times as many random workflows, new ones each time; takes an hour or more."""
     install(session, "tests")
-    pytest = ("pytest", "-n", "auto", *(session.posargs or ["tests/reference", "tests/runtime"]))
+    pytest = ("pytest", "-n", "auto", *(session.posargs or DEEP))
     session.run(*pytest, env={"TUKIO_PROFILE": "deep"})
 
 

@@ -13,14 +13,17 @@ import gc
 import inspect
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
+import tukio
 from support import profiles
+from support.flow import Tasks
 from support.leaks import no_asyncio_errors, no_leaks
 from tukio.testing.clock import BACKENDS, is_available, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator
+    from collections.abc import Callable, Coroutine, Generator, Iterator
 
     AsyncTest = Callable[..., Coroutine[Any, Any, None]]
 
@@ -55,6 +58,38 @@ def quick_collections() -> None:
     """Keep all that is there before a test out of the collections after it, for speed."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture
+def task() -> Iterator[Tasks]:
+    """Register tasks by `@task`; they are forgotten after the test."""
+    tasks = Tasks()
+    yield tasks
+    tasks.forget()
+
+
+@pytest.fixture
+def ran(task: Tasks) -> list[str]:
+    """Register `quick` and `slow` (10 s): they note their id here when they begin.
+
+    Each passes on what it was given, and its own id as a key.
+    """
+    begun: list[str] = []
+
+    @task
+    async def quick(event: tukio.Event) -> dict[str, Any]:
+        uid = tukio.current_task().template.uid
+        begun.append(uid)
+        return {**event.data, uid: 1}
+
+    @task
+    async def slow(event: tukio.Event) -> dict[str, Any]:
+        uid = tukio.current_task().template.uid
+        begun.append(uid)
+        await anyio.sleep(10)
+        return {**event.data, uid: 1}
+
+    return begun
 
 
 @pytest.hookimpl(wrapper=True)

@@ -1,9 +1,13 @@
-"""The plan of the house: folders as layers, backends behind contracts, modules of a fair size."""
+"""The plan of the house: folders as layers, backends behind contracts, modules of a fair size.
+
+Of the tests, too: none of their files is too long, and each guarantee is held by one of its own.
+"""
 
 from __future__ import annotations
 
 import ast
 import graphlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -66,8 +70,10 @@ EXTRAS = {
 MOST_LINES = 350
 MOST_LINES_OF_A_CLASS = 300
 MOST_STATEMENTS = 30
+MOST_LINES_OF_TESTS = 600
 
 ROOT = Path(tukio.__file__).parent
+TESTS = Path(__file__).parent
 
 
 def name_of(path: Path) -> str:
@@ -289,6 +295,31 @@ def test_a_function_fits_on_a_screen(module: str) -> None:
     """Inner functions count for the outer one, too."""
     found = lengths(SOURCES[module].read_text())
     assert {name: count for name, count in found.items() if count > MOST_STATEMENTS} == {}
+
+
+# The tests
+
+
+def test_a_file_of_tests_is_about_one_thing() -> None:
+    """It is split before it gets longer; what its parts share is in tests/support."""
+    lines = {
+        str(path.relative_to(TESTS)): len(path.read_text().splitlines())
+        for path in TESTS.rglob("*.py")
+    }
+    assert {path: count for path, count in lines.items() if count > MOST_LINES_OF_TESTS} == {}
+
+
+@pytest.mark.parametrize("number", range(1, 13))
+def test_each_guarantee_has_its_file(number: int) -> None:
+    """By its number; its row in the README links to it, and its tests bear the number."""
+    [path] = (TESTS / "guarantees").glob(f"test_g{number}_*.py")
+    [row] = re.findall(
+        rf"^\| G{number} \|.*$", (TESTS.parent / "README.md").read_text(), re.MULTILINE
+    )
+    assert f"[{path.name}](tests/guarantees/{path.name})" in row
+    names = re.findall(r"^(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)
+    assert names
+    assert [name for name in names if not name.startswith(f"test_g{number}_")] == []
 
 
 # The search itself

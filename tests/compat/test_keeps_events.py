@@ -6,7 +6,6 @@ sources of all its events are looked at, whatever else it is about.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -14,92 +13,23 @@ import pytest
 
 import tukio
 from support.flow import flow, kinds, listen
+from support.stories import IN, QUICK, Ears, failing, told
 from tukio.broker import workflow_exec_topics
 from tukio.task import TukioTaskError
-from tukio.testing.clock import settle
 from tukio.utils import SkipTask
 from tukio.workflow import WorkflowRootTaskError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Iterable
 
     from support.flow import Tasks
+    from support.stories import Told
 
-    Told = tuple[str, str | None, Any]
-
-FINISHED = tukio.FutureState.finished
 CANCELLED = tukio.FutureState.cancelled
-as_in_1_x = pytest.mark.backends("asyncio", "uvloop")
 
-QUICK = dict.fromkeys("abcjk", "quick")
-IN = {"in": 0}
+
 A = {"in": 0, "a": 1}
 B = {"in": 0, "a": 1, "b": 1}
-
-
-class Ears:
-    """Hear the events of one run, twice: as one of all runs, and on the topic of its own.
-
-    Args:
-        engine: Whose broker to listen to.
-        uid: Id of the run.
-    """
-
-    def __init__(self, engine: tukio.Engine, uid: str) -> None:
-        self.uid = uid
-        self._all: list[tukio.Event] = []
-        self._own: list[tukio.Event] = []
-        engine.broker.register(self._all.append, tukio.EXEC_TOPIC)
-        engine.broker.register(self._own.append, f"__exec_topic__/{uid}")
-
-    def story(self, run: Any) -> list[Told]:
-        """Return what was told, after a look at all that comes with it."""
-        all_of_it = [self._checked(event, run) for event in self._all]
-        assert [self._checked(event, run) for event in self._own] == all_of_it
-        return all_of_it
-
-    def _checked(self, event: Any, run: Any) -> Told:
-        assert list(event.data) == ["type", "content"]
-        assert event.topic == ("__exec_topic__", f"__exec_topic__/{self.uid}")
-        source = event.source.as_dict()
-        task, execution = source["task_template_id"], source["task_exec_id"]
-        assert source == {
-            "workflow_template_id": run.template.uid,
-            "workflow_exec_id": run.uid,
-            "task_template_id": task,
-            "task_exec_id": execution,
-        }
-        assert (task is None) is (execution is None) is event.data["type"].startswith("workflow-")
-        return event.data["type"], task, plain(event.data["content"])
-
-
-def plain(content: Any) -> Any:
-    """Return some content in which errors are compared by what they are and say."""
-    if isinstance(content, dict):
-        return {key: plain(value) for key, value in content.items()}
-    return (type(content), content.args) if isinstance(content, Exception) else content
-
-
-async def told(
-    template: tukio.WorkflowTemplate,
-    *orders: tuple[float, Callable[[Any], object]],
-    data: dict[str, Any] = IN,
-) -> list[Told]:
-    """Run a template and return its story.
-
-    Args:
-        template: What to run.
-        orders: What to do to the run: seconds to wait first, and what to call then.
-        data: What to start it with.
-    """
-    async with tukio.Engine() as engine:
-        run: Any = await engine.run_once(template, data)
-        ears = Ears(engine, run.uid)
-        for seconds, order in orders:
-            await anyio.sleep(seconds)
-            order(run)
-        await run.wait()
-    return ears.story(run)
 
 
 def cancel(run: Any) -> None:
@@ -120,14 +50,6 @@ def resume(run: Any) -> None:
 def time_out(run: Any) -> None:
     """Cancel a run as if it had reached its limit."""
     run.timeout()
-
-
-def failing(task: Tasks, error: BaseException) -> None:
-    """Register `fails`, which raises that."""
-
-    @task
-    async def fails(event: tukio.Event) -> None:
-        raise error
 
 
 # The table of event sequences ---------------------------------------------------------------------
@@ -613,261 +535,3 @@ async def test_a_handler_may_leave_at_the_end(ran: list[str]) -> None:
 
     assert heard[-2:] == [("leaves", "workflow-end"), ("stays", "workflow-end")]
     assert len(heard) == 8
-
-
-# One ending ---------------------------------------------------------------------------------------
-
-
-async def _succeed(engine: tukio.Engine) -> Any:
-    return await engine.run_once(flow("a b", names=QUICK | {"a": "slow"}), {})
-
-
-async def _fail(engine: tukio.Engine) -> Any:
-    return await engine.run_once(flow("a b", names=QUICK | {"b": "fails"}), {})
-
-
-async def _abort(engine: tukio.Engine) -> Any:
-    names = {"a": "quick", "b": "slow", "c": "fails"}
-    return await engine.run_once(flow({"a": ["b", "c"]}, names=names, on_error="abort"), {})
-
-
-async def _limit(engine: tukio.Engine) -> Any:
-    return await engine.run_once(flow("a", names={"a": "slow"}, timeout=1), {})
-
-
-async def _cancel(engine: tukio.Engine) -> Any:
-    run: Any = await engine.run_once(flow("a b", names=QUICK | {"a": "slow"}), {})
-    await anyio.sleep(1)
-    run.cancel()
-    run.cancel()
-    return run
-
-
-async def _cancel_at_once(engine: tukio.Engine) -> Any:
-    run: Any = await engine.run_once(flow("a", names=QUICK), {})
-    run.cancel()
-    return run
-
-
-async def _suspend(engine: tukio.Engine) -> Any:
-    run: Any = await engine.run_once(flow("a b", names=QUICK | {"a": "slow"}), {})
-    await anyio.sleep(1)
-    run.suspend()
-    await settle()
-    return run
-
-
-async def _stop(engine: tukio.Engine) -> Any:
-    run: Any = await engine.run_once(flow("a b", names=QUICK | {"a": "slow"}), {})
-    await anyio.sleep(1)
-    engine.stop(force=True)
-    return run
-
-
-ENDINGS: dict[str, tuple[Callable[[tukio.Engine], Awaitable[Any]], str, Any]] = {
-    "success": (_succeed, "workflow-end", None),
-    "failed task": (_fail, "workflow-end", None),
-    "abort": (_abort, "workflow-error", tukio.WorkflowFailed),
-    "limit": (_limit, "workflow-end", {"cancel": True, "timeout": True}),
-    "cancel": (_cancel, "workflow-end", {"cancel": True}),
-    "cancel at once": (_cancel_at_once, "workflow-end", {"cancel": True}),
-    "cancel suspended": (_suspend, "workflow-end", {"cancel": True}),
-    "stop": (_stop, "workflow-end", {"cancel": True}),
-}
-
-
-@pytest.mark.parametrize(("start", "kind", "content"), ENDINGS.values(), ids=ENDINGS)
-async def test_g2_a_run_has_one_ending_before_anyone_who_waits_goes_on(
-    task: Tasks, ran: list[str], start: Any, kind: str, content: Any
-) -> None:
-    """It is the last event, and handlers of both topics know it before any waiter does.
-
-    In 1.1.2 it came a turn or two later, or not at all.
-    """
-    failing(task, KeyError("boom"))
-    order: list[str] = []
-
-    async def wait(run: Any) -> None:
-        await run.wait()
-        order.append("waiter")
-
-    def note(event: tukio.Event) -> None:
-        if event.data["type"] in {"workflow-end", "workflow-error"}:
-            order.append("handler")
-
-    def note_own(event: tukio.Event) -> None:
-        note(event)
-
-    async with tukio.Engine() as engine:
-        story = listen(engine)
-        engine.broker.register(note, tukio.EXEC_TOPIC)
-        run: Any = await start(engine)
-        engine.broker.register(note_own, f"{tukio.EXEC_TOPIC}/{run.uid}")
-        async with anyio.create_task_group() as group:
-            for _ in range(3):
-                group.start_soon(wait, run)
-            await settle()
-            if run.state is tukio.FutureState.suspended:
-                run.cancel()  # it ends here and now
-        await anyio.sleep(60)
-
-    terminal = [event for event in story if event[0] in {"workflow-end", "workflow-error"}]
-    assert story[-1:] == terminal
-    assert terminal[0][:2] == (kind, None)
-    told = terminal[0][2]
-    assert (type(told) if isinstance(content, type) else told) == content
-    assert order == ["handler", "handler", "waiter", "waiter", "waiter"]
-
-
-@as_in_1_x
-@pytest.mark.parametrize("start", [_succeed, _cancel, _abort])
-async def test_g2_the_ending_is_known_before_a_future_is_done(
-    task: Tasks, ran: list[str], start: Any
-) -> None:
-    """To those who await the run as such, or have it call them back."""
-    failing(task, KeyError("boom"))
-    order: list[str] = []
-
-    def note(event: tukio.Event) -> None:
-        if event.data["type"] in {"workflow-end", "workflow-error"}:
-            order.append("handler")
-
-    def call_back(run: object) -> None:
-        order.append("callback")
-
-    async with tukio.Engine() as engine:
-        engine.broker.register(note, tukio.EXEC_TOPIC)
-        run: Any = await start(engine)
-        run.add_done_callback(call_back)
-        await asyncio.wait([run])
-        order.append("waiter")
-        await settle()
-
-    assert order[0] == "handler"
-    assert sorted(order[1:]) == ["callback", "waiter"]
-
-
-async def test_g2_a_stream_has_the_ending_before_anyone_who_waits_goes_on(
-    ran: list[str],
-) -> None:
-    """It can be read at once, without any time or turn in between."""
-    async with tukio.Engine() as engine, engine.subscribe(tukio.EXEC_TOPIC) as events:
-        run: Any = await engine.run_once(flow("a", names={"a": "slow"}), {})
-        await run.wait()
-        start = anyio.current_time()
-        heard = [(await anext(events)).data["type"] for _ in range(4)]
-        assert anyio.current_time() == start
-
-    assert heard == ["workflow-begin", "task-begin", "task-end", "workflow-end"]
-
-
-# Progress -----------------------------------------------------------------------------------------
-
-THING = object()
-
-
-@pytest.mark.parametrize(
-    "content",
-    [{"percent": 10}, {}, "words", "", 5, 0, None, False, [1], (1, 2), THING],
-    ids=lambda content: "object" if content is THING else repr(content),
-)
-async def test_progress_may_be_anything(task: Tasks, content: Any) -> None:
-    """Its event is between those of the begin and the end of its task."""
-
-    @task
-    async def tells(event: tukio.Event) -> None:
-        tukio.current_task().dispatch_progress(content)
-
-    assert await told(flow("tells"), data={}) == [
-        ("workflow-begin", None, {}),
-        ("task-begin", "tells", {}),
-        ("task-progress", "tells", content),
-        ("task-end", "tells", None),
-        ("workflow-end", None, None),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("kind", "heard"),
-    [
-        (None, "task-progress"),
-        ("contact-progress", "contact-progress"),
-        ("anything at all", "anything at all"),
-        ("task-end", "task-end"),
-        ("", ""),
-    ],
-)
-async def test_progress_may_have_a_type_of_its_own(
-    task: Tasks, kind: str | None, heard: str
-) -> None:
-    """Given in its place or by its name; only None is the usual one."""
-
-    @task
-    async def tells(event: tukio.Event) -> None:
-        tukio.current_task().dispatch_progress({"n": 1}, kind)
-        await anyio.sleep(1)
-        tukio.current_task().dispatch_progress({"n": 2}, event_type=kind)
-
-    assert (await told(flow("tells")))[2:4] == [
-        (heard, "tells", {"n": 1}),
-        (heard, "tells", {"n": 2}),
-    ]
-
-
-async def test_progress_is_told_in_the_order_it_was_made(task: Tasks, ran: list[str]) -> None:
-    """Sub-tasks and functions that a task calls tell it for their task."""
-
-    @task
-    async def tells(event: tukio.Event) -> None:
-        def tell(number: int) -> None:
-            tukio.current_task().dispatch_progress(number, "count")
-
-        async def later(number: int) -> None:
-            await anyio.sleep(number)
-            tell(number)
-
-        tell(0)
-        async with anyio.create_task_group() as group:
-            for number in (3, 1, 2):
-                group.start_soon(later, number)
-        tell(4)
-
-    story = await told(flow("tells"))
-    assert story[2:-2] == [("count", "tells", number) for number in range(5)]
-
-
-async def test_what_progress_is_told_by_does_not_change_afterwards(task: Tasks) -> None:
-    """Each who hears it has a dict of its own; in 1.1.2 all shared that of the task."""
-    content = {"n": 1}
-
-    @task
-    async def tells(event: tukio.Event) -> None:
-        tukio.current_task().dispatch_progress(content)
-        content["n"] = 2
-
-    heard: list[Any] = []
-
-    def spoil(event: tukio.Event) -> None:
-        if event.data["type"] == "task-progress":
-            event.data["content"]["spoilt"] = True
-
-    async with tukio.Engine() as engine:
-        engine.broker.register(spoil, tukio.EXEC_TOPIC)
-        engine.broker.register(lambda event: heard.append(event.data), tukio.EXEC_TOPIC)
-        run: Any = await engine.run_once(flow("tells"), {})
-        await run.wait()
-
-    assert heard[2] == {"type": "task-progress", "content": {"n": 1}}
-    assert content == {"n": 2}
-
-
-@as_in_1_x
-async def test_progress_is_told_by_the_current_task_of_asyncio(task: Tasks) -> None:
-    """As code written for 1.x does."""
-
-    @task
-    async def tells(event: tukio.Event) -> None:
-        current: Any = asyncio.current_task()
-        current.dispatch_progress({"n": 1}, event_type="contact-progress")
-
-    assert (await told(flow("tells")))[2] == ("contact-progress", "tells", {"n": 1})

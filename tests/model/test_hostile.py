@@ -524,5 +524,5 @@ def test_nothing_nasty_in_a_report_is_met_with_another_error(name: str, path: st
 
 @pytest.mark.parametrize("name", sorted(TEXTS))
 def test_what_json_can_carry_is_among_what_is_tried(name: str) -> None:
-    """Otherwise the reports that are spoilt in the runtime's tests would not be read."""
+    """Otherwise the reports that are spoilt in the engine's tests would not be read."""
     report_from_json(json.dumps({"a": NASTY[name]()}))

@@ -25,7 +25,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="        for number in leads_to:\n",
         new="        for number in reversed(leads_to):\n",
         why="the declared order means nothing (G8)",
-        tests=("runtime/test_g8_order.py",),
+        tests=("guarantees/test_g8_order.py",),
     ),
     Mutant(
         name="passes on the dict that a task may still change",
@@ -33,7 +33,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="        output = data = {**result}\n",
         new="        output = data = result\n",
         why="a task that keeps what it returned changes what others got (G9)",
-        tests=("runtime/test_g9_isolation.py", "model/test_plan.py"),
+        tests=("guarantees/test_g9_isolation.py", "model/test_plan.py"),
     ),
     Mutant(
         name="does not tell a join who cannot come any more",
@@ -73,7 +73,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="holder_class(deepcopy(config) if config else {})",
         new="holder_class(config or {})",
         why="what one run changes in its config, the next finds (G9)",
-        tests=("runtime/test_g9_isolation.py",),
+        tests=("guarantees/test_g9_isolation.py",),
     ),
     Mutant(
         name="runs all steps in one context",
@@ -81,7 +81,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="driver.context = context = run.context.copy()",
         new="driver.context = context = run.context",
         why="context variables leak from one task into another",
-        tests=("runtime/test_g9_isolation.py", "runtime/test_asyncio_traps.py"),
+        tests=("guarantees/test_g9_isolation.py", "backends/test_asyncio_loop.py"),
     ),
     # Errors
     Mutant(
@@ -90,7 +90,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="    if earlier is not None:\n",
         new="    if False:\n",
         why="of two errors of a task, one is lost (G7)",
-        tests=("runtime/test_g5_cleanup.py",),
+        tests=("guarantees/test_g5_cleanup.py",),
     ),
     Mutant(
         name="drops an error",
@@ -98,7 +98,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="        self.errors[uid] = error\n",
         new="        self.errors.setdefault('', error)\n",
         why="a run that failed looks as if it had not (G7)",
-        tests=("runtime/test_g7_errors.py",),
+        tests=("guarantees/test_g7_errors.py",),
     ),
     Mutant(
         name="takes a TimeoutError of the task's own for its limit",
@@ -111,7 +111,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "                await _failed(run, driver, exc, cut=pinned and _is_cut(scope))\n"
         ),
         why="an error that a task raised is reported as something else (G7)",
-        tests=("runtime/test_g7_errors.py",),
+        tests=("guarantees/test_g7_errors.py",),
     ),
     Mutant(
         name="lets the siblings of a failed task go on",
@@ -119,7 +119,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="            run.stop(FAILED)\n",
         new="            run.start_stopping(FAILED)\n",
         why="on_error: abort does not abort",
-        tests=("runtime/test_g7_errors.py",),
+        tests=("guarantees/test_g7_errors.py",),
     ),
     # Cancellation and limits
     Mutant(
@@ -128,7 +128,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="        self.plan.ready.clear()\n",
         new="        self.phase = Phase.RUNNING if self.plan.ready else self.phase\n",
         why="cancel does not mean cancelled (G3)",
-        tests=("runtime/test_g3_cancel.py",),
+        tests=("guarantees/test_g3_cancel.py",),
     ),
     Mutant(
         name="cancels only the first step at work",
@@ -136,7 +136,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="        for driver in self.drivers:\n            self.interrupt(driver)\n",
         new="        for driver in [*self.drivers][:1]:\n            self.interrupt(driver)\n",
         why="the others run to their end (G3)",
-        tests=("runtime/test_g3_cancel.py",),
+        tests=("guarantees/test_g3_cancel.py",),
     ),
     Mutant(
         name="forgets the shield of a teardown",
@@ -144,7 +144,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="with run.backend.scope(deadline, shield=True) as scope:",
         new="with run.backend.scope(deadline, shield=False) as scope:",
         why="clean-up is cut by what it cleans up after (G5)",
-        tests=("runtime/test_g5_cleanup.py",),
+        tests=("guarantees/test_g5_cleanup.py",),
     ),
     Mutant(
         name="calls teardown twice",
@@ -155,7 +155,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "            output = await _tear_down(driver, step)\n"
         ),
         why="what was closed is closed again (G5)",
-        tests=("runtime/test_g5_cleanup.py",),
+        tests=("guarantees/test_g5_cleanup.py",),
     ),
     Mutant(
         name="gives a teardown no limit",
@@ -163,7 +163,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="    output, limit = None, run.environment.cleanup_timeout\n",
         new="    output, limit = None, 1e6\n",
         why="one that hangs holds up its run for ever (G5)",
-        tests=("runtime/test_g5_cleanup.py",),
+        tests=("guarantees/test_g5_cleanup.py",),
     ),
     Mutant(
         name="leaves the limit of a step to the next one",
@@ -171,7 +171,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="    if scope is not None and (step.template.timeout or driver.has_step_deadline):\n",
         new="    if scope is not None and step.template.timeout:\n",
         why="a task without a limit is cut at that of the one before (G4)",
-        tests=("runtime/test_g4_timeouts.py",),
+        tests=("guarantees/test_g4_timeouts.py",),
     ),
     Mutant(
         name="lets a step that waits begin without a scope",
@@ -179,7 +179,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="        if scope is None and (\n            ready[0]",
         new="        if False and (\n            ready[0]",
         why="nothing reaches a step that comes after one that does not wait (G3, G4)",
-        tests=("runtime/test_scopes.py",),
+        tests=("run/test_scopes.py",),
     ),
     Mutant(
         name="asks only whether a task may wait, and not whether it has a limit",
@@ -187,7 +187,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="    if task.timeout:\n        return True\n",
         new="",
         why="a step that does not wait cannot see its limit",
-        tests=("runtime/test_scopes.py",),
+        tests=("run/test_scopes.py",),
     ),
     Mutant(
         name="keeps what the code of a task was when it was registered",
@@ -195,7 +195,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="return self.tasks[task_name][1].__code__ is not self._prompt.get(task_name)",
         new="return task_name not in _prompt",
         why="a task whose code was edited cannot be cancelled (G3)",
-        tests=("runtime/test_scopes.py", "model/test_registry.py"),
+        tests=("run/test_scopes.py", "model/test_registry.py"),
     ),
     Mutant(
         name="sets a deadline for those hosts only that are in a scope",
@@ -203,7 +203,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="            driver.scope_spent |= driver.scope is None\n",
         new="",
         why="a long row of steps that do not wait goes on past the end of the grace (G3)",
-        tests=("runtime/test_scopes.py",),
+        tests=("run/test_scopes.py",),
     ),
     Mutant(
         name="stops the clock of a run that is suspended",
@@ -211,7 +211,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="waiting.keep_deadline(self.backend.alarms, self.deadline, self.stop_if_expired)",
         new="waiting.keep_deadline(self.backend.alarms, math.inf, self.stop_if_expired)",
         why="the limit of a workflow does not cover its suspension (G4)",
-        tests=("runtime/test_suspend.py",),
+        tests=("run/test_suspended_steps.py",),
     ),
     Mutant(
         name="lets a native cancellation reach the next step",
@@ -219,7 +219,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="        if driver.cancelling():\n            driver.scope_spent = True\n",
         new="",
         why="on asyncio a task is cancelled that nobody cancelled",
-        tests=("runtime/test_asyncio_traps.py",),
+        tests=("backends/test_native_cancellation.py",),
     ),
     # Suspension
     Mutant(
@@ -228,7 +228,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="for step in run.waiting.take_interrupted()]",
         new="for step in run.waiting.take_interrupted()[1:]]",
         why="a branch is gone after a resume",
-        tests=("compat/test_faults_of_1_x_suspending.py", "runtime/test_engine.py"),
+        tests=("compat/test_faults_of_1_x_suspending.py", "run/test_suspending.py"),
     ),
     Mutant(
         name="forgets that a step was put off until the resume",
@@ -236,7 +236,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="    if run.phase is SUSPENDED:\n",
         new="    if False:\n",
         why="if there is no resume, it is nowhere told that the step was cancelled (G2)",
-        tests=("runtime/test_suspend.py",),
+        tests=("run/test_suspending.py",),
     ),
     # Events
     Mutant(
@@ -245,7 +245,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="            self._emit_the_end(ending)\n",
         new="            self._emit_the_end(ending)\n            self._emit_the_end(ending)\n",
         why="a subscriber counts one run twice (G2)",
-        tests=("compat/test_keeps_events.py", "runtime/test_engine.py"),
+        tests=("guarantees/test_g2_one_ending.py",),
     ),
     Mutant(
         name="tells waiters of the end before subscribers",
@@ -257,7 +257,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "            )\n"
         ),
         why="whoever waits for a run and then looks at its events misses the last (G2)",
-        tests=("compat/test_keeps_events.py", "runtime/test_engine.py"),
+        tests=("guarantees/test_g2_one_ending.py",),
     ),
     Mutant(
         name="lets a failing handler end the dispatch",
@@ -265,7 +265,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="except BaseException:  # noqa: ASYNC103 - nobody can cancel what does not await",
         new="except ArithmeticError:",
         why="one bad subscriber takes the events from all others, and ends runs",
-        tests=("runtime/test_broker.py",),
+        tests=("events/test_subscription.py",),
     ),
     Mutant(
         name="hands every subscriber the same content",
@@ -273,7 +273,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="own = dict(content) if isinstance(content, dict) else content",
         new="own = content",
         why="what one subscriber changes, the next finds (G9)",
-        tests=("runtime/test_g9_isolation.py", "runtime/test_broker.py"),
+        tests=("guarantees/test_g9_isolation.py", "events/test_broker.py"),
     ),
     Mutant(
         name="forgets to unsubscribe a task that is over",
@@ -284,7 +284,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         new="",
         why="queues of tasks that are over fill for ever (G1)",
-        tests=("runtime/test_g1_no_orphans.py", "runtime/test_topics.py"),
+        tests=("guarantees/test_g1_no_orphans.py", "step/test_mailbox.py"),
     ),
     # Async handlers
     Mutant(
@@ -297,7 +297,7 @@ MUTANTS: tuple[Mutant, ...] = (
         ),
         new="                await",
         why="one handler that hangs takes all events from the others",
-        tests=("runtime/test_workers.py", "runtime/test_broker.py"),
+        tests=("events/test_workers.py", "events/test_subscription.py"),
     ),
     Mutant(
         name="leaves what is due to nobody when a worker ends",
@@ -305,7 +305,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="            self._see_to_the_rest()\n            self._scopes",
         new="            self._scopes",
         why="a handler that cancels its own task takes the events from the others",
-        tests=("runtime/test_workers.py",),
+        tests=("events/test_workers.py",),
     ),
     Mutant(
         name="forgets the calls that wait behind one that was cancelled",
@@ -313,7 +313,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="                if caller.lose_call():\n",
         new="                if not caller.lose_call():\n",
         why="a handler gets no more events once somebody has cancelled a call",
-        tests=("runtime/test_workers.py",),
+        tests=("events/test_workers.py",),
     ),
     Mutant(
         name="makes calls of handlers without a turn for others",
@@ -321,7 +321,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="        return max(BUDGET, len(self._due))\n",
         new="        return 10**9\n",
         why="the loop stands still for as long as events wait",
-        tests=("runtime/test_workers.py",),
+        tests=("events/test_workers.py",),
     ),
     Mutant(
         name="keeps a worker where nobody waits for it",
@@ -329,7 +329,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="        is_closed = start_service is not None\n",
         new="        is_closed = True\n",
         why="asyncio complains of a pending task when a program in the loose mode ends",
-        tests=("runtime/test_workers.py",),
+        tests=("events/test_workers.py",),
     ),
     Mutant(
         name="runs a handler in no context of the sender's",
@@ -337,7 +337,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="((coro, copy_context()), topics)",
         new="((coro, type(copy_context())()), topics)",
         why="a handler does not know which task has sent the event",
-        tests=("runtime/test_workers.py",),
+        tests=("events/test_workers.py",),
     ),
     # Reports and rescue
     Mutant(
@@ -346,7 +346,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="    ready = [step for step in plan.ready if step.ended_at is None]\n",
         new="    ready = list(plan.ready)\n",
         why="what was paid for is paid again (G11)",
-        tests=("model/test_report.py",),
+        tests=("model/test_rescue.py",),
     ),
     Mutant(
         name="rescues a report that contradicts its template",
@@ -358,7 +358,7 @@ MUTANTS: tuple[Mutant, ...] = (
             "        elif isinstance(fact, StepEnded):\n"
         ),
         why="a run goes on from something that never was (G11)",
-        tests=("model/test_report.py",),
+        tests=("model/test_record.py",),
     ),
     Mutant(
         name="gives a rescued run its whole limit again",
@@ -374,7 +374,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="    plan = Plan(shape_of(run.template), run.environment.make_step, run)\n",
         new="    plan = run.plan\n",
         why="half of a refused report is left in the run (G11)",
-        tests=("runtime/test_hostile.py",),
+        tests=("engine/test_hostile.py",),
     ),
     Mutant(
         name="shows in a report the data itself",
@@ -382,7 +382,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old='"inputs": detached(step.input_data)',
         new='"inputs": step.input_data',
         why="whoever changes a report changes the run (G10)",
-        tests=("runtime/test_g10_reports.py",),
+        tests=("guarantees/test_g10_reports.py",),
     ),
     Mutant(
         name="passes on what was lost on its way through JSON",
@@ -390,7 +390,7 @@ MUTANTS: tuple[Mutant, ...] = (
         old="        if lost is not None:\n",
         new="        if False:\n",
         why="a task gets a placeholder for its data (G11)",
-        tests=("model/test_report.py",),
+        tests=("model/test_record.py",),
     ),
     *OF_ENGINE,
 )

@@ -12,7 +12,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
         old="        return not self._calls\n",
         new="        return False\n",
         why="the loop stands still until all data is sent",
-        tests=("runtime/test_burst.py",),
+        tests=("engine/test_burst.py",),
     ),
     Mutant(
         name="loses the heir of runs that are aborted",
@@ -20,7 +20,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
         old="        self._start_replacement(table)\n",
         new="",
         why="with abort-running, the run that replaces the others never starts",
-        tests=("compat/test_keeps_engine.py", "runtime/test_engine.py"),
+        tests=("compat/test_keeps_engine.py", "engine/test_policies.py"),
     ),
     Mutant(
         name="lets a replacement wait for runs that it does not replace",
@@ -28,7 +28,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
         old="        if replacement is None or replacement.replaces:\n",
         new="        if replacement is None or len(table.runs) > 1:\n",
         why="with abort-running, one run_once holds up what was triggered before",
-        tests=("runtime/test_instances.py",),
+        tests=("engine/test_instances.py",),
     ),
     Mutant(
         name="forgets that a suspended run is in progress",
@@ -76,7 +76,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
         old="        self._stopping = True\n",
         new="",
         why="an engine that is stopped never is",
-        tests=("runtime/test_engine.py",),
+        tests=("engine/test_engine.py",),
     ),
     Mutant(
         name="loads half of what it is given",
@@ -93,7 +93,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
             "            template.validate(self._registry)\n"
         ),
         why="a reload that is refused leaves the engine without its templates (G12)",
-        tests=("model/test_faults.py", "runtime/test_hostile.py"),
+        tests=("guarantees/test_g12_faults_found_early.py", "engine/test_hostile.py"),
     ),
     Mutant(
         name="never looks for steps that are stuck",
@@ -101,7 +101,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
         old="        if look < math.inf:\n",
         new="        if look < 0:\n",
         why="a step that swallows its cancellation holds up everything, and nobody knows (G6)",
-        tests=("runtime/test_g6_watchdog.py",),
+        tests=("guarantees/test_g6_watchdog.py",),
     ),
     Mutant(
         name="looks for steps that are stuck all the time",
@@ -109,7 +109,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
         old="max(following, now + PATIENCE)",
         new="now + 0.1",
         why="the engine does not sleep while it waits (G6)",
-        tests=("runtime/test_g6_watchdog.py",),
+        tests=("guarantees/test_g6_watchdog.py",),
     ),
     # What comes from outside
     Mutant(
@@ -135,7 +135,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
         old="        self.plan = empty_plan(self.plan.shape)\n",
         new="",
         why="full rounds of the collector, each of which stalls the loop, are all that frees a run",
-        tests=("runtime/test_memory.py",),
+        tests=("run/test_memory.py",),
     ),
     Mutant(
         name="hands out a task that does not keep its workflow",
@@ -143,6 +143,6 @@ OF_ENGINE: tuple[Mutant, ...] = (
         old="            step.extras.workflow = workflow\n",
         new="            break\n",
         why="who keeps nothing but a task of a run that is over cannot ask for its workflow",
-        tests=("runtime/test_memory.py",),
+        tests=("run/test_memory.py",),
     ),
 )

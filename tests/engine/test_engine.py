@@ -1,32 +1,20 @@
-"""The engine: templates, triggers, policies, selectors, stop."""
+"""The engine: templates, triggers, selectors, stop."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.lowlevel
 import pytest
 
 import tukio
-from support.flow import flow, kinds, listen
+from support.flow import flow, listen
+from support.steps import slow
 
 if TYPE_CHECKING:
     from support.flow import Tasks
 
-FINISHED, CANCELLED = tukio.FutureState.finished, tukio.FutureState.cancelled
-
-
-def slow(task: Tasks) -> list[Any]:
-    """Register `slow`, which takes 10 s, and return the list of what its runs were given."""
-    begun: list[Any] = []
-
-    async def slow(event: tukio.Event) -> None:
-        begun.append(event.data.get("n"))
-        await anyio.sleep(10)
-
-    task(slow)
-    return begun
+FINISHED = tukio.FutureState.finished
 
 
 # Templates ----------------------------------------------------------------------------------------
@@ -210,121 +198,6 @@ async def test_the_root_task_gets_the_topic(task: Tasks) -> None:
     assert got == [("t", None, {"n": 1}), (None, "a", {"n": 1})]
 
 
-# Overrun policies ---------------------------------------------------------------------------------
-
-
-async def test_policy_start_new(task: Tasks) -> None:
-    """Runs side by side."""
-    begun = slow(task)
-    start = anyio.current_time()
-    async with tukio.Engine() as engine:
-        await engine.load(flow("slow", policy="start-new"))
-        for n in range(3):
-            assert await engine.trigger("flow", {"n": n})
-
-    assert sorted(begun) == [0, 1, 2]
-    assert anyio.current_time() - start == 10
-
-
-async def test_policy_skip(task: Tasks) -> None:
-    """One at a time; exact however many come at once."""
-    begun = slow(task)
-    started: list[int] = []
-    async with tukio.Engine() as engine:
-        await engine.load(flow("slow", policy="skip"))
-
-        async def send(n: int) -> None:
-            started.append(len(await engine.data_received({"n": n})))
-
-        async with anyio.create_task_group() as group:
-            for n in range(5):
-                group.start_soon(send, n)
-        await anyio.sleep(11)
-        assert await engine.trigger("flow", {"n": 9})
-
-    assert sorted(started) == [0, 0, 0, 0, 1]
-    assert len(begun) == 2
-
-
-async def test_policy_skip_until_unlock(task: Tasks) -> None:
-    """Data is skipped while a run is locked; unlocking or the end of the run lets it through."""
-    begun: list[Any] = []
-
-    @task
-    async def first(event: tukio.Event) -> None:
-        begun.append(event.data["n"])
-        if event.data["n"]:
-            tukio.current_workflow().unlock_when_task_done()
-        await anyio.sleep(2)
-
-    @task
-    async def second(event: tukio.Event) -> None:
-        await anyio.sleep(10)
-
-    async with tukio.Engine() as engine:
-        await engine.load(flow("first second", policy="skip-until-unlock"))
-        assert await engine.trigger("flow", {"n": 0})
-        await anyio.sleep(3)
-        assert not await engine.trigger("flow", {"n": 1})
-        await anyio.sleep(10)
-        assert await engine.trigger("flow", {"n": 2})
-        await anyio.sleep(1)
-        assert not await engine.trigger("flow", {"n": 3})
-        await anyio.sleep(2)
-        assert await engine.trigger("flow", {"n": 4})
-
-    assert begun == [0, 2, 4]
-
-
-async def test_policy_abort_running_starts_one_replacement_the_latest(task: Tasks) -> None:
-    """A burst leaves the last; it starts when the aborted run has unwound (B27)."""
-    story: list[Any] = []
-
-    @task
-    async def stubborn(event: tukio.Event) -> None:
-        story.append((anyio.current_time() - start, event.data["n"]))
-        try:
-            await anyio.sleep(10)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.sleep(2)
-
-    start = anyio.current_time()
-    async with tukio.Engine() as engine:
-        await engine.load(flow("stubborn", policy="abort-running"))
-        runs = []
-        for n in range(4):
-            runs.append(await engine.trigger("flow", {"n": n}))
-            if n == 0:
-                await anyio.sleep(1)
-        assert all(runs)
-        assert [run.state.value for run in runs if run] == [
-            "pending",
-            "cancelled",
-            "cancelled",
-            "pending",
-        ]
-        assert engine.instances == [runs[0], runs[3]]
-
-    assert story == [(0, 0), (3, 3)]
-    assert [run.state for run in runs if run] == [CANCELLED, CANCELLED, CANCELLED, FINISHED]
-
-
-async def test_stop_covers_a_replacement_that_waits(task: Tasks) -> None:
-    """By force it never starts; without, it is work accepted, and is done (B27)."""
-    begun = slow(task)
-    for force in (True, False):
-        begun.clear()
-        async with tukio.Engine() as engine:
-            await engine.load(flow("slow", policy="abort-running"))
-            await engine.trigger("flow", {"n": 1})
-            await anyio.sleep(1)
-            await engine.trigger("flow", {"n": 2})
-            await engine.stop(force=force)
-            assert engine.done()
-        assert begun == ([1] if force else [1, 2])
-
-
 # Selectors ----------------------------------------------------------------------------------------
 
 
@@ -468,159 +341,3 @@ def test_outside_of_any_loop_the_error_says_so() -> None:
     coro = tukio.Engine().data_received({})
     with pytest.raises(tukio.EngineError, match="no event loop is running"):
         coro.send(None)
-
-
-# Awaiting a run -----------------------------------------------------------------------------------
-
-
-async def test_await_gives_the_tasks_or_raises(task: Tasks) -> None:
-    """On every backend; how it ended is in the exception."""
-    slow(task)
-    async with tukio.Engine() as engine:
-        run = await engine.run_once(flow("slow"), {})
-        assert run
-        assert await run == set(run.tasks)
-        late = await engine.run_once(flow("slow", timeout=1), {})
-        assert late
-        with pytest.raises(BaseException) as timed_out:
-            await late
-        cut = await engine.run_once(flow("slow"), {})
-        assert cut
-        cut.cancel()
-        with pytest.raises(BaseException) as cancelled:
-            await cut
-        assert await cut.wait() is CANCELLED
-
-    expected: tuple[type[BaseException], ...] = (
-        tukio.WorkflowCancelled,
-        anyio.get_cancelled_exc_class(),
-    )
-    assert isinstance(cancelled.value, expected)
-    assert isinstance(timed_out.value, expected)
-
-
-async def test_wait_never_raises_the_run_s_own_fate(task: Tasks) -> None:
-    """It says how the run ended, before and after."""
-    slow(task)
-    async with tukio.Engine() as engine:
-        for template, ending in [
-            (flow("slow"), FINISHED),
-            (flow("slow", timeout=1), tukio.FutureState.timeout),
-        ]:
-            run = await engine.run_once(template, {})
-            assert await run.wait() is ending
-            assert await run.wait() is ending
-            assert run.state is ending
-
-
-async def test_the_report_has_the_form_of_1_x(task: Tasks) -> None:
-    """Template fields, then `exec`; a task that was not started has none."""
-
-    @task
-    async def a(event: tukio.Event) -> dict[str, int]:
-        await anyio.sleep(1)
-        return {"a": 1}
-
-    async with tukio.Engine() as engine:
-        run = await engine.run_once(flow("a b", names={"b": "a"}, title="T"), {"in": 1})
-        await anyio.sleep(0.5)
-        report = run.report()
-        await run.wait()
-
-    assert report["title"] == "T"
-    assert report["exec"]["id"] == run.uid
-    assert report["exec"]["state"] == "pending"
-    assert report["exec"]["end"] is None
-    first, second = report["tasks"]
-    assert second["exec"] is None
-    assert list(first["exec"]) == ["id", "start", "end", "state", "inputs", "outputs"]
-    assert first["exec"]["inputs"] == {"in": 1}
-    assert first["exec"]["start"].tzinfo is not None
-    done = run.report()
-    assert [one["exec"]["outputs"] for one in done["tasks"]] == [{"a": 1}, {"a": 1}]
-    assert done["exec"]["state"] == "finished"
-
-
-# Routing ------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("ids", "expected"),
-    [(["c"], ["c"]), (["d", "b"], ["b", "d"]), ([], []), (["b", "b"], ["b"]), (("c",), ["c"])],
-)
-async def test_a_task_may_choose_its_successors(
-    task: Tasks, ids: list[str], expected: list[str]
-) -> None:
-    """They start in declared order; the last choice counts."""
-    begun: list[str] = []
-
-    @task
-    async def a(event: tukio.Event) -> None:
-        tukio.current_workflow().set_next_tasks(["b", "c", "d"])
-        tukio.current_workflow().set_next_tasks(ids)
-
-    async def note(event: tukio.Event) -> None:
-        begun.append(tukio.current_task().template.uid)
-
-    task(note)
-    async with tukio.Engine() as engine:
-        names = dict.fromkeys("bcd", "note")
-        await engine.run_once(flow({"a": ["b", "c", "d"]}, names=names), {})
-
-    assert begun == expected
-
-
-@pytest.mark.parametrize(
-    ("ids", "error"), [(None, TypeError), ("bc", TypeError), ([1], TypeError), (["x"], LookupError)]
-)
-async def test_a_bad_choice_is_an_error_in_the_call_and_changes_nothing(
-    task: Tasks, ids: Any, error: type[Exception]
-) -> None:
-    """It names the successors (B03)."""
-    begun: list[str] = []
-
-    @task
-    async def a(event: tukio.Event) -> None:
-        with pytest.raises(error):
-            tukio.current_workflow().set_next_tasks(ids)
-
-    async def note(event: tukio.Event) -> None:
-        begun.append(tukio.current_task().template.uid)
-
-    task(note)
-    async with tukio.Engine() as engine:
-        names = dict.fromkeys("bc", "note")
-        run = await engine.run_once(flow({"a": ["b", "c"]}, names=names), {})
-        await run.wait()
-
-    assert run.errors == {}
-    assert begun == ["b", "c"]
-
-
-async def test_a_diamond_without_join_runs_its_end_once(task: Tasks) -> None:
-    """With the first parent's data; a late parent lands in the queue, or is too late."""
-    got: list[Any] = []
-
-    async def wait(event: tukio.Event) -> dict[str, Any]:
-        uid = tukio.current_task().template.uid
-        await anyio.sleep({"a": 0, "b": 1, "c": 2}[uid])
-        return {"from": uid}
-
-    @task
-    async def d(event: tukio.Event) -> None:
-        got.append(event.data)
-        if event.data["from"] == "b":
-            late = await tukio.current_task().queue.get()
-            got.append((late.data, late.source.task_template_id if late.source else None))
-
-    task(wait)
-    async with tukio.Engine() as engine:
-        story = listen(engine)
-        names = dict.fromkeys("abc", "wait")
-        await engine.run_once(flow({"a": ["b", "c"], "b": ["d"], "c": ["d"]}, names=names), {})
-        await engine.run_once(flow({"a": ["b", "d"], "b": ["d"]}, names=names), {})
-
-    assert {"from": "b"} in got
-    assert ({"from": "c"}, "c") in got
-    assert {"from": "a"} in got
-    assert kinds(story).count("task-begin d") == 2

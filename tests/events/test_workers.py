@@ -1,7 +1,7 @@
 """Who awaits the calls of async handlers: as few tasks as they need, and none that outlives them.
 
-What the handlers get, and in which order, is in test_broker; how the engine waits for them when
-it is left is in test_stream.
+What the handlers get is in test_broker, and in which order in test_subscription; how the engine
+waits for them when it is left is in test_stream.
 """
 
 from __future__ import annotations

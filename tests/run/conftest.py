@@ -1,0 +1,40 @@
+"""What the tests of runs share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+import tukio
+
+if TYPE_CHECKING:
+    from support.flow import Tasks
+    from support.suspensions import Log
+
+
+@pytest.fixture
+def log(task: Tasks) -> Log:
+    """Register `quick` and `slow` (10 s); return what they do, and when."""
+    told: Log = []
+
+    @task
+    async def quick(event: tukio.Event) -> dict[str, Any]:
+        uid = tukio.current_task().template.uid
+        told.append((anyio.current_time(), f"{uid} begins"))
+        return {**event.data, uid: 1}
+
+    @task
+    async def slow(event: tukio.Event) -> dict[str, Any]:
+        uid = tukio.current_task().template.uid
+        told.append((anyio.current_time(), f"{uid} begins"))
+        try:
+            await anyio.sleep(10)
+        except anyio.get_cancelled_exc_class():
+            told.append((anyio.current_time(), f"{uid} is cut"))
+            raise
+        told.append((anyio.current_time(), f"{uid} ends"))
+        return {**event.data, uid: 1}
+
+    return told
