@@ -3,6 +3,8 @@
 A test that is `async def`, or that asks for `backend`, is multiplied by the backends, unless it
 parametrises `backend` itself; `@pytest.mark.backends("asyncio", "uvloop")` restricts it. An async
 test may be a Hypothesis test: each example then gets a run of its own.
+
+`TUKIO_BACKENDS=asyncio,trio` in the environment leaves the tests of other backends out.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import asyncio.constants
 import functools
 import gc
 import inspect
+import os
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -26,6 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterator
 
     AsyncTest = Callable[..., Coroutine[Any, Any, None]]
+
+
+CHOSEN = os.environ.get("TUKIO_BACKENDS", ",".join(BACKENDS)).split(",")
+"""The backends that tests run on."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -51,6 +58,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         marker = metafunc.definition.get_closest_marker("backends")
         names = marker.args if marker else BACKENDS
         metafunc.parametrize("backend", [_param(name) for name in names])
+
+
+@pytest.hookimpl
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is for backends that were not chosen."""
+    left_out = [item for item in items if _backend_of(item) not in {None, *CHOSEN}]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
+def _backend_of(item: pytest.Item) -> str | None:
+    """Return the backend that a test runs on; None for one that chooses by itself."""
+    call = getattr(item, "callspec", None)
+    name = None if call is None else call.params.get("backend")
+    return name if name in BACKENDS else None
 
 
 @pytest.fixture(autouse=True)

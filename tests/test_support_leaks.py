@@ -155,8 +155,11 @@ def test_sync():
 """
 
 
-def test_each_kind_of_guilt_fails_the_guilty_test(pytester: pytest.Pytester) -> None:
+def test_each_kind_of_guilt_fails_the_guilty_test(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The fixtures of the suite, seen from outside: each failure is where it belongs."""
+    monkeypatch.delenv("TUKIO_BACKENDS", raising=False)
     pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text())
     pytester.makepyfile(GUILTY)
     outcome = pytester.inline_run("-Werror", "-pno:cacheprovider", "-pno:asyncio")
@@ -183,3 +186,20 @@ def test_an_unknown_backend_is_refused(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("import pytest\n@pytest.mark.backends('curio')\nasync def test_x(): ...")
     result = pytester.runpytest_inprocess("-pno:cacheprovider", "-pno:asyncio")
     result.stdout.fnmatch_lines(["*no backend is called 'curio'*"])
+
+
+def test_backends_that_were_not_chosen_are_left_out(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a quick look; what runs on no backend runs in any case."""
+    monkeypatch.setenv("TUKIO_BACKENDS", "uvloop,trio")
+    pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text())
+    pytester.makepyfile(GUILTY)
+    outcome = pytester.inline_run("-Werror", "-pno:cacheprovider", "-pno:asyncio")
+    passed, _, failed = outcome.listoutcomes()
+    assert {report.nodeid.rpartition("_")[2] for report in passed} == {
+        "good[uvloop]",
+        "good[trio]",
+        "sync",
+    }
+    assert "asyncio" not in {report.nodeid.rpartition("[")[2].rstrip("]") for report in failed}
