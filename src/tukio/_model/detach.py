@@ -46,9 +46,9 @@ def _detach(value: Any, known: dict[int, Any]) -> Any:
     if kind is dict or kind is list:
         # Mostly there are no containers within: then this is all there is to do.
         own = known[id(value)] = value.copy()
-        for place, part in value.items() if kind is dict else enumerate(value):
+        for key, part in value.items() if kind is dict else enumerate(value):
             if type(part) in _CONTAINERS:
-                own[place] = _detach(part, known)
+                own[key] = _detach(part, known)
     elif kind is tuple:
         own = known[id(value)] = tuple(
             [_detach(part, known) if type(part) in _CONTAINERS else part for part in value]

@@ -97,9 +97,9 @@ def _end(plan: Plan[Any], step: Any, fact: StepEnded) -> None:
 
 def _give_inputs(step: Any, inputs: Any) -> None:
     """Give a step that is run again what it had; of parents that ended at once, the right one."""
-    for place, (data, parent) in enumerate(step.late):
+    for position, (data, parent) in enumerate(step.late):
         if step.input_data != inputs and data == inputs:
             late = [*step.late]
-            late[place] = (step.input_data, step.parent)
+            late[position] = (step.input_data, step.parent)
             step.input_data, step.parent, step.late = data, parent, late
     step.input_data = inputs

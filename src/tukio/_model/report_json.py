@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from .display import plain, shown
 from .errors import RescueError
-from .location import CONTAINERS, Place
+from .location import CONTAINERS, Location
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,14 +99,14 @@ def report_from_json(text: str | bytes) -> dict[str, Any]:
 def find_lost(value: Any, path: str = "") -> str | None:
     """Return the path of the first lost value in some data; None if all is there."""
     known: set[int] = set()  # data may contain itself
-    waiting = [Place(value)]
+    waiting = [Location(value)]
     while waiting:
-        place = waiting.pop()
-        if isinstance(place.value, Lost):
-            return place.path(path)
-        if isinstance(place.value, CONTAINERS) and id(place.value) not in known:
-            known.add(id(place.value))
-            waiting += reversed([*place.inner(_LOST_OR_WITHIN)])
+        location = waiting.pop()
+        if isinstance(location.value, Lost):
+            return location.path(path)
+        if isinstance(location.value, CONTAINERS) and id(location.value) not in known:
+            known.add(id(location.value))
+            waiting += reversed([*location.inner(_LOST_OR_WITHIN)])
     return None
 
 

@@ -22,7 +22,7 @@ class Shape:
     """The graph of a template by numbers, made once per template and shared by its runs.
 
     Attributes:
-        tasks: The task templates, in declared order; their places here are their numbers.
+        tasks: The task templates, in declared order; the number of a task is its index.
         successors: For each number, the numbers of its successors, in declared order.
         root: The number of the root task.
         predecessors: For each number, the numbers of its predecessors.
@@ -48,7 +48,7 @@ class Shape:
 
     def __init__(self, template: WorkflowTemplate) -> None:
         graph = template.dag.graph
-        number = {task: place for place, task in enumerate(graph)}
+        number = {task: position for position, task in enumerate(graph)}
         self.tasks: tuple[TaskTemplate, ...] = tuple(graph)
         self.successors: Numbers = tuple(
             tuple(number[task] for task in successors) for successors in graph.values()

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from .errors import Fault
-from .location import CONTAINERS, SCALARS, Place
+from .location import CONTAINERS, SCALARS, Location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,9 +72,9 @@ def _sizes(document: Mapping[str, Any]) -> Iterator[Fault]:
     yield Fault(path, f"nested deeper than {DEEPEST} levels", NOT_IN_TEMPLATE)
 
 
-def _deepest(document: Any) -> Place:
-    """Return a place of some data that is too deep in it."""
-    waiting = [Place(document)]
+def _deepest(document: Any) -> Location:
+    """Return the location of a value that is nested too deeply."""
+    waiting = [Location(document)]
     while waiting[-1].depth < DEEPEST:
-        waiting += [place for place in waiting.pop().inner(CONTAINERS) if place.value]
+        waiting += [inner for inner in waiting.pop().inner(CONTAINERS) if inner.value]
     return waiting[-1]
