@@ -15,7 +15,7 @@ import pytest
 
 from support.checkpoints import cancel_at_every_await
 from tukio.testing.clock import new_loop, run, settle
-from tukio.testing.standstill import START, Deadlock
+from tukio.testing.deadlock import START, Deadlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,9 +17,9 @@ import anyio
 import anyio.to_thread
 
 from .._loop.running import running_backend
+from .deadlock import PATIENCE, Deadlock, Patience, started_by
 from .loop import VirtualTime
 from .order import Order
-from .standstill import PATIENCE, Deadlock, Patience, started_by
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

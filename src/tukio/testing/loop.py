@@ -18,8 +18,8 @@ from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
+from .deadlock import NAP, START, Deadlock, Patience, started_by
 from .order import Order, task_driven_by
-from .standstill import NAP, START, Deadlock, Patience, started_by
 from .timers import Timer
 
 if TYPE_CHECKING:

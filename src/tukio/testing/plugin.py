@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .clock import BACKENDS, is_available, run
-from .standstill import PATIENCE
+from .deadlock import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable

@@ -20,7 +20,7 @@ import trio.testing
 
 from .._loop.coroutines import finish_awaiting
 from .._loop.frames import frames_of
-from .standstill import START, Deadlock, Patience, started_by
+from .deadlock import START, Deadlock, Patience, started_by
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterator
