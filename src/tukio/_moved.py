@@ -63,15 +63,15 @@ def find_moved(name: str) -> Any:
     Raises:
         AttributeError: There never was one.
     """
-    home = NAMES.get(name)
-    if home is None:
+    module = NAMES.get(name)
+    if module is None:
         old = sys.modules.get(f"tukio.{name}")
         if isinstance(old, _OldModule):
             return old
         msg = f"module 'tukio' has no attribute {name!r}"
         raise AttributeError(msg)
-    _warn(f"tukio.{name}", f"{home.__name__}.{name}", stacklevel=3)
-    return getattr(home, name)
+    _warn(f"tukio.{name}", f"{module.__name__}.{name}", stacklevel=3)
+    return getattr(module, name)
 
 
 def install_old_modules() -> None:
@@ -85,11 +85,11 @@ class _OldModule(ModuleType):
 
     def __getattr__(self, name: str) -> Any:
         # Whoever looks through all modules asks each for its file, and the like.
-        homes = () if name.startswith("__") else MODULES[self.__name__]
-        for home in homes:
-            if name in vars(home):
-                thing = vars(home)[name]
-                public = getattr(thing, "__module__", home.__name__)
+        modules = () if name.startswith("__") else MODULES[self.__name__]
+        for module in modules:
+            if name in vars(module):
+                thing = vars(module)[name]
+                public = getattr(thing, "__module__", module.__name__)
                 _warn(f"{self.__name__}.{name}", f"{public}.{name}", stacklevel=3)
                 return thing
         msg = f"module {self.__name__!r} has no attribute {name!r}"

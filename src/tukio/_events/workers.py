@@ -78,13 +78,13 @@ class Workers:
     """
 
     __slots__ = (
-        "_coming",
         "_deadline",
         "_due",
         "_free",
         "_idle",
         "_scopes",
         "_start_service",
+        "_starting",
         "stay",
     )
 
@@ -95,7 +95,7 @@ class Workers:
         self._due: deque[Caller] = deque()
         # The one worker that takes what is due: started and not yet begun, or, by its scope, at
         # work and not kept by a call.
-        self._coming: bool = False
+        self._starting: bool = False
         self._free: anyio.CancelScope | None = None
         # One for each worker that has begun.
         self._scopes: set[anyio.CancelScope] = set()
@@ -130,13 +130,13 @@ class Workers:
 
     def _start(self) -> None:
         self._start_service(self._work, NAME)
-        self._coming = True
+        self._starting = True
 
     def _is_one_free(self) -> bool:
-        return self._coming or self._free is not None
+        return self._starting or self._free is not None
 
     def _is_idle(self) -> bool:
-        return not self._scopes and not self._coming
+        return not self._scopes and not self._starting
 
     async def _work(self) -> None:
         """Make the calls that are due, until there are none.
@@ -144,14 +144,14 @@ class Workers:
         Shielded, so that the end of a run that is cancelled together with all around it is told
         like any other; `drain` gives it a limit.
         """
-        self._coming = False
+        self._starting = False
         gone = False
         scope = anyio.CancelScope(deadline=self._deadline, shield=True)
         self._free = scope
         self._scopes.add(scope)
         try:
             with scope:
-                await self._serve_due(scope)
+                await self._make_due_calls(scope)
         except GeneratorExit:
             # So is the event loop: there is nothing left that could await anything.
             gone = True
@@ -163,13 +163,13 @@ class Workers:
                 # Time is up, for all of them.
                 while self._due:
                     self._due.popleft().cut_short()
-            self._see_to_the_rest()
+            self._start_for_the_rest()
             self._scopes.remove(scope)
             if self._idle is not None and self._is_idle():
                 self._idle.set()
                 self._idle = None
 
-    async def _serve_due(self, scope: anyio.CancelScope) -> None:
+    async def _make_due_calls(self, scope: anyio.CancelScope) -> None:
         """Be the worker that is free, until nothing is due, another one is, or it is cancelled."""
         cancelling = own_cancellations()
         due, budget = self._due, self._a_call_of_each()
@@ -211,7 +211,7 @@ class Workers:
             trap = context.run(send, coro)
             if trap is not ENDED:
                 self._free = None
-                self._see_to_the_rest()
+                self._start_for_the_rest()
                 await finish_awaiting(context, runner, trap)
         except BaseException as error:  # noqa: ASYNC103 - raised on, or not meant for this task
             ends = isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
@@ -229,7 +229,7 @@ class Workers:
             calls = one_by_one()
         return calls
 
-    def _see_to_the_rest(self) -> None:
+    def _start_for_the_rest(self) -> None:
         """Start one more worker if something is due that no other will take."""
         if self._due and not self._is_one_free():
             self._start()

@@ -1,7 +1,7 @@
 """The progress of one run: which steps are ready, and what the outcome of a step leads to.
 
 Owns:   the steps of a run, their order, the choice of successors, and what data travels on.
-Knows:  the shape of the graph by numbers; nothing about hosts, scopes or events.
+Knows:  the shape of the graph by numbers; nothing about drivers, scopes or events.
 Source: 1.x `_run_next_tasks`: a successor starts with the first parent that ends; a later parent
         is received by it while it runs, and is too late when it is over.
 """

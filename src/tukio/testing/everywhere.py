@@ -75,15 +75,15 @@ async def cancel_everywhere(make_run: MakeRun, check: Check | None = None) -> in
         BrokenThere: A guarantee or `check` did not hold after the run was cancelled at a point; it
             did not end as cancelled, for one, though it was not about to end already.
     """
-    doomed: FutureState | None = None
+    ending: FutureState | None = None
 
     def cancel(run: Workflow) -> None:
-        nonlocal doomed
-        doomed = run._run.ending
+        nonlocal ending
+        ending = run._run.ending
         run.cancel()
 
     def check_cancelled(run: Workflow, timeline: Timeline) -> Any:
-        cancelled = run.state is (doomed or FutureState.cancelled)
+        cancelled = run.state is (ending or FutureState.cancelled)
         demand("G3", cancelled, "it was cancelled, and ended {}", run.state.value)
         return None if check is None else check(run, timeline)
 

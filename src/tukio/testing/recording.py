@@ -48,9 +48,9 @@ class Recording:
         shown: Task id -> what the report shows of it, for those that were due.
         steps: Task id -> the same as it was read, for those that began.
         order: Ids of the tasks that were over, in an order in which they can have ended.
-        cut_at: How many of these had ended when the run was stopped; None if it was not, or
+        stopped_at: How many of these had ended when the run was stopped; None if it was not, or
             together with the end of a task.
-        cut_with: Id of the task as whose end the run was stopped or suspended; else None.
+        stopped_with: Id of the task as whose end the run was stopped or suspended; else None.
     """
 
     def __init__(self, report: Mapping[str, Any], name: object) -> None:
@@ -60,7 +60,7 @@ class Recording:
         tasks = shape_of(self.template).tasks
         # Parents first.
         order = [tasks[number].uid for number in shape_of(self.template).order]
-        self._place: dict[str, int] = {uid: place for place, uid in enumerate(order)}
+        self._position: dict[str, int] = {uid: position for position, uid in enumerate(order)}
         self.state: FutureState = FutureState(report["exec"]["state"])
         self.is_over: bool = report["exec"]["end"] is not None
         self.shown: dict[str, Mapping[str, Any]] = {
@@ -76,13 +76,13 @@ class Recording:
         except CycleError as error:
             reason = "no order of its tasks leads to what it says"
             raise RescueError(record.uid, reason) from error
-        self.cut_at: int | None = None
-        self.cut_with: str | None = None
+        self.stopped_at: int | None = None
+        self.stopped_with: str | None = None
         stopped = self.state in STOPPED if self.is_over else self._is_unwinding()
         if stopped:
             self._find_stop()
         elif self.state is FutureState.suspended and len(self.order) == len(self.steps) > 0:
-            self.cut_with = self.order[-1]  # later it would have been over
+            self.stopped_with = self.order[-1]  # later it would have been over
 
     def leads_to(self, uid: str) -> list[str]:
         """Return the ids of the successors that a task led to."""
@@ -109,15 +109,15 @@ class Recording:
         """Say whether nothing came of the end of a task, though it led to others."""
         return any(down not in self.shown for down in self.leads_to(uid))
 
-    def stops(self, place: int) -> bool:
-        """Say whether the run is stopped before the end at a place of the order, or by it."""
-        uid = self.order[place]
-        return self._aborts(uid) or place == self.cut_at or uid == self.cut_with
+    def stops(self, position: int) -> bool:
+        """Say whether the run is stopped before the end at a position of the order, or by it."""
+        uid = self.order[position]
+        return self._aborts(uid) or position == self.stopped_at or uid == self.stopped_with
 
     def _when(self, uid: str) -> tuple[Any, bool, bool, int]:
         step = self.steps[uid]
         leads_elsewhere = self.leads_to(uid) != self.graph[uid]
-        return step.end, self.leaves_no_trace(uid), leads_elsewhere, self._place[uid]
+        return step.end, self.leaves_no_trace(uid), leads_elsewhere, self._position[uid]
 
     def _given(self, order: list[str] | None) -> list[str]:
         """Return the order of ends that the report gives; empty if it gives none of all."""
@@ -171,14 +171,14 @@ class Recording:
         """Find when a run was stopped: after all begins, before what else nobody can explain."""
         firsts = [self.order.index(first) + 1 for first in self._first.values()]
         earliest = max([0, *firsts])
-        for place, uid in enumerate(self.order[earliest:], earliest):
+        for position, uid in enumerate(self.order[earliest:], earliest):
             if self.steps[uid].state is FutureState.cancelled:
-                self.cut_at = place
+                self.stopped_at = position
                 return
             if self._aborts(uid) or self.leaves_no_trace(uid) or uid == self.order[-1]:
-                self.cut_with = uid
+                self.stopped_with = uid
                 return
-        self.cut_at = len(self.order)
+        self.stopped_at = len(self.order)
 
 
 def _template(report: Mapping[str, Any], name: object) -> WorkflowTemplate:

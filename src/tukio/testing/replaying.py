@@ -113,19 +113,19 @@ class _Stage:
         recording = self.recording
         self._start()
         await self._until(self._is_quiet)
-        for place, uid in enumerate(recording.order):
-            if recording.stops(place):
-                await self._reach_limits(recording.order[place:])
-            if place == recording.cut_at:
-                self._cut()
+        for position, uid in enumerate(recording.order):
+            if recording.stops(position):
+                await self._reach_limits(recording.order[position:])
+            if position == recording.stopped_at:
+                self._stop()
             await self._end(uid)
             self._compare(uid)
             await self._until(self._is_quiet)
             # A report that was taken as a task ended does not know what came of it.
             if recording.is_over or uid != recording.order[-1]:
                 self._find_strangers(uid)
-        if recording.cut_at == len(recording.order):
-            self._cut()
+        if recording.stopped_at == len(recording.order):
+            self._stop()
         await self._compare_the_end()
 
     def clear(self) -> None:
@@ -156,10 +156,10 @@ class _Stage:
         source = event.source
         assert source is not None
         ended = source.task_template_id if event.data["type"] in TASK_ENDS else None
-        if ended is not None and ended == self.recording.cut_with:
-            self._cut()
+        if ended is not None and ended == self.recording.stopped_with:
+            self._stop()
 
-    def _cut(self) -> None:
+    def _stop(self) -> None:
         if self.recording.state is FutureState.suspended:
             self.workflow.suspend()
         elif self.recording.state is FutureState.timeout:

@@ -145,9 +145,9 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
         # The limiter also knows of those that no task waits for any more.
         limiter = trio.to_thread.current_default_thread_limiter()
         at_work = max(trio.testing.active_thread_count(), limiter.borrowed_tokens)
-        return max(0, at_work - sum(map(self._serves_thread, all_tasks()))) if at_work else 0
+        return max(0, at_work - sum(map(self._is_awaited_by_thread, all_tasks()))) if at_work else 0
 
-    def _serves_thread(self, task: trio.lowlevel.Task) -> bool:
+    def _is_awaited_by_thread(self, task: trio.lowlevel.Task) -> bool:
         """Say whether a worker thread waits for a task, to which it has given a call."""
         return task.context.get(started_by) is self and any(
             frame.f_globals is _TO_THREAD.__globals__ and frame.f_code not in _WAITS_FOR_THREADS
