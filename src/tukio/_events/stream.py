@@ -89,7 +89,7 @@ class EventStream:
         except anyio.EndOfStream:
             raise StopAsyncIteration from None
 
-    # For the broker ----------------------------------------------------------------------------
+    # For the broker ------------------------------------------------------------------------------
 
     def deliver(self, event: Event, topics: Collection[str]) -> None:
         """Called by the broker with each event; keep it for the reader."""

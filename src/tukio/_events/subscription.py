@@ -123,7 +123,7 @@ class Subscription:
             self._busy = True
         self._waiting.append(((coro, copy_context()), topics))
 
-    # For the workers ---------------------------------------------------------------------------
+    # For the workers -----------------------------------------------------------------------------
 
     def take(self) -> Call | None:
         """Return the next call, or None.

@@ -113,7 +113,7 @@ class Mailbox:
         if self._parents is not None:
             self._parents.give_up_on(number)
 
-    # For the broker ----------------------------------------------------------------------------
+    # For the broker ------------------------------------------------------------------------------
 
     def deliver(self, event: Event, topics: Collection[str]) -> None:
         """Put an event into the queue."""

@@ -177,7 +177,7 @@ class LiveStep(Step):
             step = step.parent
         return self
 
-    # For the plan ------------------------------------------------------------------------------
+    # For the plan --------------------------------------------------------------------------------
 
     def receive(self, data: dict[str, Any], parent: Step) -> None:
         """Take the data of a late parent."""
@@ -202,7 +202,7 @@ class LiveStep(Step):
         if known.reporting:
             self.holder = Recorded(known.reporting[0])
 
-    # For the run -------------------------------------------------------------------------------
+    # For the run ---------------------------------------------------------------------------------
 
     def release(self) -> None:
         """Let go of what only a running step needs."""
