@@ -149,8 +149,8 @@ class Engine(Lifecycle):
         if self._turn_is_due():
             # Before the event is dispatched: a cancelled call has done nothing.
             await backend.checkpoint()
+        # Always, even while the engine is stopping, because a task at work may wait for this event.
         self._binding.broker.dispatch(event, topic)
-        # Looked at after the dispatch, because a handler may have stopped the engine.
         if self._stopping:
             return []
         templates = self._selector.select(topic)
