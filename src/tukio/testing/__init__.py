@@ -1,4 +1,4 @@
-"""Test workflows: in virtual time, cut off at every point, against random data."""
+"""Tests of workflows: in virtual time, interrupted at every point, against random data."""
 
 from __future__ import annotations
 
