@@ -165,7 +165,7 @@ class Engine(Lifecycle):
         return workflows
 
     async def trigger(self, template_id: str, data: dict[str, Any] | Event) -> Workflow | Refusal:
-        """Start a run of one loaded template, whatever its topics.
+        """Start a run of one loaded template, whatever the topics of the template.
 
         Args:
             template_id: The id of the template.

@@ -96,7 +96,7 @@ class _RunsOfTemplate:
 
 
 class Instances:
-    """The runs in progress, in the order they were added; each leaves when it is over."""
+    """The runs of one engine that are not over, in the order in which they were added."""
 
     def __init__(self) -> None:
         # Template id -> its runs; only templates that have any. There is no table of all runs: it
@@ -133,7 +133,7 @@ class Instances:
     def start(
         self, template: WorkflowTemplate, event: Event, make: Callable[[WorkflowTemplate], Workflow]
     ) -> Workflow | None:
-        """Start a run as the overrun policy of its template says, without awaiting in between.
+        """Decide by the overrun policy of a template, and start a run, without an await in between.
 
         Args:
             template: The template to run.

@@ -42,7 +42,7 @@ class EventStream:
 
     Raises:
         ValueError: `buffer` is not positive.
-        TypeError: A topic is no string.
+        TypeError: A topic is not a string.
     """
 
     def __init__(
@@ -64,7 +64,7 @@ class EventStream:
 
     @property
     def dropped(self) -> int:
-        """How many events were dropped because the reader was too slow."""
+        """The number of events that were dropped because the reader was too slow."""
         return self._inbox.dropped
 
     async def __aenter__(self) -> Self:

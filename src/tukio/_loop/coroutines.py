@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 
 ENDED: Final = object()
-"""Yielded by a runner when a coroutine has ended; all else that it yields is for the backend."""
+"""Yielded by a runner between two coroutines; all else that a runner yields is for the backend."""
 
 
 def sequential(run: Callable[P, Runner]) -> Callable[P, Turns]:

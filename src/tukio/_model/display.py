@@ -31,7 +31,7 @@ LONG_NUMBER = 300
 
 
 class _Short(reprlib.Repr):
-    """The `repr` of anything, cut in the middle, and not deeper than a few levels."""
+    """The `repr` of any object, shortened in the middle, and not deeper than a few levels."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -46,7 +46,7 @@ class TukioTaskError(TukioError):
 
 
 class WorkflowError(TukioError):
-    """Something is wrong with a workflow or its template."""
+    """An error about a workflow or its template."""
 
 
 class DAGValidationError(TukioError):
@@ -181,7 +181,7 @@ class RescueError(WorkflowError):
 
 
 class RecordedError(WorkflowError):
-    """Stands for what a task raised before its run was rescued; a report keeps no more of it.
+    """Stands for the exception of a task before its run was rescued: the part that a report keeps.
 
     Attributes:
         kind: The name of the exception's type.

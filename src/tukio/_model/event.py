@@ -98,7 +98,7 @@ class Event:
         source: The sender; None for a sender outside tukio.
 
     Raises:
-        ValueError: `data` is neither a dict nor an Event, or `source` is no EventSource.
+        ValueError: `data` is neither a dict nor an Event, or `source` is not an EventSource.
     """
 
     __slots__ = ("_data", "_sender", "_source", "_topic")
@@ -124,7 +124,7 @@ class Event:
 
     @property
     def data(self) -> dict[str, Any]:
-        """The receiver's own dict; changing it changes nobody else's."""
+        """The receiver's own dict; changing it changes no other receiver's dict."""
         return self._data
 
     @property

@@ -60,7 +60,7 @@ class Selector:
         self._by_topic.clear()
 
     def select(self, topic: str | None = None) -> list[WorkflowTemplate]:
-        """Return the templates that an event of a topic triggers, in the order they were loaded.
+        """Return the templates that an event of a topic triggers, in the order of their loading.
 
         Templates that listen to everything come first.
         """

@@ -1,4 +1,4 @@
-"""A pytest plugin: async tests run on every backend that is installed, in virtual time.
+"""A pytest plugin: it runs async tests on every backend that is installed, in virtual time.
 
 The plugin is off by default. Turn it on by `-p tukio.testing.plugin`, or in the topmost
 `conftest.py`:

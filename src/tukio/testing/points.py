@@ -166,7 +166,7 @@ class _PointedCoroutine(Generator[Any, Any, Any]):
 
     @property
     def cr_await(self) -> Any:
-        """What the coroutine awaits."""
+        """The object that the coroutine awaits; None if there is none."""
         return getattr(self._coro, "cr_await", None)
 
     def send(self, value: Any, /) -> Any:

@@ -47,8 +47,8 @@ def new_task(
         return TukioTask(coro, loop=loop)
     standalone = StandaloneTask(coro, loop.time)
     task = TukioTask(_within(timeout, coro, standalone), loop=loop, standalone=standalone)
-    # If the task is cancelled before it begins, the coroutine was never awaited. It is closed,
-    # because Python would warn.
+    # If the task is cancelled before it begins, the coroutine was never awaited, and Python would
+    # warn unless the coroutine is closed.
     task.add_done_callback(lambda _: coro.close())
     return task
 

@@ -105,7 +105,7 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
             # retrieved.
             self.exception()
         elif ending is FINISHED:
-            self.set_result(None)  # type: ignore[arg-type]  # the set is made when someone looks
+            self.set_result(None)  # type: ignore[arg-type]  # the set is made on first use
         else:
             # Not `self.cancel`, which is that of Workflow and cancels the run.
             asyncio.Future.cancel(self)
