@@ -15,7 +15,7 @@ from hypothesis import given, strategies as st
 
 from support.leaks import Leak, no_asyncio_errors, no_leaks
 from tukio.testing.clock import BACKENDS, new_loop, settle
-from tukio.testing.standstill import START
+from tukio.testing.deadlock import START
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,8 @@
     anyio.run(main)
 
 Describe workflows with `WorkflowTemplate` and `register`, run them with `Engine`, and look at a
-`Workflow` and its `TaskRun`s. Inside a task, `current_task()` tells which one it is. All other
-exceptions are in `tukio.errors`; what tests need is in `tukio.testing`.
+`Workflow` and its `TaskRun`s. Inside a task, `current_task()` returns its `TaskRun`. All other
+exceptions are in `tukio.errors`; tools for tests are in `tukio.testing`.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ from .utils import FutureState
 from .workflow import OverrunPolicy, Workflow, WorkflowTemplate, current_workflow
 
 __all__ = [  # noqa: RUF022 - by topic
-    # Describe: tasks, workflows, and what they do about each other.
+    # Describe: tasks, workflows, and their policies.
     "register",
     "TaskHolder",
     "JoinTask",
@@ -67,7 +67,7 @@ __all__ = [  # noqa: RUF022 - by topic
     "WorkflowTemplate",
     "OverrunPolicy",
     "ErrorPolicy",
-    # Run: the engine, its runs, and why there is none.
+    # Run: the engine, its runs, and its refusals to start one.
     "Engine",
     "Workflow",
     "TaskRun",
@@ -87,7 +87,7 @@ __all__ = [  # noqa: RUF022 - by topic
     # Reports.
     "report_to_json",
     "report_from_json",
-    # Errors: those that users catch by name; all are in `tukio.errors`.
+    # Errors that users catch by name; `tukio.errors` has all.
     "TukioError",
     "EngineError",
     "TemplateError",
@@ -108,5 +108,5 @@ _public.show_public_paths(
 _moved.install_old_modules()
 
 if not TYPE_CHECKING:
-    # Type checkers are to see what is not there.
+    # Hidden from type checkers, which are to report names that do not exist.
     __getattr__ = _moved.find_moved

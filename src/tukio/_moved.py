@@ -1,6 +1,6 @@
 """Old spellings, kept for one release: names and modules that 2.0.0a1 had elsewhere.
 
-Using one gives a `DeprecationWarning` that says where it is now. So pickles of then still load.
+Using an old spelling gives a `DeprecationWarning` with the new one. So old pickles still load.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ NAMES: Final[dict[str, ModuleType]] = {
     "TemplateGraphError": errors,
     "WorkflowRootTaskError": errors,
 }
-"""What was a name of `tukio` itself -> where it is now."""
+"""Name that `tukio` itself had -> the module that has it now."""
 
 MODULES: Final[dict[str, tuple[ModuleType, ...]]] = {
     "tukio.bounds": (size_limits,),
@@ -54,42 +54,42 @@ MODULES: Final[dict[str, tuple[ModuleType, ...]]] = {
     "tukio.task.inbox": (queue,),
     "tukio.task.run": (task_run,),
 }
-"""Modules that are no more -> where their names are now."""
+"""Name of a module that was removed -> the modules that have its names now."""
 
 
 def find_moved(name: str) -> Any:
-    """Return what was a name of `tukio`, with a warning.
+    """Return the object that `tukio` had under a name, with a warning.
 
     Raises:
-        AttributeError: There never was one.
+        AttributeError: `tukio` never had that name.
     """
-    home = NAMES.get(name)
-    if home is None:
+    module = NAMES.get(name)
+    if module is None:
         old = sys.modules.get(f"tukio.{name}")
         if isinstance(old, _OldModule):
             return old
         msg = f"module 'tukio' has no attribute {name!r}"
         raise AttributeError(msg)
-    _warn(f"tukio.{name}", f"{home.__name__}.{name}", stacklevel=3)
-    return getattr(home, name)
+    _warn(f"tukio.{name}", f"{module.__name__}.{name}", stacklevel=3)
+    return getattr(module, name)
 
 
 def install_old_modules() -> None:
-    """Let the old modules be imported."""
+    """Make the removed modules importable."""
     for name in MODULES:
         sys.modules.setdefault(name, _OldModule(name))
 
 
 class _OldModule(ModuleType):
-    """A module that is no more."""
+    """Stands for a module that was removed."""
 
     def __getattr__(self, name: str) -> Any:
-        # Whoever looks through all modules asks each for its file, and the like.
-        homes = () if name.startswith("__") else MODULES[self.__name__]
-        for home in homes:
-            if name in vars(home):
-                thing = vars(home)[name]
-                public = getattr(thing, "__module__", home.__name__)
+        # Without a warning for names like `__file__`, which tools ask every module for.
+        modules = () if name.startswith("__") else MODULES[self.__name__]
+        for module in modules:
+            if name in vars(module):
+                thing = vars(module)[name]
+                public = getattr(thing, "__module__", module.__name__)
                 _warn(f"{self.__name__}.{name}", f"{public}.{name}", stacklevel=3)
                 return thing
         msg = f"module {self.__name__!r} has no attribute {name!r}"

@@ -1,6 +1,7 @@
-"""Public paths: what tracebacks and pickles show of classes and functions.
+"""Public paths: the modules that tracebacks and pickles show for classes and functions.
 
-A name of a roof gets that roof, whatever file it is defined in; so files can move.
+The path of a public object is always the module that users import it from (a roof), and not the
+file that defines it, so files can move.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def show_public_paths(*roofs: ModuleType, package: str, names: Iterable[str]) -> None:
-    """Let everything public say that it is of the module that users import it from.
+    """Set `__module__` of every public class and function to the module that users import from.
 
     Args:
-        roofs: Modules with an `__all__`; the first that has a thing counts.
-        package: The name of the package, for what no roof has.
-        names: The names of the package.
+        roofs: Modules with an `__all__`; for an object in several, the first one counts.
+        package: The name of the package, for objects that are in no roof.
+        names: The public names of the package itself.
     """
     private = f"{package}._"
     for roof in roofs:
@@ -31,5 +32,6 @@ def show_public_paths(*roofs: ModuleType, package: str, names: Iterable[str]) ->
 
 
 def _move(thing: Any, private: str, path: str) -> None:
+    """Set `__module__` of a class or function to a path, unless it is public already."""
     if isinstance(thing, type | FunctionType) and thing.__module__.startswith(private):
         thing.__module__ = path

@@ -1,4 +1,4 @@
-"""Names that 1.x code imports from here, and its `OverrunPolicyHandler`."""
+"""Names that 1.x code imports from here. `OverrunPolicyHandler` is defined here, too."""
 
 from __future__ import annotations
 
@@ -33,8 +33,12 @@ class OverrunPolicyHandler:
     """Makes a run of a template without an engine, if its overrun policy allows; as in 1.x.
 
     Args:
-        template: What to run.
+        template: The template to run.
         loop: An asyncio event loop; None is the running one.
+
+    Attributes:
+        template: The same template.
+        policy: The overrun policy that the template had when the handler was made.
     """
 
     __slots__ = ("_loop", "policy", "template")
@@ -45,11 +49,12 @@ class OverrunPolicyHandler:
         self._loop: Any = loop
 
     def new_workflow(self, running: Iterable[Workflow] | None = None) -> Workflow | None:
-        """Return a run to start; None if the policy says to skip it.
+        """Return a new run, not started; None if the policy says to skip it.
+
+        With the policy `abort-running`, the runs in progress of this template are cancelled.
 
         Args:
-            running: The runs in progress, of any template; with the policy `abort-running` those
-                of this template are cancelled.
+            running: The runs in progress, of any template.
         """
         others = [other for other in running or () if other.template.uid == self.template.uid]
         locked = sum(other.lock.locked() for other in others)
@@ -65,5 +70,5 @@ class OverrunPolicyHandler:
 def new_workflow(
     wf_tmpl: WorkflowTemplate, running: Iterable[Workflow] | None = None, loop: Any = None
 ) -> Workflow | None:
-    """Return a run without an engine, or None; see `OverrunPolicyHandler`."""
+    """Return a new run without an engine, or None; see `OverrunPolicyHandler.new_workflow`."""
     return OverrunPolicyHandler(wf_tmpl, loop=loop).new_workflow(running)

@@ -26,7 +26,7 @@ from support.hostile import (
 from support.strategies import json_values
 from tukio._model import size_limits as bounds, validation as faults
 from tukio._model.display import MOST_CHARACTERS, listed, nearest, plain, shown
-from tukio._model.location import Place
+from tukio._model.location import Location
 from tukio._model.plan import Plan, Step
 from tukio._model.record import read
 from tukio._model.report_json import MOST_ALIKE, TAG, report_from_json, report_to_json
@@ -391,17 +391,17 @@ def test_what_fails_to_show_itself_is_shown_by_its_type() -> None:
 
 
 @given(json_values)
-def test_every_place_in_some_data_can_be_named(data: Any) -> None:
+def test_every_location_in_some_data_can_be_named(data: Any) -> None:
     """By its keys and numbers; followed again, they lead there."""
-    waiting = [Place(data)]
+    waiting = [Location(data)]
     while waiting:
-        place = waiting.pop()
-        assert (place.path() == "") is (place.outer is None or not place.path())
-        assert place.path("x").startswith("x")
-        if place.outer is not None:
-            assert place.outer.value[place.key] is place.value
-            assert place.depth == place.outer.depth + 1
-        waiting += place.inner((list, dict)) if isinstance(place.value, list | dict) else []
+        location = waiting.pop()
+        assert (location.path() == "") is (location.outer is None or not location.path())
+        assert location.path("x").startswith("x")
+        if location.outer is not None:
+            assert location.outer.value[location.key] is location.value
+            assert location.depth == location.outer.depth + 1
+        waiting += location.inner((list, dict)) if isinstance(location.value, list | dict) else []
 
 
 # The JSON form of reports

@@ -292,7 +292,7 @@ MUTANTS: tuple[Mutant, ...] = (
         file="_events/workers.py",
         old=(
             "                self._free = None\n"
-            "                self._see_to_the_rest()\n"
+            "                self._start_for_the_rest()\n"
             "                await"
         ),
         new="                await",
@@ -302,7 +302,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="leaves what is due to nobody when a worker ends",
         file="_events/workers.py",
-        old="            self._see_to_the_rest()\n            self._scopes",
+        old="            self._start_for_the_rest()\n            self._scopes",
         new="            self._scopes",
         why="a handler that cancels its own task takes the events from the others",
         tests=("events/test_workers.py",),

@@ -14,7 +14,7 @@ import anyio.lowlevel
 import pytest
 
 from tukio.testing.clock import new_loop, run, settle
-from tukio.testing.standstill import START, Deadlock
+from tukio.testing.deadlock import START, Deadlock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

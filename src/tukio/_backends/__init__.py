@@ -1,1 +1,1 @@
-"""The contracts of `_loop`, fulfilled; each backend is imported when it is in use."""
+"""The backends: each fulfils the contracts of `_loop`, and is imported only when it is in use."""

@@ -1,1 +1,1 @@
-"""Many runs: templates, triggers, overrun policies, the end."""
+"""The engine: templates, triggers, overrun policies, and the end of many runs."""

@@ -1,7 +1,7 @@
-"""Where an engine runs: its backend and its broker, opened and closed in order.
+"""The binding of an engine to an event loop: its backend and broker, opened and closed in order.
 
-Owns:   the backend, the broker and the environment of one engine, and whether it is structured or
-        loose.
+Owns:   the backend, the broker and the environment of one engine, and whether the engine is
+        structured or loose.
 """
 
 from __future__ import annotations
@@ -34,18 +34,24 @@ class Binding:
     """The event loop and broker of an engine; unbound until it is entered or first used.
 
     Args:
-        loop: An asyncio event loop, for the loose mode at once; None waits for the first use.
-        registry: Where the names of tasks are looked up; None is the one of the process.
+        loop: An asyncio event loop, to bind the engine to at once, loosely; None waits for the
+            first use.
+        registry: The registry of task names; None is the one of the process.
         cleanup_timeout: Seconds that a `teardown()` may take.
     """
 
     def __init__(self, loop: Any, registry: Registry | None, cleanup_timeout: float) -> None:
         self._registry: Registry | None = registry
         self._cleanup_timeout: float = cleanup_timeout
+        # None exactly while the engine is unbound; set once, by `_bind`, and never changed then.
         self._backend: Backend | None = None
+        # Made on first use, possibly while the engine is unbound. Then a loose binding replaces it
+        # once by the broker of the loop; it never changes after that.
         self._broker: Broker | None = None
+        # Restores the context variable `engine_broker`; None unless the engine was entered.
         self._outer: Token[Broker] | None = None
-        # What runs share, and their class; None exactly while there is no backend.
+        # What all runs of the engine share, and their class; None exactly while the engine is
+        # unbound.
         self._environment: Environment | None = None
         self._workflow_class: Any = None
         if loop is not None:
@@ -53,17 +59,17 @@ class Binding:
 
     @property
     def broker(self) -> Broker:
-        """The engine's broker."""
+        """The engine's broker, made on first use."""
         if self._broker is None:
             self._broker = Broker(start_service=self._start_service)
         return self._broker
 
     @property
     def backend(self) -> Backend:
-        """The backend.
+        """The engine's backend.
 
         Raises:
-            EngineError: The engine has not been used anywhere yet.
+            EngineError: The engine is unbound.
         """
         if self._backend is None:
             msg = "the engine runs nowhere yet - enter it, or give it loop=..., first"
@@ -71,12 +77,13 @@ class Binding:
         return self._backend
 
     def bound(self) -> Backend:
-        """Return the backend, if it is that of the code that runs here.
+        """Return the backend, and make sure that the caller runs there.
 
-        An engine that was not entered is bound to the running asyncio loop, loosely.
+        An unbound engine is bound to the running asyncio loop first, loosely.
 
         Raises:
-            EngineError: The engine runs elsewhere, or nothing runs here.
+            EngineError: The engine is bound to another loop or thread, or no event loop runs the
+                caller.
         """
         backend = self._backend
         if backend is None:
@@ -85,16 +92,16 @@ class Binding:
         return backend
 
     def check(self) -> None:
-        """Make sure that the engine does not run elsewhere.
+        """Make sure that the engine is unbound, or that the caller runs where the engine does.
 
         Raises:
-            EngineError: It does.
+            EngineError: The engine is bound to another loop or thread.
         """
         if self._backend is not None:
             self._backend.check_here()
 
     def new_workflow(self, template: WorkflowTemplate) -> Workflow:
-        """Return a run, not started yet; its engine is bound.
+        """Return a new run, not started; the engine must be bound.
 
         Raises:
             WorkflowRootTaskError: The template does not have exactly one root task.
@@ -106,41 +113,53 @@ class Binding:
         """Open the tree that runs live in; see `Tree.open`.
 
         Raises:
-            EngineError: The engine is in use already.
+            EngineError: The engine is bound already.
         """
         if self._backend is not None:
             msg = "the engine is in use already - make a new one for each 'async with'"
             raise EngineError(msg)
         self._bind(None, structured=True)
+        # Before the first await, so that this context, and no other, has the engine's broker.
         self._outer = engine_broker.set(self.broker)
         await self.backend.open(stop_all, drained)
 
     async def close(
         self, exc: BaseException | None, drained: Callable[[], Awaitable[None]], limit: float
     ) -> None:
-        """Close the tree, when all runs are over.
+        """Close the broker and the tree, in this order, when all runs are over.
 
         Args:
-            exc: Why, if it is an exception.
-            drained: Returns when no run is left; they have been cancelled, or are over.
-            limit: Seconds that async handlers of the broker have for what they still got.
+            exc: The exception that the engine's block was left by, or None.
+            drained: Returns when no run is left. All runs must be over, or have been cancelled.
+            limit: Seconds that async handlers have for the events they still got.
         """
+        # Shielded, because the block must never be left while a run or a handler is at work.
         with anyio.CancelScope(shield=True):
             await drained()
-            # After the runs, whose last events its handlers are still to get.
+            # After the runs, because handlers are still to get their last events.
             await self.broker.close(limit)
         if self._outer is not None:
-            # It may be left in another context than it was entered in.
+            # Fails if the block is left in another context than it was entered in.
             with suppress(ValueError):
                 engine_broker.reset(self._outer)
+        # Last, because runs, handlers and alarms live in the tree.
         await self.backend.close(exc)
 
     def _bind_loosely(self, loop: Any) -> Backend:
+        """Bind the engine to an asyncio loop, as in 1.x: all engines on a loop share its broker.
+
+        Args:
+            loop: The loop; None is the running one.
+
+        Raises:
+            EngineError: No event loop is running, or it is that of trio.
+        """
         return self._bind(loop, structured=False)
 
     def _bind(self, loop: Any, *, structured: bool) -> Backend:
+        """Make the backend and the environment of the engine, and return the backend."""
         name = "asyncio" if loop is not None else _running_name()
-        # By name: a backend that is not in use need not even be installed.
+        # Imported by name, because a backend that is not in use need not even be installed.
         package = f"tukio._backends.{name}"
         module = importlib.import_module(f"{package}.backend")
         self._workflow_class = importlib.import_module(f"{package}.workflow").WORKFLOW
@@ -150,6 +169,7 @@ class Binding:
         self._environment = assemble(
             backend, self.broker, registry=self._registry, cleanup_timeout=self._cleanup_timeout
         )
+        # Last, because the engine counts as bound from here on.
         self._backend = backend
         return backend
 
@@ -157,19 +177,20 @@ class Binding:
         """Take the broker that all loose engines on a loop share, as in 1.x."""
         shared = loop_broker(loop)
         if self._broker is not None:
-            # Looked at before it was known that the engine is loose.
+            # Used before the engine was bound: handlers registered there must not be lost.
             shared.take_over(self._broker)
         self._broker = shared
 
     def _start_service(self, service: Callable[[], Awaitable[None]], name: str) -> None:
+        """Start an async function in the background, for the broker; binds the engine."""
         self.bound().start_service(service, name)
 
 
 def _running_name() -> str:
-    """Return the name of the backend in use.
+    """Return the name of the backend that runs the caller.
 
     Raises:
-        EngineError: None is running.
+        EngineError: No backend is running.
     """
     name = running_backend()
     if name is None:

@@ -30,26 +30,26 @@ if TYPE_CHECKING:
 log: logging.Logger = logging.getLogger("tukio.engine")
 
 BURST = 32
-"""How many calls in a row may start runs before one of them lets others have a turn."""
+"""Of this many calls that may start runs, one gives other tasks a turn first."""
 
 
 class Engine(Lifecycle):
     """Runs workflows upon receiving data.
 
-    Structured, on every backend: `async with Engine() as engine:`. Leaving the block waits for
-    the runs in progress; leaving it by an exception or a cancellation cancels them first. In both
-    cases none of their tasks is alive afterwards.
+    Structured mode, on every backend: `async with Engine() as engine:`. Leaving the block waits for
+    the runs in progress. Leaving it by an exception or a cancellation cancels the runs first. In
+    both cases no task of a run is alive afterwards.
 
-    Loose, on asyncio and as in 1.x: `Engine(loop=loop)`, or `Engine()` used in a running loop.
-    Every run is a root of its own then; `stop()` ends them.
+    Loose mode, on asyncio and as in 1.x: `Engine(loop=loop)`, or `Engine()` used in a running loop.
+    Each run is then a root of its own, and `stop()` ends the runs.
 
-    `load`, `reload`, `unload` and `rescue` never wait: they are done before they can be cancelled.
+    `load`, `reload`, `unload` and `rescue` never wait: they end before they can be cancelled.
 
     Args:
-        selector: Holds the templates in place of the engine's own `Selector`; its `select` and
-            `get` may be async.
+        selector: An object that holds the templates instead of the engine's own `Selector`; its
+            `select` and `get` may be async.
         loop: An asyncio event loop, for the loose mode; None is the running one.
-        registry: Where the names of tasks are looked up, and nowhere else; None is the registry of
+        registry: The only registry that names of tasks are looked up in. None is the registry of
             the process, which `tukio.register` fills.
         cleanup_timeout: Seconds that a task's `teardown()` may take.
 
@@ -66,22 +66,21 @@ class Engine(Lifecycle):
         cleanup_timeout: float = CLEANUP_TIMEOUT,
     ) -> None:
         super().__init__(loop, registry, cleanup_timeout)
+        # Holds the loaded templates. Always this object; changed only by `load`, `reload` and
+        # `unload`, which validate templates first.
         self._selector: Any = Selector() if selector is None else selector
         self._registry: Registry | None = registry
+        # The number of calls that may have started runs, modulo `BURST`; only `_turn_is_due`
+        # changes it.
         self._calls: int = 0
 
     # Templates -----------------------------------------------------------------------------------
 
-    @property
-    def selector(self) -> Any:
-        """What holds the loaded templates."""
-        return self._selector
-
     async def load(self, template: WorkflowTemplate) -> None:
-        """Load a template: from now on data can trigger it. One with the same id is replaced.
+        """Load a template, so that data can trigger it; one with the same id is replaced.
 
         Raises:
-            TemplateError: It has faults, all of which are in the error. Nothing changes.
+            TemplateError: The template has faults, all of which are in the error. Nothing changes.
         """
         template.validate(self._registry)
         self._selector.load(template)
@@ -90,9 +89,10 @@ class Engine(Lifecycle):
         """Replace all loaded templates by others; runs in progress go on.
 
         Raises:
-            TemplateError: One of them has faults. Nothing changes.
+            TemplateError: One of the new templates has faults. Nothing changes.
         """
         templates = list(templates)
+        # All of them are validated before anything changes.
         for template in templates:
             template.validate(self._registry)
         self._selector.clear()
@@ -103,7 +103,7 @@ class Engine(Lifecycle):
         """Unload a template and return it; its runs in progress go on.
 
         Raises:
-            KeyError: It is not loaded.
+            KeyError: No template with this id is loaded.
         """
         template: WorkflowTemplate = self._selector.unload(template_id)
         return template
@@ -112,34 +112,34 @@ class Engine(Lifecycle):
 
     @property
     def instances(self) -> list[Workflow]:
-        """The runs that are not over, in the order they were started."""
+        """The runs that are not over, in the order in which they were started."""
         faces: list[Any] = [run.face for run in self._instances.all()]
         return [face for face in faces if face is not None]
 
     def get(self, run_id: str) -> Workflow | None:
-        """Return the run with an execution id; None if it is over or unknown."""
+        """Return the run with an execution id; None if the run is over or unknown."""
         found = (workflow for workflow in self.instances if workflow.uid == run_id)
         return next(found, None)
 
     async def data_received(
         self, data: dict[str, Any] | Event, topic: str | None = None
     ) -> list[Workflow]:
-        """Dispatch data to whoever listens, and start the workflows that it triggers.
+        """Dispatch data to the handlers of a topic, and start the workflows that the data triggers.
 
         Args:
             data: A dict or an event. Each run gets a copy of its own (one level deep).
-            topic: What it is about; None triggers only templates that listen to everything.
+            topic: The topic of the data; None triggers only templates that listen to everything.
 
         Returns:
-            The runs started; none while the engine is stopping.
+            The runs that were started; none while the engine is stopping.
 
         Raises:
             ValueError: `data` is neither a dict nor an Event.
             TypeError: `topic` is neither a string nor None.
-            Exception: What a custom selector raised. No workflow was started.
+            Exception: The exception of a custom selector. No workflow was started.
 
-        Cancellation: it waits only for an async selector, and (see `BURST`) now and then before it
-        does anything; cancelled there, nothing was started.
+        Cancellation: nothing was started. The call waits only for an async selector, and in one of
+        `BURST` calls before it does anything.
         """
         if topic is not None and not isinstance(topic, str):
             msg = f"topic must be a string or None, not {type(topic).__name__}"
@@ -147,13 +147,16 @@ class Engine(Lifecycle):
         event = Event(data, topic)
         backend = self._binding.bound()
         if self._turn_is_due():
+            # Before the event is dispatched: a cancelled call has done nothing.
             await backend.checkpoint()
+        # Always, even while the engine is stopping, because a task at work may wait for this event.
         self._binding.broker.dispatch(event, topic)
         if self._stopping:
             return []
         templates = self._selector.select(topic)
         if type(templates) is not list and inspect.isawaitable(templates):
             templates = await templates
+        # From here on without an await, so a cancellation cannot come between two runs.
         workflows: list[Workflow] = []
         for template in templates:
             workflow = self._try_safely(template, event)
@@ -162,21 +165,21 @@ class Engine(Lifecycle):
         return workflows
 
     async def trigger(self, template_id: str, data: dict[str, Any] | Event) -> Workflow | Refusal:
-        """Start a run of one loaded template, whatever its topics.
+        """Start a run of one loaded template, whatever the topics of the template.
 
         Args:
-            template_id: Which.
+            template_id: The id of the template.
             data: A dict or an event; the run gets a copy of its own (one level deep).
 
         Returns:
-            The run, or a falsy `Refusal` that says why there is none.
+            The run, or a falsy `Refusal` with the reason why no run was started.
 
         Raises:
             ValueError: `data` is neither a dict nor an Event.
-            Exception: What a custom selector raised. No workflow was started.
+            Exception: The exception of a custom selector. No workflow was started.
 
-        Cancellation: it waits only for an async selector, and (see `BURST`) now and then before it
-        does anything; cancelled there, nothing was started.
+        Cancellation: nothing was started. The call waits only for an async selector, and in one of
+        `BURST` calls before it does anything.
         """
         event = Event(data)
         backend = self._binding.bound()
@@ -192,7 +195,11 @@ class Engine(Lifecycle):
     async def run_once(
         self, template: WorkflowTemplate, data: dict[str, Any] | Event
     ) -> Workflow | Refusal:
-        """Start a run of a template that need not be loaded, whatever its overrun policy.
+        """Start a run of a template, loaded or not, whatever the overrun policy of the template.
+
+        Args:
+            template: The template.
+            data: A dict or an event; the run gets a copy of its own (one level deep).
 
         Returns:
             The run, or a falsy `Refusal` if the engine is stopping.
@@ -201,8 +208,8 @@ class Engine(Lifecycle):
             TemplateError: The template has faults. Nothing was started.
             ValueError: `data` is neither a dict nor an Event.
 
-        Cancellation: it waits only (see `BURST`) now and then, before it does anything; cancelled
-        there, nothing was started.
+        Cancellation: nothing was started. The call waits only in one of `BURST` calls, before it
+        does anything.
         """
         event = Event(data)
         backend = self._binding.bound()
@@ -219,14 +226,14 @@ class Engine(Lifecycle):
     async def rescue(
         self, template: WorkflowTemplate, report: Mapping[str, Any]
     ) -> Workflow | Refusal:
-        """Go on with a run from its report, whatever its overrun policy.
+        """Continue a run from its report, whatever the overrun policy of its template.
 
-        It keeps its execution id. Tasks that were over are not run again, those that were at work
-        are, from scratch. The time limit of the workflow is what was left of it.
+        The run keeps its execution id. Tasks that were over are not run again; tasks that were at
+        work are run from scratch. The time limit of the workflow is the part that was left of it.
 
         Args:
-            template: What was run; it need not be loaded, and may have gained tasks since.
-            report: What `Workflow.report()` returned at any moment, also after it went through
+            template: The template of the run; it need not be loaded, and may have gained tasks.
+            report: The result of `Workflow.report()`, taken at any moment; it may have gone through
                 JSON.
 
         Returns:
@@ -253,18 +260,21 @@ class Engine(Lifecycle):
     # Inside --------------------------------------------------------------------------------------
 
     def _turn_is_due(self) -> bool:
-        """Return whether others are to have a turn now.
+        """Return whether this call must give other tasks a turn; true for one of `BURST` calls.
 
-        Nothing else makes one who sends a burst of data wait: the loop would stand still until all
-        of it is sent, and then for as long as all those runs take to begin.
+        Nothing else makes the sender of a burst of data wait. Without a turn in between, the loop
+        would be blocked until all data is sent and all those runs have begun.
         """
         self._calls = (self._calls + 1) % BURST
         return not self._calls
 
     def _try_safely(self, template: WorkflowTemplate, event: Event) -> Workflow | None:
-        """Try to run a template that a selector chose: a bad one must not keep others from it."""
+        """Try to run a template that a selector chose; None if no run was started.
+
+        An exception is logged, because a template that cannot run must not stop the others.
+        """
         try:
-            # They share the event: nobody changes it, and each root task gets a copy of its own.
+            # All runs share the event. It is never changed: each root task gets a copy of its own.
             start = self._instances.start
             return None if self._stopping else start(template, event, self._binding.new_workflow)
         except Exception:
@@ -274,8 +284,15 @@ class Engine(Lifecycle):
             return None
 
     def _try_run(self, template: WorkflowTemplate, event: Event) -> Workflow | Refusal:
-        """Decide and act, without awaiting in between."""
+        """Start a run as the overrun policy says, without an await between decision and act."""
         if self._stopping:
             return Refusal(Reason.STOPPING, template.uid)
         workflow = self._instances.start(template, event, self._binding.new_workflow)
         return Refusal(Reason.SKIPPED, template.uid) if workflow is None else workflow
+
+    # As in 1.x -----------------------------------------------------------------------------------
+
+    @property
+    def selector(self) -> Any:
+        """The object that holds the loaded templates."""
+        return self._selector

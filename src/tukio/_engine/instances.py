@@ -1,7 +1,7 @@
-"""The runs of an engine that are not over, and those that wait for others to end.
+"""The runs of an engine that are not over, including those that wait for others to end.
 
-Owns:   the list of runs by template, what the overrun policies do to it, and the replacements:
-        runs that start when those are over whose place they take.
+Owns:   the tables of runs by template, the effect of the overrun policies, and the replacements:
+        runs that start when the runs that they replace are over.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .._run.run import Run
     from .._run.workflow import Workflow
 
-# Looked up for every run; up to Python 3.11 a member of an enum is worked out each time.
+# Looked up for every run; up to Python 3.11, access to a member of an enum is slow.
 START, START_NEW = Decision.START, OverrunPolicy.START_NEW
 
 log: logging.Logger = logging.getLogger("tukio.engine")
@@ -35,7 +35,13 @@ log: logging.Logger = logging.getLogger("tukio.engine")
 
 @dataclass(slots=True)
 class _Replacement:
-    """A run that waits, the event to start it with, and those of whom it takes the place."""
+    """A run that waits to replace others.
+
+    Attributes:
+        run: The run, not started.
+        event: The event to start the run with.
+        replaces: The runs that must be over first; each is removed when it is over.
+    """
 
     run: Run
     event: Event
@@ -43,23 +49,32 @@ class _Replacement:
 
 
 class _RunsOfTemplate:
-    """The runs of one template, and what the next trigger has to know of them."""
+    """The runs of one template, and the state that decides about its next trigger.
+
+    Attributes:
+        runs: The runs that are not over, in the order they were added, each with its number among
+            all runs of the engine. Changed only by `add` and `remove`.
+        replacement: The run that waits to replace all others of the template, itself in `runs`;
+            None if there is none. A later replacement takes its place.
+    """
 
     __slots__ = ("_locked", "replacement", "runs")
 
     def __init__(self) -> None:
-        # In the order they were added, each with its number among all runs.
         self.runs: dict[Run, int] = {}
         self.replacement: _Replacement | None = None
-        # Those that were locked when last looked at; a run is never locked again.
+        # Always contains every locked run, and perhaps some that were unlocked since `decide` was
+        # last called. That is enough, because a run is never locked again.
         self._locked: dict[Run, None] = {}
 
     def add(self, run: Run, number: int) -> None:
+        """Add a run that has not started."""
         self.runs[run] = number
         if run.locked:
             self._locked[run] = None
 
     def remove(self, run: Run) -> None:
+        """Remove a run that is over, also as a replacement and from those to be replaced."""
         del self.runs[run]
         self._locked.pop(run, None)
         if self.replacement is None:
@@ -69,9 +84,12 @@ class _RunsOfTemplate:
             self.replacement = None
 
     def decide(self, policy: OverrunPolicy) -> Decision:
-        """Decide what data does that arrives now, in a time that does not grow with the runs."""
+        """Return what new data leads to.
+
+        The time that this takes does not grow with the number of runs in progress.
+        """
         if policy is START_NEW:
-            # Others do not matter, nor does it take the rules to decide that.
+            # A shortcut for the rules: with this policy other runs never matter.
             return START
         if self._locked:
             self._locked = {run: None for run in self._locked if run.locked}
@@ -79,20 +97,23 @@ class _RunsOfTemplate:
 
 
 class Instances:
-    """The runs in progress, in the order they were added; each leaves when it is over."""
+    """The runs of one engine that are not over, in the order in which they were added."""
 
     def __init__(self) -> None:
-        # Of each template that has any. A second table with all of them would be the largest there
-        # is, and everything waits while it grows.
+        # Template id -> its runs; only templates that have any. There is no table of all runs: it
+        # would be the largest table of all, and the whole loop is blocked while a table grows.
         self._by_template: dict[str, _RunsOfTemplate] = {}
+        # The order in which runs were added, over all templates.
         self._numbers: Iterator[int] = count()
+        # Set, and replaced by None, by `tell_change`; always None while nothing waits for a change.
         self._changed: anyio.Event | None = None
 
     def __bool__(self) -> bool:
+        """Return whether there is a run that is not over."""
         return bool(self._by_template)
 
     def all(self) -> list[Run]:
-        """Return all runs, in the order they were added."""
+        """Return all runs, in the order in which they were added."""
         tables = list(self._by_template.values())
         if len(tables) == 1:
             return list(tables[0].runs)
@@ -106,24 +127,26 @@ class Instances:
         if table is None:
             table = self._by_template[uid] = _RunsOfTemplate()
         table.add(run, next(self._numbers))
+        # Before the run starts, because it may be over before its start returns.
         run.when_over = self._remove
         return run
 
     def start(
         self, template: WorkflowTemplate, event: Event, make: Callable[[WorkflowTemplate], Workflow]
     ) -> Workflow | None:
-        """Start a run as the overrun policy of its template says, without awaiting in between.
+        """Decide by the overrun policy of a template, and start a run, without an await in between.
 
         Args:
-            template: What to run.
-            event: What to start it with, its own.
-            make: Makes the run. It may be over when this returns, if it cannot start.
+            template: The template to run.
+            event: The event to start the run with; it is not changed.
+            make: Makes the run.
 
         Returns:
-            The run; it has not started yet if it waits for others to end. None if it is skipped.
+            The run, or None if the policy says to skip it. The run has not started yet if it waits
+            for others to end; it is over already if it could not start.
         """
         table = self._by_template.get(template.uid)
-        # Where nothing is in progress, no policy is in the way.
+        # With no run in progress, every policy says to start.
         decision = START if table is None else table.decide(template.policy)
         if decision is START:
             workflow = make(template)
@@ -135,16 +158,17 @@ class Instances:
         others = list(table.runs)
         workflow = make(template)
         run = self.add(workflow._run)
-        # The latest wins: an earlier one is among those it replaces.
+        # An earlier replacement is forgotten here: it is among the others, and ends with them.
         table.replacement = _Replacement(run, event, set(others))
         run.wait_for(WaitsFor.TURN)
+        # Last, because a run that has not started is over when `stop` returns. If all others are,
+        # the replacement starts within this loop.
         for other in others:
-            # What has not started ends here and now.
             other.stop(CANCELLED)
         return workflow
 
     def _start(self, run: Run, event: Event) -> None:
-        """Start a run; if it cannot start, it ends here and now, as failed."""
+        """Start a run; a run that cannot start ends at once, as failed."""
         try:
             run.start(event)
         except Exception as error:  # noqa: BLE001 - it is the outcome of the run
@@ -153,8 +177,12 @@ class Instances:
     def launch(self, run: Run, start: Callable[[], object]) -> None:
         """Add a run and start it.
 
+        Args:
+            run: The run.
+            start: Starts the run.
+
         Raises:
-            Exception: It cannot start. It has ended, as failed.
+            Exception: The run could not start. It has ended, as failed.
         """
         self.add(run)
         try:
@@ -164,7 +192,7 @@ class Instances:
             raise
 
     def stop_after(self, grace: float) -> None:
-        """Cancel all runs after some seconds, unless they are over by then."""
+        """Cancel all runs after some seconds, except those that are over by then."""
         for run in self.all():
             run.stop_at(run.backend.time() + grace)
 
@@ -175,21 +203,24 @@ class Instances:
         await self._changed.wait()
 
     def tell_change(self) -> None:
-        """Wake those who wait for a change."""
+        """Wake all tasks that wait in `changed`."""
         if self._changed is not None:
             self._changed.set()
             self._changed = None
 
     async def drained(self) -> None:
         """Wait until no run is left."""
+        # Looked at anew after each wait, because `tell_change` is called for other reasons, too.
         while self._by_template:
             await self.changed()
 
     def _remove(self, run: Run) -> None:
+        """Called when a run is over."""
         uid = run.template.uid
         table = self._by_template[uid]
         table.remove(run)
         if not table.runs:
+            # Also if there was a replacement, because that is one of the runs itself.
             del self._by_template[uid]
         if run.failure is not None:
             log.warning(
@@ -198,13 +229,16 @@ class Instances:
                 exc_info=run.failure,
                 extra=log_fields(run),
             )
+        # Before the check below, because the replacement is a run in progress.
         self._start_replacement(table)
         if not self._by_template:
             self.tell_change()
 
     def _start_replacement(self, table: _RunsOfTemplate) -> None:
+        """Start the replacement of a template if all runs that it replaces are over."""
         replacement = table.replacement
         if replacement is None or replacement.replaces:
             return
+        # Before the start, because a run that cannot start is removed within it.
         table.replacement = None
         self._start(replacement.run, replacement.event)

@@ -1,4 +1,4 @@
-"""An engine as a resource: its block, its stop, and its place among loops and threads.
+"""An engine as a resource: its `async with` block, its stop, and calls from other threads.
 
 Owns:   the order of a shutdown.
 """
@@ -25,11 +25,11 @@ Result = TypeVar("Result")
 
 
 class Lifecycle:
-    """What an engine is, whatever it runs: it is entered, stopped, left and awaited.
+    """The base class of `Engine`: everything about its beginning and its end.
 
     Args:
         loop: An asyncio event loop, for the loose mode; None is the running one.
-        registry: Where the names of tasks are looked up; None is the one of the process.
+        registry: The registry of task names; None is the one of the process.
         cleanup_timeout: Seconds that a task's `teardown()` may take.
 
     Raises:
@@ -42,12 +42,20 @@ class Lifecycle:
             raise ValueError(msg)
         self._cleanup_timeout: float = cleanup_timeout
         self._binding: Binding = Binding(loop, registry, cleanup_timeout)
+        # The runs that are not over, including replacements that have not started.
         self._instances: Instances = Instances()
-        # Once True, it stays so: nothing is started any more.
+        # Set by `stop`, and never set back. While it is True, no new run is added to the instances.
         self._stopping: bool = False
+        # The streams that were returned and are still referred to; ended when the engine has
+        # stopped.
         self._streams: WeakSet[EventStream] = WeakSet()
 
     async def __aenter__(self) -> Self:
+        """Bind the engine to the running event loop, and open the tree that its runs live in.
+
+        Raises:
+            EngineError: The engine is in use already, or no event loop is running.
+        """
         await self._binding.open(self._stop_from_outside, self._instances.drained)
         return self
 
@@ -57,32 +65,42 @@ class Lifecycle:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        """Stop the engine, and return when all runs are over and the broker is closed.
+
+        Args:
+            exc_type: The type of `exc`.
+            exc: The exception that the block was left by: then all runs are cancelled. None if
+                there is none.
+            traceback: The traceback of `exc`.
+        """
         del exc_type, traceback
         try:
+            # First: from here on no run is added, so the runs come to an end.
             self.stop(force=exc is not None)
             if exc is None:
                 await self._instances.drained()  # noqa: ASYNC102 - may be cancelled, as the body
         finally:
+            # Again, because the wait above may have been cancelled: then the runs are, too.
             self.stop(force=True)
-            # Shielded there; the runs, which have been cancelled, set how long it takes.
+            # Always, and shielded within: it takes as long as the cancelled runs take to unwind.
             await self._binding.close(exc, self._instances.drained, self._cleanup_timeout)  # noqa: ASYNC102
 
     @property
     def broker(self) -> Broker:
-        """The broker that dispatches the data this engine receives, and execution events."""
+        """The broker of the engine: dispatches received data and execution events."""
         return self._binding.broker
 
     def subscribe(self, *topics: str, buffer: int = BUFFER) -> EventStream:
         """Return the events of some topics as an async context manager and iterator.
 
         Args:
-            topics: Which; none is every topic, except the execution events (`EXEC_TOPIC`).
-            buffer: How many events wait for the reader. When it is full, the oldest is dropped
-                and counted in `dropped`; nobody waits for a slow reader.
+            topics: The topics; none is every topic, except the execution events (`EXEC_TOPIC`).
+            buffer: The number of events that wait for the reader. When the buffer is full, the
+                oldest event is dropped and counted in `dropped`; senders never wait for a reader.
 
         Raises:
             ValueError: `buffer` is not positive.
-            TypeError: A topic is no string.
+            TypeError: A topic is not a string.
         """
         stream = EventStream(lambda: self._binding.broker, topics, buffer)
         self._streams.add(stream)
@@ -91,17 +109,17 @@ class Lifecycle:
     # From other threads --------------------------------------------------------------------------
 
     def from_thread(self, function: Callable[..., Awaitable[Result]], *args: Any) -> Result:
-        """Run an async function where the engine runs, and wait for what it returns.
+        """Run an async function in the engine's event loop, and return its result.
 
             runs = engine.from_thread(engine.data_received, {"n": 1}, "topic")
 
-        For many events, give it a function of your own: each call is a round trip. The methods of
-        a run are for the engine's own thread, too.
+        Each call is a round trip between threads: to send many events, pass a function of your own
+        that sends them all. The methods of a run, too, may be called only in the engine's thread.
 
         Raises:
-            EngineError: Called in an event loop, which would stand still; or the event loop of
-                the engine does not run, or there is none yet. Nothing was called.
-            Exception: What the function raised.
+            EngineError: Called in an event loop, which this would block. Or the engine is unbound,
+                or its event loop does not run. Nothing was called.
+            Exception: The exception of the function.
         """
         result: Result = self._binding.backend.call_from_thread(partial(function, *args))
         return result
@@ -109,15 +127,15 @@ class Lifecycle:
     # The end -------------------------------------------------------------------------------------
 
     def stop(self, grace: float | None = None, *, force: bool = False) -> Self:
-        """Start no new runs, and end the engine when those in progress are over.
+        """Start no new runs, and end the engine when the runs in progress are over.
 
-        It takes effect at once; `await` what it returns to wait for the end. It may be called
-        again, to say it with more force.
+        `stop` takes effect at once; `await` its result to wait for the end. A further call can only
+        make the end come sooner.
 
         Args:
             grace: Seconds after which the runs in progress are cancelled, 0 for now; None lets them
-                finish. A bool is `force`, which stood here in 1.x.
-            force: Cancel them now.
+                finish. A bool is taken as `force`, which was the first argument in 1.x.
+            force: Whether to cancel the runs in progress now.
 
         Raises:
             EngineError: Called from another event loop or thread. Nothing changes.
@@ -125,16 +143,18 @@ class Lifecycle:
         self._binding.check()
         if isinstance(grace, bool):
             grace, force = None, grace or force
+        # Before any run is cancelled, because handlers of its events must not start another one.
         self._stopping = True
         if force or (grace is not None and grace <= 0):
             self._stop_all()
         elif grace is not None:
             self._instances.stop_after(grace)
+        # Last: with no run left, this is what ends the waiting for the engine.
         self._instances.tell_change()
         return self
 
     def _stop_all(self) -> None:
-        """Cancel every run; it is the end of the engine, and not by itself that of the runs."""
+        """Cancel every run because the engine ends; not final, so a run may go on elsewhere."""
         for run in self._instances.all():
             run.stop(CANCELLED, final=False)
 
@@ -143,19 +163,20 @@ class Lifecycle:
         self.stop(force=True)
 
     def done(self) -> bool:
-        """Return whether it was stopped and all runs are over."""
+        """Return whether the engine was stopped and all its runs are over."""
         return self._stopping and not self._instances
 
     def __await__(self) -> Generator[Any, None, None]:
-        """Wait until it was stopped and all runs are over.
+        """Wait until the engine was stopped and all its runs are over.
 
         Cancellation: only the waiting ends.
         """
         return self._stopped().__await__()
 
     async def _stopped(self) -> None:
+        """Wait until the engine is done, and end its streams."""
         while not self.done():
             await self._instances.changed()
-        # The broker may be that of other engines as well, and go on.
+        # One by one, because a loose engine may share its broker with others, which go on.
         for stream in self._streams:
             stream.end()

@@ -1,1 +1,1 @@
-"""Who gets which event: topics, handlers, readers."""
+"""Events: the topics they are dispatched in, and the handlers and readers that receive them."""

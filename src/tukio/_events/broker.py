@@ -1,7 +1,8 @@
-"""The broker: topics, and the handlers that get what is dispatched in them.
+"""The broker: topics, and the handlers that receive the events dispatched in them.
 
 Owns:   which handler listens to which topic, and the order of deliveries.
-Source: 1.x `Broker`; there it called handlers in later turns of the loop and in no order.
+Source: 1.x `Broker`, which called handlers in later turns of the loop and in no order. This broker
+        calls them at once, in a fixed order.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from .subscription import Handler
     from .workers import StartService
 
-    # Who gets an event, in which topics, and the event of their own.
+    # The receiver, the topics that the event was dispatched in, and the receiver's own event.
     Delivery = tuple["Receiver", tuple[str, ...], Event]
 
 EXEC_TOPIC = "__exec_topic__"
@@ -31,14 +32,19 @@ EXEC_TOPIC = "__exec_topic__"
 
 
 class Receiver(Protocol):
-    """What the broker delivers to; hashable by identity."""
+    """Anything that the broker delivers events to; hashable by identity."""
 
     def deliver(self, event: Event, topics: Collection[str]) -> None:
-        """Take an event that is the receiver's own, dispatched in some topics; must not wait."""
+        """Called with each event of the receiver's topics; must not block.
+
+        Args:
+            event: An event that no other receiver is given.
+            topics: The topics that the event was dispatched in.
+        """
         ...
 
     def end(self) -> None:
-        """Called when it is in no topic any more, or when the broker is closed."""
+        """Called when the receiver is in no topic any more, or when the broker is closed."""
         ...
 
 
@@ -55,19 +61,20 @@ def is_exec_topic(topic: str) -> bool:
 class Broker:
     """Dispatches data in topics to the handlers registered there.
 
-    That of an engine is `engine.broker`. One made by itself, as in 1.x, is for a workflow without
-    an engine, on asyncio.
+    The broker of an engine is `engine.broker`. A broker made by itself, as in 1.x, is for a
+    workflow without an engine, on asyncio.
 
     Args:
-        loop: An asyncio event loop, where async handlers run; None is the running one.
-        start_service: Starts an async function in the background, under a name; an engine has
-            this in place of a loop.
+        loop: The asyncio event loop that async handlers run on; None is the running one.
+        start_service: Starts an async function in the background, under a name. An engine passes
+            this instead of a loop.
 
     Raises:
-        EngineError: Neither was given, and asyncio is not running.
+        EngineError: Neither argument was given, and asyncio is not running.
 
     Attributes:
-        has_listeners: Whether anybody listens to execution events; they are not even made if not.
+        has_listeners: True exactly while a receiver is in a topic of execution events. While it is
+            False, runs do not make execution events at all. Only the broker changes it.
     """
 
     __slots__ = (
@@ -84,30 +91,41 @@ class Broker:
 
     def __init__(self, loop: Any = None, *, start_service: StartService | None = None) -> None:
         self.has_listeners: bool = False
+        # Set by `close`, and never set back. No receiver can be attached from then on.
         self._closed: bool = False
-        # That of a loop is closed by nobody.
+        # Only the broker of an engine is closed. The broker of a loop never is, so its workers may
+        # not stay: nothing would ever wait for them.
         is_closed = start_service is not None
         self._workers: Workers = Workers(start_service or service_on(loop), stay=is_closed)
-        # None stands for every topic but those of execution events.
+        # Topic -> its receivers, in the order they were attached. A topic without receivers is
+        # always removed. None stands for every topic but those of execution events.
         self._topics: dict[str | None, dict[Receiver, None]] = {}
-        # Receiver -> in how many topics it is.
+        # Receiver -> the number of its topics, which is always positive: a receiver without topics
+        # is removed, and told so by `end`.
         self._receivers: dict[Receiver, int] = {}
+        # Handler -> its subscription, which is always in at least one topic while the broker is
+        # open.
         self._handlers: dict[Handler, Subscription] = {}
+        # Deliveries that are still to be made, in the order in which their events were dispatched.
+        # Always empty unless `_send` is running, or a receiver has ended it by an exception.
         self._outbox: deque[Delivery] = deque()
+        # True exactly while `_send` is on the stack, that is, while a receiver may be running.
         self._sending: bool = False
 
     def register(self, handler: Handler, topic: str | None = None) -> None:
         """Call a handler with each event of a topic.
 
         Args:
-            handler: Called with an `Event` of its own, sync or async. An async one is awaited
-                later, in a copy of the sender's context, for one event after the other; it holds
-                up nobody else. A handler that raises is logged, and harms nobody else.
+            handler: A sync or async function, called with an `Event` of its own. The call of an
+                async handler is awaited later, in a copy of the sender's context, one event after
+                the other; a slow handler delays no other handler. An exception that a handler
+                raises is logged, and affects no other handler.
             topic: None is every topic, except the execution events.
 
         Raises:
-            TypeError: It is not callable, or the topic is no string.
-            ValueError: It is registered for every topic already, or for some and now for every.
+            TypeError: The handler is not callable, or the topic is neither a string nor None.
+            ValueError: The handler is registered for every topic already, or it is registered for
+                some topics and is now to be registered for every topic.
         """
         if not callable(handler):
             msg = f"{handler!r} is not callable - register a function or a coroutine function"
@@ -123,10 +141,10 @@ class Broker:
         self._handlers[handler] = subscription
 
     def unregister(self, handler: Handler, topic: str | None = None) -> None:
-        """Call a handler no more, not even with what was dispatched before.
+        """Stop calling a handler with the events of a topic, those dispatched before included.
 
         Raises:
-            KeyError: It is not registered there.
+            KeyError: The handler is not registered for this topic.
         """
         subscription = self._handlers.get(handler)
         if subscription is None or subscription not in self._topics.get(topic, ()):
@@ -135,14 +153,17 @@ class Broker:
             raise KeyError(msg)
         self.detach(subscription, topic)
         if subscription not in self._receivers:
+            # `detach` has ended it, which closed the calls that waited.
             del self._handlers[handler]
         else:
+            # Other topics remain, so only the calls that none of these is a reason for are dropped.
             subscription.drop(lambda topics: not self._listens(subscription, topics))
 
     def attach(self, receiver: Receiver, topic: str | None) -> None:
-        """Add a receiver to a topic (None: every topic); it may be in every topic and in some.
+        """Add a receiver to a topic (None: every topic).
 
-        A broker that is closed has no events any more, and says so at once: it calls `end`.
+        A receiver may be in every topic and in some topics at the same time. A closed broker adds
+        nothing, and calls `end` of the receiver at once.
 
         Raises:
             TypeError: The topic is neither a string nor None. Nothing changes.
@@ -155,6 +176,7 @@ class Broker:
             return
         receivers = self._topics.setdefault(topic, {})
         if receiver in receivers:
+            # Counted once per topic, as `detach` takes one topic back.
             return
         receivers[receiver] = None
         self._receivers[receiver] = self._receivers.get(receiver, 0) + 1
@@ -173,15 +195,20 @@ class Broker:
             )
         self._receivers[receiver] -= 1
         if not self._receivers[receiver]:
+            # Before `end` is called, which may look at the broker.
             del self._receivers[receiver]
             receiver.end()
         if self._outbox:
-            # Called by a handler: what this one was still to get is not delivered any more.
+            # A handler has called this. Deliveries still to be made to the detached receiver are
+            # dropped, because a handler is never called after it was unregistered.
             kept = [delivery for delivery in self._outbox if self._listens(*delivery[:2])]
             self._outbox = deque(kept)
 
     def take_over(self, other: Broker) -> None:
-        """Let those who are registered with another broker be registered here instead."""
+        """Move all receivers of another broker to this one.
+
+        A handler that is registered with both keeps the subscription that it has here.
+        """
         own: dict[Receiver, Receiver] = {
             subscription: self._handlers.setdefault(handler, subscription)
             for handler, subscription in other._handlers.items()
@@ -198,15 +225,15 @@ class Broker:
         topics: str | Iterable[str] | None = None,
         source: EventSource | None = None,
     ) -> None:
-        """Hand data to the handlers of some topics, and to those of every topic.
+        """Deliver data to the receivers of some topics, and to those of every topic.
 
-        Each handler is called once, with an event and a dict of its own. Those of every topic
-        come first, then topic by topic in the order they were registered.
+        Each receiver gets it once, as an event with a dict of its own. The receivers of every topic
+        come first, then those of each topic, always in the order in which they were attached.
 
         Args:
             data: A dict, or an event, which keeps its own topic and source.
-            topics: One, several or none.
-            source: Who sends it; None for someone outside.
+            topics: One topic, several topics or none.
+            source: The sender; None stands for a sender outside tukio.
 
         Raises:
             ValueError: `data` is neither a dict nor an Event.
@@ -222,6 +249,7 @@ class Broker:
                 raise TypeError(msg)
         if not self._topics:
             return
+        # A dict, so that a receiver in several of the topics gets the event only once.
         receivers = dict(self._topics.get(None, ()))
         for topic in names:
             receivers |= self._topics.get(topic, {})
@@ -231,13 +259,13 @@ class Broker:
         self._send()
 
     def emit_exec_event(self, kind: str, content: Any, uid: str, sender: Sender) -> None:
-        """Dispatch an execution event of one run, to those who listen to such events.
+        """Dispatch an execution event of one run to the receivers of such events.
 
         Args:
             kind: The `type` in the event's data.
-            content: The `content`; a dict is copied for each receiver.
-            uid: The run.
-            sender: Who is asked for the source when someone looks at it.
+            content: The `content` in the event's data; a dict is copied for each receiver.
+            uid: The execution id of the run.
+            sender: Gives the source of the event, when a receiver reads it.
         """
         topics = workflow_exec_topics(uid)
         receivers: dict[Receiver, None] = {}
@@ -250,12 +278,14 @@ class Broker:
         self._send()
 
     async def close(self, limit: float) -> None:
-        """Let async handlers deal with what was dispatched to them, then forget all handlers.
+        """Wait until async handlers have processed what was dispatched to them, then detach all.
 
         Args:
-            limit: Seconds after which those still at it are cut.
+            limit: Seconds after which handlers that are still running are cancelled.
         """
+        # Still open meanwhile: what a handler dispatches now is delivered like anything else.
         await self._workers.drain(anyio.current_time() + limit)
+        # Before any receiver is told, because none may be attached from `end`.
         self._closed = True
         for receiver in self._receivers:
             receiver.end()
@@ -268,15 +298,18 @@ class Broker:
         self.has_listeners = False
 
     def _send(self) -> None:
-        """Deliver what is in the outbox.
+        """Make the deliveries in the outbox.
 
-        A handler that dispatches adds to the outbox: so everybody gets events in the order they
-        happened.
+        A handler that dispatches only adds to the outbox, so all receivers always get events in the
+        order in which these were dispatched.
         """
         if self._sending:
+            # Called by a receiver: the loop below, further up the stack, makes these deliveries.
             return
         self._sending = True
         try:
+            # Read anew in each round, because `detach` replaces the outbox.
+            # Read anew in each round, because `detach` replaces the outbox.
             while self._outbox:
                 receiver, topics, event = self._outbox.popleft()
                 receiver.deliver(event, topics)
@@ -284,4 +317,5 @@ class Broker:
             self._sending = False
 
     def _listens(self, receiver: Receiver, topics: Iterable[str]) -> bool:
+        """Return whether a receiver is in one of some topics, or in every topic."""
         return any(receiver in self._topics.get(topic, ()) for topic in (None, *topics))

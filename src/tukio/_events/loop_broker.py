@@ -1,4 +1,4 @@
-"""The broker of an asyncio loop, which the engines share that are used on it as in 1.x."""
+"""The broker of an asyncio loop, shared by all engines that are used on that loop as in 1.x."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _BROKER = "_tukio_broker"
 
 
 def loop_broker(loop: Any = None) -> Broker:
-    """Return the broker of an asyncio event loop, which lives as long as the loop.
+    """Return the broker of an asyncio event loop; it lives as long as the loop.
 
     Args:
         loop: The loop; None is the running one.
@@ -20,8 +20,8 @@ def loop_broker(loop: Any = None) -> Broker:
         EngineError: No loop was given, and none is running.
     """
     loop = asyncio_loop(loop)
-    # Kept by the loop itself: a handler that knows its engine knows the loop, and a table beside
-    # the loop, weak or not, would then keep both for ever.
+    # Always an attribute of the loop, and not in a table of this module: a handler may refer to its
+    # engine and so to the loop. A table, weak or not, would then keep both alive for ever.
     broker: Broker | None = getattr(loop, _BROKER, None)
     if broker is None:
         broker = Broker(loop)

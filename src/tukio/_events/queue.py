@@ -1,4 +1,4 @@
-"""A bounded queue of events that never makes its sender wait: what a task or a listener reads."""
+"""A bounded queue of events that never makes its sender wait; tasks and event streams have one."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 log: logging.Logger = logging.getLogger("tukio.broker")
 
 INBOX_SIZE = 10_000
-"""How many events wait in a task's queue before the oldest are dropped."""
+"""The number of events that wait in a task's queue before the oldest are dropped."""
 
 
 class _Reader:
-    """Someone who waits for an event.
+    """A task that waits for an event.
 
     Attributes:
-        event: The event that was handed to them; None before.
-        called: Set when there is one, or none will come.
+        event: The event that was handed to the reader; None before, and if none will come.
+        called: Set when there is an event, or when none will come.
     """
 
     __slots__ = ("called", "event")
@@ -37,14 +37,15 @@ class _Reader:
 class Inbox:
     """Events that were received and wait to be read, first in, first out.
 
-    It never makes a sender wait. When it is full, the oldest event is dropped and counted. Those
-    who wait for an event are served in the order they came.
+    Adding an event never waits. When the inbox is full, the oldest event is dropped and counted.
+    Readers that wait get events in the order in which they began to wait.
 
     Args:
-        size: How many events it holds.
+        size: The number of events that the inbox holds.
 
     Attributes:
-        dropped: How many events were dropped because it was full.
+        size: The number of events that the inbox holds; never changes.
+        dropped: The number of events that were dropped because the inbox was full.
     """
 
     __slots__ = ("_all_done", "_closed", "_events", "_readers", "_unfinished", "dropped", "size")
@@ -52,22 +53,26 @@ class Inbox:
     def __init__(self, size: int = INBOX_SIZE) -> None:
         self.size: int = size
         self.dropped: int = 0
+        # Events that no reader has got yet, oldest first; never more than `size`, but for those
+        # that cancelled readers have put back.
         self._events: deque[Event] = deque()
+        # Readers that wait and have not been called, in the order in which they began to wait.
+        # Empty whenever `_events` is not: an event goes to a waiting reader at once.
         self._readers: deque[_Reader] = deque()
+        # Set by `close`, and never set back. Events can still be put, and be read.
         self._closed: bool = False
-        # Events that were put and not called done; of use only to who calls `join`.
+        # The number of events that were put, and not dropped, and for which `task_done` was not
+        # called. Only `join` looks at this.
         self._unfinished: int = 0
+        # Set, and replaced by None, when `_unfinished` becomes zero; always None while no `join`
+        # waits.
         self._all_done: anyio.Event | None = None
 
-    @property
-    def maxsize(self) -> int:
-        """How many events it holds, as asyncio's queues call it."""
-        return self.size
-
     def put_nowait(self, event: Event) -> None:
-        """Add an event, or hand it to the first of those who wait for one."""
+        """Add an event, or hand it to the reader that has waited longest."""
         self._unfinished += 1
         if self._readers:
+            # Not by way of `_events`: a reader that comes later must not take the event first.
             self._hand_over(event)
             return
         if len(self._events) >= self.size:
@@ -78,16 +83,12 @@ class Inbox:
                 log.warning("a queue is full (%d events): the oldest are dropped", self.size)
         self._events.append(event)
 
-    async def put(self, event: Event) -> None:
-        """Add an event, as `put_nowait`; it does not wait."""
-        self.put_nowait(event)
-
     def get_nowait(self) -> Event:
         """Remove and return the oldest event.
 
         Raises:
-            anyio.WouldBlock: There is none. Where asyncio is in use, it also is what asyncio's
-                queues raise, for the sake of code written for 1.x.
+            anyio.WouldBlock: There is no event. Where asyncio is in use, the exception is also an
+                `asyncio.QueueEmpty`, for code written for 1.x.
         """
         if not self._events:
             raise _empty_error()
@@ -97,10 +98,11 @@ class Inbox:
         """Remove and return the oldest event; wait until there is one.
 
         Raises:
-            anyio.EndOfStream: There is none, and none will come.
+            anyio.EndOfStream: There is no event, and none will come.
 
         Cancellation: no event is lost.
         """
+        # Before an event is removed, because a cancelled reader must not take one.
         await anyio.lowlevel.checkpoint_if_cancelled()
         if self._events:
             return self._events.popleft()
@@ -111,17 +113,56 @@ class Inbox:
         try:
             await reader.called.wait()
         except BaseException:
+            # The event may have been handed over before the cancellation arrived.
             self._give_up(reader)
             raise
         if reader.event is None:
+            # Called by `close`.
             raise anyio.EndOfStream
         return reader.event
 
+    def close(self) -> None:
+        """End all waiting: from now on `get` raises `EndOfStream` when there is no event."""
+        self._closed = True
+        while self._readers:
+            self._readers.popleft().called.set()
+
+    def _hand_over(self, event: Event) -> None:
+        """Hand an event to the reader that has waited longest; there must be one."""
+        reader = self._readers.popleft()
+        # Before the reader is called, because it looks for the event then.
+        reader.event = event
+        reader.called.set()
+
+    def _give_up(self, reader: _Reader) -> None:
+        """Called when a waiting reader was cancelled; an event it has goes to the next one."""
+        if reader in self._readers:
+            self._readers.remove(reader)
+        elif reader.event is None:
+            # Called by `close`.
+            return
+        elif self._readers:
+            self._hand_over(reader.event)
+        else:
+            # In front, because events that were put since are younger.
+            self._events.appendleft(reader.event)
+
+    # As in 1.x -----------------------------------------------------------------------------------
+
+    @property
+    def maxsize(self) -> int:
+        """The number of events that the inbox holds, by its name in asyncio's queues."""
+        return self.size
+
+    async def put(self, event: Event) -> None:
+        """Add an event, as `put_nowait`; never waits."""
+        self.put_nowait(event)
+
     def task_done(self) -> None:
-        """Say that an event which was taken has been dealt with, for `join`.
+        """Count an event that was read as processed, for `join`.
 
         Raises:
-            ValueError: There were not as many events.
+            ValueError: Called more often than there were events.
         """
         if not self._unfinished:
             msg = "task_done() called too many times: once for each event that was taken"
@@ -137,47 +178,27 @@ class Inbox:
         Cancellation: only the waiting ends.
         """
         await anyio.lowlevel.checkpoint_if_cancelled()
+        # Looked at anew after each wait, because further events may have been put meanwhile.
         while self._unfinished:
             if self._all_done is None:
                 self._all_done = anyio.Event()
             await self._all_done.wait()
 
-    def close(self) -> None:
-        """Let no one wait any more for events that will not come."""
-        self._closed = True
-        while self._readers:
-            self._readers.popleft().called.set()
-
     def qsize(self) -> int:
-        """Return how many events are waiting."""
+        """Return the number of events that wait to be read."""
         return len(self._events)
 
     def empty(self) -> bool:
-        """Return whether no event is waiting."""
+        """Return whether no event waits to be read."""
         return not self._events
 
     def full(self) -> bool:
-        """Return whether the next event would push the oldest one out."""
+        """Return whether adding an event would drop the oldest one."""
         return len(self._events) >= self.size
-
-    def _hand_over(self, event: Event) -> None:
-        reader = self._readers.popleft()
-        reader.event = event
-        reader.called.set()
-
-    def _give_up(self, reader: _Reader) -> None:
-        """Wait no more; what was handed over meanwhile goes to the next, or back."""
-        if reader in self._readers:
-            self._readers.remove(reader)
-        elif reader.event is None:
-            return
-        elif self._readers:
-            self._hand_over(reader.event)
-        else:
-            self._events.appendleft(reader.event)
 
 
 def _empty_error() -> Exception:
+    """Return the error of `get_nowait` on an empty inbox."""
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
         return anyio.WouldBlock()

@@ -1,7 +1,7 @@
-"""Events as an async iterator: what `engine.subscribe` opens.
+"""Events as an async iterator; `engine.subscribe` returns one.
 
 Owns:   the events that wait for the reader.
-Knows:  the broker, which delivers them.
+Knows:  the broker, which delivers these events.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
     from .broker import Broker
 
 BUFFER = 1_000
-"""How many events wait for the reader before the oldest are dropped."""
+"""The number of events that wait for the reader before the oldest are dropped."""
 
 
 class EventStream:
-    """The events of some topics, in the order they happened.
+    """The events of some topics, in the order in which they were dispatched.
 
     Senders never wait for a reader: when the buffer is full, the oldest event is dropped and
     counted, and a warning is logged once.
@@ -32,17 +32,17 @@ class EventStream:
             async for event in events:
                 ...
 
-    The iteration ends with the engine, after the events that were dispatched until then: when the
-    engine's block is left, or someone has awaited `stop()`.
+    The iteration ends with the engine: when the engine's block is left, or when `await
+    engine.stop()` returns. Events that were dispatched before are still returned.
 
     Args:
-        broker: Returns where the events come from.
-        topics: Which; none is every topic except the execution events.
-        buffer: How many events wait for the reader.
+        broker: Returns the broker that the events come from.
+        topics: The topics; none is every topic except the execution events.
+        buffer: The number of events that may wait for the reader.
 
     Raises:
         ValueError: `buffer` is not positive.
-        TypeError: A topic is no string.
+        TypeError: A topic is not a string.
     """
 
     def __init__(
@@ -55,13 +55,16 @@ class EventStream:
             if not isinstance(topic, str):
                 msg = f"a topic must be a string, not {topic!r}"
                 raise TypeError(msg)
+        # Asked for each time, because an engine may replace its broker until it is bound to a loop.
         self._broker: Callable[[], Broker] = broker
+        # Never empty; None stands for every topic.
         self._topics: tuple[str | None, ...] = topics or (None,)
+        # Filled only by the broker, and emptied only by the reader; closed by `end`.
         self._inbox: Inbox = Inbox(buffer)
 
     @property
     def dropped(self) -> int:
-        """How many events were dropped because the reader was too slow."""
+        """The number of events that were dropped because the reader was too slow."""
         return self._inbox.dropped
 
     async def __aenter__(self) -> Self:
@@ -77,7 +80,7 @@ class EventStream:
         return self
 
     async def __anext__(self) -> Event:
-        """Wait for the next event.
+        """Return the next event; wait until there is one.
 
         Cancellation: no event is lost.
         """
@@ -86,13 +89,13 @@ class EventStream:
         except anyio.EndOfStream:
             raise StopAsyncIteration from None
 
-    # For the broker ----------------------------------------------------------------------------
+    # For the broker ------------------------------------------------------------------------------
 
     def deliver(self, event: Event, topics: Collection[str]) -> None:
-        """Keep an event for the reader."""
+        """Called by the broker with each event; keep it for the reader."""
         del topics
         self._inbox.put_nowait(event)
 
     def end(self) -> None:
-        """End the iteration after what is in the buffer."""
+        """Called when no further event will come; the iteration ends after those in the buffer."""
         self._inbox.close()

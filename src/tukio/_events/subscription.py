@@ -3,8 +3,8 @@
 Owns:   the calls of an async handler that wait for their turn.
 Knows:  the workers, which make these calls one after the other.
 
-A handler is called at once, in place. For an async one that only makes a coroutine, which is
-awaited later, in a copy of the sender's context: the sender never waits.
+A handler is called at once, by the sender. Calling an async handler only makes a coroutine. That is
+awaited later, in a copy of the sender's context, so the sender never waits.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ if TYPE_CHECKING:
 log: logging.Logger = logging.getLogger("tukio.broker")
 
 QUEUE_SIZE = 100_000
-"""How many calls of an async handler wait before new events are dropped."""
+"""The number of calls of an async handler that may wait before new events are dropped."""
 
 
 class Subscription:
-    """One handler, and what waits for it if it is async.
+    """One handler, and its waiting calls if it is async.
 
     Args:
-        handler: Called with each event.
-        workers: Make the calls of async handlers.
+        handler: The handler, called with each event.
+        workers: The workers that make the calls of async handlers.
 
     Attributes:
-        handler: The same.
-        alive: Whether it still gets events.
-        dropped: How many events were dropped because the handler is too slow.
+        handler: The handler; never changes.
+        alive: Whether the handler still gets events. Set to False by `end`, and never set back.
+        dropped: The number of events that were dropped because the handler is too slow.
     """
 
     __slots__ = ("_busy", "_waiting", "_workers", "alive", "dropped", "handler")
@@ -50,32 +50,41 @@ class Subscription:
         self.alive: bool = True
         self.dropped: int = 0
         self._workers: Workers = workers
-        # The calls, and the topics that each was made for.
+        # Calls that no worker has taken yet, first come first served, each with the topics that its
+        # event was dispatched in. A coroutine leaves this only by being made or closed, because
+        # Python warns about one that was never awaited.
         self._waiting: deque[tuple[Call, Collection[str]]] = deque()
-        # Whether the workers know of it: a call is in progress, or the next one is due.
+        # True exactly while the workers know of this subscription: a call is in progress, or the
+        # next one is due. So a handler never has two calls in progress.
         self._busy: bool = False
 
     def deliver(self, event: Event, topics: Collection[str]) -> None:
-        """Call the handler; if it is async, line the call up behind the earlier ones.
+        """Call the handler; if it is async, queue the call behind the earlier ones.
 
         Raises:
-            EngineError: It is async, and there is nothing here that could await it.
+            EngineError: The handler is async, and no event loop here could await the call.
         """
         if not self.alive:
+            # Ended while this delivery was in the outbox of the broker.
             return
         try:
             result = self.handler(event)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException:  # noqa: ASYNC103 - nobody can cancel what does not await
-            # It may be the cancellation of something that the handler has looked at.
+            # A cancellation ends up here, too: the handler may have asked a cancelled future for
+            # its result.
             log.exception("handler %r failed on %s", self.handler, event)
             return  # noqa: ASYNC104 - as said above
         if result is not None and inspect.isawaitable(result):
             self._line_up(result, topics)
 
     def drop(self, unwanted: Callable[[Collection[str]], bool]) -> None:
-        """Do not make those of the calls that wait whose topics are not wanted any more."""
+        """Drop the waiting calls whose topics are unwanted.
+
+        Args:
+            unwanted: Returns whether a call for an event of some topics is to be dropped.
+        """
         kept: deque[tuple[Call, Collection[str]]] = deque()
         for call, topics in self._waiting:
             if unwanted(topics):
@@ -85,13 +94,17 @@ class Subscription:
         self._waiting = kept
 
     def end(self) -> None:
-        """Deliver nothing any more, not even what waits; a call in progress goes on."""
+        """Called when the handler gets no more events, waiting ones included.
+
+        A call in progress goes on.
+        """
         self.alive = False
         while self._waiting:
             call, _ = self._waiting.popleft()
             call[0].close()
 
     def _line_up(self, result: Awaitable[object], topics: Collection[str]) -> None:
+        """Queue a call of the async handler, and request a worker if none knows of it."""
         coro = result if isinstance(result, CoroutineType) else _awaited(result)
         if len(self._waiting) >= QUEUE_SIZE:
             coro.close()
@@ -101,15 +114,16 @@ class Subscription:
             return
         if not self._busy:
             try:
+                # Before the call is queued, because this may raise: then nothing has changed.
                 self._workers.call_for(self)
             except BaseException:
-                # Without this, Python warns that nobody has awaited it.
+                # Closed, or Python warns that the coroutine was never awaited.
                 coro.close()
                 raise
             self._busy = True
         self._waiting.append(((coro, copy_context()), topics))
 
-    # For the workers ---------------------------------------------------------------------------
+    # For the workers -----------------------------------------------------------------------------
 
     def take(self) -> Call | None:
         """Return the next call, or None.
@@ -121,18 +135,18 @@ class Subscription:
         return self._waiting.popleft()[0]
 
     def lose_call(self) -> bool:
-        """Name the event whose call was cut, and return whether another call waits.
+        """Called when a call was cancelled: log its event as lost, return whether another waits.
 
-        If none does, it will ask for a worker anew.
+        After False, the subscription requests a worker again when it has a call.
         """
         self._name_lost(1)
         return self._has_more()
 
     def cut_short(self, *, in_progress: int = 0) -> None:
-        """Make none of the calls that wait, and name what is lost.
+        """Called when the workers make no more calls: drop the waiting ones, and log what is lost.
 
         Args:
-            in_progress: How many calls were cut.
+            in_progress: The number of calls that were cancelled while in progress.
         """
         lost = in_progress + len(self._waiting)
         if lost:
@@ -144,6 +158,7 @@ class Subscription:
         log.warning("handler %r was cut short: %d %s lost", self.handler, count, events)
 
     def _has_more(self) -> bool:
+        """Return whether a call waits; if none does, the workers forget this subscription."""
         self._busy = bool(self._waiting)
         return self._busy
 

@@ -1,12 +1,12 @@
-"""The tasks that await the calls of async handlers: as few as these need.
+"""The workers: tasks that await the calls of async handlers, as few as these calls need.
 
 Owns:   which handlers are due, and the workers.
-Knows:  how to start something in the background, given by whoever owns the broker.
+Knows:  how to start a task in the background; the owner of the broker gives the function for that.
 
-As a driver drives steps, so a worker drives calls: it begins each with one `send(None)`, in a
-context of the call's own. A call that ends there costs no task. One that suspends keeps its
-worker, and if more handlers are due, one more worker is started for them. So slow handlers do not
-wait for each other, and a handler has one call at a time.
+A worker drives calls as a driver drives steps: it begins each call with one `send(None)`, in the
+call's own context. A call that ends there costs no task. A call that suspends keeps its worker; if
+more handlers are due, one more worker is started for them. So slow handlers never wait for each
+other, and a handler never has more than one call in progress.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from .._loop.coroutines import Turns
 
     StartService = Callable[[Callable[[], Awaitable[None]], str], None]
-    # What is to be awaited, and where it runs.
+    # The coroutine of the call, not begun, and the context that all of it runs in.
     Call = tuple[Coroutine[Any, Any, object], Context]
 
     class Caller(Protocol):
-        """What has calls to be made, one after the other."""
+        """An async handler with its waiting calls, which are made one after the other."""
 
         @property
         def handler(self) -> object:
-            """Who is called."""
+            """The handler, for log messages."""
             ...
 
         def take(self) -> Call | None:
@@ -49,18 +49,22 @@ if TYPE_CHECKING:
             ...
 
         def lose_call(self) -> bool:
-            """Called when its call was cut; return whether it has another one to be made."""
+            """Called when a call was cancelled; return whether another call waits."""
             ...
 
         def cut_short(self, *, in_progress: int = 0) -> None:
-            """Called when no more calls will be made, with how many were cut."""
+            """Called when no more calls will be made.
+
+            Args:
+                in_progress: The number of calls that were cancelled while in progress.
+            """
             ...
 
 
 log: logging.Logger = logging.getLogger("tukio.broker")
 
 BUDGET = 64
-"""How many calls a worker may make without suspending before it lets others have a turn."""
+"""The number of calls a worker may make without suspending before other tasks have a turn."""
 
 NAME = "tukio handlers"
 
@@ -70,112 +74,134 @@ class Workers:
 
     Args:
         start_service: Starts an async function in the background, under a name.
-        stay: Whether a worker stays for a turn of the loop when nothing is due.
+        stay: Whether a worker stays for one turn of the loop when nothing is due.
 
     Attributes:
-        stay: The same. Who sends an event in each turn finds the same worker. But it may stay only
-            where somebody waits for it in the end, by `drain`.
+        stay: Whether a worker stays for one turn of the loop when nothing is due. A sender of one
+            event in each turn then finds the same worker each time. True only where `drain` waits
+            for the workers in the end. Changed only by a broker that takes another one over.
     """
 
     __slots__ = (
-        "_coming",
         "_deadline",
         "_due",
         "_free",
         "_idle",
         "_scopes",
         "_start_service",
+        "_starting",
         "stay",
     )
 
     def __init__(self, start_service: StartService, *, stay: bool) -> None:
         self.stay: bool = stay
         self._start_service: StartService = start_service
-        # Handlers that a call waits for and that have none in progress, each once.
+        # Handlers that have a waiting call and none in progress, each at most once. Whenever this
+        # is not empty and other tasks have a turn, a free worker is there to take what is due.
         self._due: deque[Caller] = deque()
-        # The one worker that takes what is due: started and not yet begun, or, by its scope, at
-        # work and not kept by a call.
-        self._coming: bool = False
+        # At most one worker is free. It is either started and has not begun yet, which `_starting`
+        # says, or it has begun and no call keeps it: then this is its scope.
+        self._starting: bool = False
         self._free: anyio.CancelScope | None = None
-        # One for each worker that has begun.
+        # The scopes of all workers that have begun and not ended; each worker adds and removes its
+        # own.
         self._scopes: set[anyio.CancelScope] = set()
+        # The deadline of every scope in `_scopes`, now and later: set by `drain` for good.
         self._deadline: float = math.inf
-        # Set when all calls have been dealt with; None while nobody waits for that.
+        # Set, and replaced by None, when no worker is left; always None while nothing waits for
+        # that.
         self._idle: anyio.Event | None = None
 
     def call_for(self, caller: Caller) -> None:
-        """Have the calls made that wait for a handler which has none in progress.
+        """Make the calls of a handler that has waiting calls, and none in progress or due.
 
         Raises:
-            EngineError: There is nothing here that could await them. Nothing changes.
+            EngineError: No event loop here could await the calls. Nothing changes.
         """
         if not self._is_one_free():
+            # Before the handler becomes due, because this may raise.
             self._start()
         self._due.append(caller)
 
     async def drain(self, deadline: float) -> None:
-        """Wait until all calls have been dealt with, those included that they lead to.
+        """Wait until all calls have ended, including those that other calls lead to.
 
         Args:
-            deadline: When those still in progress are cut, on the clock of the backend.
+            deadline: The instant, on the clock of the backend, at which calls still in progress are
+                cancelled.
 
         Cancellation: the calls go on, and keep the deadline.
         """
         self._deadline = deadline
         for scope in self._scopes:
             scope.deadline = deadline
+        # Looked at anew after each wait, because a call that ends may have started a new worker.
         while not self._is_idle():
             self._idle = self._idle or anyio.Event()
             await self._idle.wait()
 
     def _start(self) -> None:
+        """Start a worker; there must be no free one."""
+        # First, because this may raise: then there still is no free worker.
         self._start_service(self._work, NAME)
-        self._coming = True
+        self._starting = True
 
     def _is_one_free(self) -> bool:
-        return self._coming or self._free is not None
+        """Return whether a worker will take what is due."""
+        return self._starting or self._free is not None
 
     def _is_idle(self) -> bool:
-        return not self._scopes and not self._coming
+        """Return whether no worker is left, begun or not: then no call is in progress or due."""
+        return not self._scopes and not self._starting
 
     async def _work(self) -> None:
         """Make the calls that are due, until there are none.
 
-        Shielded, so that the end of a run that is cancelled together with all around it is told
-        like any other; `drain` gives it a limit.
+        A worker is shielded from cancellation, so that handlers get the last events of a run even
+        if the run is cancelled together with the whole program. `drain` sets a limit to that.
         """
-        self._coming = False
+        # At once, before any await: from here on the scope stands for this worker.
+        self._starting = False
         gone = False
         scope = anyio.CancelScope(deadline=self._deadline, shield=True)
         self._free = scope
         self._scopes.add(scope)
         try:
             with scope:
-                await self._serve_due(scope)
+                await self._make_due_calls(scope)
         except GeneratorExit:
-            # So is the event loop: there is nothing left that could await anything.
+            # The event loop is gone, too, so nothing is left that could await a call.
             gone = True
             raise
         finally:
             if self._free is scope:
                 self._free = None
             if gone or scope.cancel_called:
-                # Time is up, for all of them.
+                # All workers have the same deadline, so no other worker will make these calls.
                 while self._due:
                     self._due.popleft().cut_short()
-            self._see_to_the_rest()
+            # Before the scope is removed, so that the workers never look idle in between.
+            self._start_for_the_rest()
             self._scopes.remove(scope)
             if self._idle is not None and self._is_idle():
                 self._idle.set()
                 self._idle = None
 
-    async def _serve_due(self, scope: anyio.CancelScope) -> None:
-        """Be the worker that is free, until nothing is due, another one is, or it is cancelled."""
+    async def _make_due_calls(self, scope: anyio.CancelScope) -> None:
+        """Make the calls that are due, as the free worker.
+
+        Returns when nothing is due, when another worker has become the free one, or when this
+        worker is cancelled.
+
+        Args:
+            scope: The scope of this worker.
+        """
         cancelling = own_cancellations()
         due, budget = self._due, self._a_call_of_each()
         calls = one_by_one()
         while (due or self.stay) and not (scope.cancel_called or cancelling()):
             if not due or not budget:
+                # Still the free worker while others have a turn: what they add is made below.
                 await anyio.lowlevel.checkpoint()
                 if not due:
                     return
@@ -183,17 +209,22 @@ class Workers:
             caller = due.popleft()
             call = caller.take()
             if call is None:
+                # Dropped since it became due; the handler asks for a worker anew.
                 continue
             budget -= 1
             calls = await self._make(call, caller, calls, scope, cancelling)
+            # Due only now that its call has ended, and last: handlers take turns.
             due.append(caller)
             if self._free is not scope:
+                # The call has suspended. Meanwhile another worker may have become the free one.
                 if self._is_one_free():
                     return
                 self._free = scope
 
     def _a_call_of_each(self) -> int:
-        # Or more might wait after each turn of the loop than before it.
+        """Return the number of calls to make before other tasks have a turn."""
+        # One of each handler at least: otherwise more calls might wait after each turn of the loop
+        # than before it.
         return max(BUDGET, len(self._due))
 
     async def _make(
@@ -204,14 +235,24 @@ class Workers:
         scope: anyio.CancelScope,
         cancelling: Callable[[], int],
     ) -> Turns:
-        """Make a call by what runs one after the other, and return what runs the next."""
+        """Make a call, and return the runner for the next call.
+
+        Args:
+            call: The call.
+            caller: The handler that is called.
+            calls: The runner: runs coroutines one after the other.
+            scope: The scope of this worker.
+            cancelling: Counts the native cancellations that this task has not answered.
+        """
         coro, context = call
         runner, send = calls
         try:
             trap = context.run(send, coro)
             if trap is not ENDED:
+                # The call keeps this worker. Before it is awaited, another one must be free for
+                # what is due.
                 self._free = None
-                self._see_to_the_rest()
+                self._start_for_the_rest()
                 await finish_awaiting(context, runner, trap)
         except BaseException as error:  # noqa: ASYNC103 - raised on, or not meant for this task
             ends = isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
@@ -220,16 +261,19 @@ class Workers:
                 caller.cut_short(in_progress=1)
                 raise
             if is_cancelled and cancelling():
-                # By somebody who means this call, and none of the others.
+                # User code has cancelled this task natively: that is meant for this call only. The
+                # worker ends by it, and another one makes the other calls.
                 if caller.lose_call():
                     self._due.append(caller)
                 raise
-            # A cancellation that is left is that of something else, which the handler has found.
+            # Any other cancellation is the result of something that the handler has awaited, and so
+            # an error of the handler like the others.
             log.exception("async handler %r failed", caller.handler)
+            # The exception has ended the old runner.
             calls = one_by_one()
         return calls
 
-    def _see_to_the_rest(self) -> None:
-        """Start one more worker if something is due that no other will take."""
+    def _start_for_the_rest(self) -> None:
+        """Start one more worker if a handler is due and no worker is free."""
         if self._due and not self._is_one_free():
             self._start()

@@ -1,1 +1,1 @@
-"""What is asked of an event loop, and what it takes to run coroutines by hand."""
+"""The contracts between the engine and an event loop, and the means to run coroutines by hand."""

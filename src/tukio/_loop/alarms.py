@@ -2,8 +2,8 @@
 
 Owns:   the heap of instants, and the one timer that is set for the earliest of them.
 
-On trio each timer is a task, and on asyncio each takes a place in the heap of the loop: what waits
-for very long, and for very many, shares one.
+A timer is not free: on trio each one is a task, and on asyncio each one is an entry in the heap of
+the loop. So all alarms of a clock share one timer.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    # An instant, what tells it from others of that instant, and the function; none when called off.
+    # The instant, a number by which alarms of one instant are told apart, and a list that holds the
+    # function. The list is empty once the alarm was called off or has been called.
     Alarm = tuple[float, int, list[Callable[[], object]]]
 
 log: logging.Logger = logging.getLogger("tukio")
 
 FEW = 64
-"""How many alarms that were called off may wait in the heap for their turn, at least."""
+"""At least this many alarms that were called off may stay in the heap."""
 
 
 class Alarms:
@@ -32,8 +33,8 @@ class Alarms:
 
     Args:
         clock: Returns the time, in seconds.
-        call_at: Sets a timer: calls a function at an instant of that clock, and returns what calls
-            it off.
+        call_at: Sets a timer, which calls a function at an instant of that clock. Returns a
+            function that cancels the timer.
     """
 
     __slots__ = ("_call_at", "_clock", "_heap", "_live", "_next", "_numbers", "_unset")
@@ -45,22 +46,27 @@ class Alarms:
     ) -> None:
         self._clock: Callable[[], float] = clock
         self._call_at: Callable[[float, Callable[[], object]], Callable[[], Any]] = call_at
+        # Always a heap by instant, then by number. Alarms that were called off stay in it until
+        # their turn comes, or until they are too many.
         self._heap: list[Alarm] = []
+        # Grows by one with each alarm, so no two entries of the heap compare equal.
         self._numbers: Iterator[int] = count()
-        # How many of the heap were not called off.
+        # The number of alarms in the heap that were not called off.
         self._live: int = 0
-        # When the timer goes off; inf exactly when there is none.
+        # The instant of the timer; inf exactly while no timer is set. Never later than the earliest
+        # live alarm while other tasks have a turn.
         self._next: float = math.inf
+        # Cancels the timer; None exactly while no timer is set.
         self._unset: Callable[[], Any] | None = None
 
     def __len__(self) -> int:
         return self._live
 
     def at(self, instant: float, function: Callable[[], object]) -> Callable[[], None]:
-        """Call a function at an instant, and return what calls that off.
+        """Call a function at an instant, and return a function that calls this off.
 
-        Functions of one instant are called in the order they were set. One that raises is logged,
-        and keeps no other from being called.
+        Functions of one instant are called in the order in which they were set. An exception that
+        a function raises is logged, and the other functions are called all the same.
         """
         cell = [function]
         heappush(self._heap, (instant, next(self._numbers), cell))
@@ -70,12 +76,18 @@ class Alarms:
         return partial(self._call_off, cell)
 
     def _call_off(self, cell: list[Callable[[], object]]) -> None:
+        """Call an alarm off; nothing happens if it was called, or called off, before.
+
+        Args:
+            cell: The list of the alarm.
+        """
         if not cell:
             return
         cell.clear()
         self._live -= 1
         if not self._live:
-            # With the last alarm goes the timer: on trio the engine could not be left before.
+            # The timer goes with the last alarm, because on trio the timer is a task in the nursery
+            # of the engine: the engine could not be left before the timer ends.
             self._heap.clear()
             self._set_timer(math.inf)
         elif len(self._heap) > FEW + 2 * self._live:
@@ -83,6 +95,7 @@ class Alarms:
             heapify(self._heap)
 
     def _set_timer(self, instant: float) -> None:
+        """Replace the timer by one for an instant; inf sets none."""
         unset, self._unset = self._unset, None
         self._next = instant
         if unset is not None:
@@ -91,6 +104,8 @@ class Alarms:
             self._unset = self._call_at(instant, self._ring)
 
     def _ring(self) -> None:
+        """Called by the timer: call the functions that are due, and set the next timer."""
+        # Before any function is called, because it may set an alarm: that then sets a new timer.
         self._unset = None
         self._next = math.inf
         now = self._clock()
@@ -100,11 +115,12 @@ class Alarms:
                 if cell:
                     self._call(cell.pop())
         finally:
-            # Whatever was raised: those that are not due yet still are to come.
+            # Even if a function has ended the program, the other alarms keep a timer.
             if self._heap and self._heap[0][0] < self._next:
                 self._set_timer(self._heap[0][0])
 
     def _call(self, function: Callable[[], object]) -> None:
+        # Before the call: the function may set alarms, or call others off, which looks at this.
         self._live -= 1
         try:
             function()

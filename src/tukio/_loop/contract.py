@@ -1,8 +1,8 @@
-"""What the engine needs of a backend: four contracts, by who uses them.
+"""The contracts that a backend fulfils, one for each user.
 
-`Clock` is for whatever looks at the time, `Spawner` for a run, `Scopes` for a driver and `Tree`
-for an engine. `_backends` fulfils all four by one class for each backend; nothing of it is
-imported until it is known which one is in use.
+`Clock` is for all code that looks at the time, `Spawner` for a run, `Scopes` for a driver and
+`Tree` for an engine. In `_backends`, one class for each backend fulfils all four. A backend is
+imported only when it is known to be the one in use.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ if TYPE_CHECKING:
 
 
 class Scope(Protocol):
-    """A cancel scope."""
+    """A cancel scope.
+
+    Attributes:
+        deadline: The instant at which the scope is cancelled; inf is never.
+    """
 
     deadline: float
 
     @property
     def cancel_called(self) -> bool:
-        """Whether it was cancelled, or its deadline has passed."""
+        """Whether the scope was cancelled, or its deadline has passed."""
         ...
 
     @property
@@ -35,27 +39,29 @@ class Scope(Protocol):
         ...
 
     def cancel(self) -> None:
-        """Cancel what is in it."""
+        """Cancel the code within the scope."""
         ...
 
 
 class Driver(Protocol):
-    """A task of the backend that drives steps, and what it notes down about the present one.
+    """A task of the backend that drives steps, and its notes about the present step.
 
-    Only the code that runs in this task changes these fields, but for two: whoever interrupts a
-    driver sets `scope_spent` and lowers `cancelled_at`.
+    Only the code that runs in this task changes these fields, with two exceptions: the code that
+    interrupts a driver sets `scope_spent` and lowers `cancelled_at`.
 
     Attributes:
-        cancelled_early: Whether all around it was cancelled before it began.
-        step: The step it is driving; None between steps.
-        scope: The scope it is in, or was in last; None before the first, and while it takes steps
-            that need none.
-        scope_spent: Whether its scope was cancelled and must be left before the next step.
-        has_step_deadline: Whether the deadline of its scope is that of a step, and not of the run.
-        context: Where its step runs, or ran last; None before the first.
-        coroutine: What of its step is at work, or was last: the task, or its `teardown()`.
-        cancelled_at: When its step was cancelled, unless a deadline did it; inf if it was not.
-            While a step is cleaned up after: when that will be cut.
+        cancelled_early: Whether all around the driver was cancelled before the driver began.
+        step: The step that is being driven; None between steps.
+        scope: The scope that the driver is in, or was in last; None before the first one, and while
+            the driver runs steps that need none.
+        scope_spent: Whether the scope was cancelled and must be left before the next step.
+        has_step_deadline: Whether the deadline of the scope is that of a step, and not of the run.
+        context: The context that the present step runs in, or the last one ran in; None before the
+            first step.
+        coroutine: The coroutine of the present or the last step: that of the task, or that of its
+            `teardown()`.
+        cancelled_at: The instant at which the step was cancelled by a request; inf if it was not,
+            or by a deadline. During a `teardown()`: the instant at which that will be cancelled.
     """
 
     cancelled_early: bool
@@ -68,7 +74,7 @@ class Driver(Protocol):
     cancelled_at: float
 
     def cancelling(self) -> int:
-        """Return how many cancellations of the backend's own kind were not answered yet."""
+        """Return the number of native cancellations that are still pending (always 0 on trio)."""
         ...
 
 
@@ -76,9 +82,9 @@ class Unwound(NamedTuple):
     """The parts of an exception that left a driver's scope.
 
     Attributes:
-        cancelled: Whether there was a cancellation in it, other than by that scope.
-        error: The step's own part of it; None if there is none.
-        outwards: What the caller must re-raise, or None.
+        cancelled: Whether the exception holds a cancellation by anything but that scope.
+        error: The part that the step itself has raised, or None.
+        outwards: The part that the caller must re-raise, or None.
     """
 
     cancelled: bool
@@ -87,11 +93,11 @@ class Unwound(NamedTuple):
 
 
 class Clock(Protocol):
-    """The clock that deadlines are on."""
+    """The clock of all deadlines."""
 
     @property
     def alarms(self) -> Alarms:
-        """The alarms of this clock."""
+        """The alarms on this clock."""
         ...
 
     def time(self) -> float:
@@ -108,7 +114,7 @@ class Clock(Protocol):
 
 
 class Cancellable(Protocol):
-    """What drivers work for: it can be cancelled as a whole."""
+    """A run, as the backend sees it: the work of drivers, which can be cancelled as a whole."""
 
     @property
     def face(self) -> Any:
@@ -116,11 +122,14 @@ class Cancellable(Protocol):
         ...
 
     def cancel_from_outside(self) -> object:
-        """Cancel all of it, and start nothing of it any more."""
+        """Called when all around the run is cancelled: cancel its steps, and start no more."""
         ...
 
     def start_stopping_from_outside(self) -> object:
-        """Start nothing of it any more; the caller cancels what is at work."""
+        """Called when the loop is shut down: start no more steps.
+
+        The caller cancels the steps at work.
+        """
         ...
 
 
@@ -128,7 +137,7 @@ Work = TypeVar("Work", bound=Cancellable)
 
 
 class Spawner(Protocol):
-    """Where drivers come from, and what keeps a run alive."""
+    """Starts drivers, and keeps runs alive."""
 
     @property
     def roots(self) -> set[Any] | None:
@@ -142,33 +151,37 @@ class Spawner(Protocol):
         name: str,
         context: Context | None,
     ) -> None:
-        """Start a task that runs `function(work)`, and that is a driver for as long as it runs.
+        """Start a task that runs `function(work)`; the task is a driver.
 
-        If the task is cancelled natively before it begins, `work` is cancelled in its place.
+        If the task is cancelled natively before it begins, the run is cancelled instead.
 
         Args:
-            function: The function, which begins with `new_driver()`.
-            work: What the driver works for.
-            name: Of the task.
-            context: Where the task runs; None is a copy of the caller's.
+            function: The function; it calls `new_driver()` before anything else.
+            work: The run that the driver works for.
+            name: The name of the task.
+            context: The context that the task runs in; None is a copy of the caller's.
         """
         ...
 
     def new_driver(self) -> Driver:
-        """Return the driver that the calling task is; called once in each."""
+        """Return the driver for the calling task; every driver calls this exactly once."""
         ...
 
     def attend(self, work: Cancellable) -> None:
-        """Cancel a run that has no driver when all around it is cancelled, where no tree does."""
+        """Called when a run has no driver left but is not over, as a suspended run.
+
+        From now on the backend cancels the run when all around it is cancelled, where no engine
+        does that.
+        """
         ...
 
     def leave(self, work: Cancellable) -> None:
-        """Undo `attend`: the run is over, or has a driver again."""
+        """Called when the run is over, or has a driver again: undo `attend`."""
         ...
 
 
 class Scopes(Protocol):
-    """Cancel scopes, and what comes out of them."""
+    """Cancel scopes, and the exceptions that leave them."""
 
     def scope(
         self, deadline: float = math.inf, *, shield: bool = False
@@ -177,11 +190,11 @@ class Scopes(Protocol):
         ...
 
     async def checkpoint(self) -> None:
-        """Let others have a turn, and be cancelled if so requested."""
+        """Give other tasks a turn, and raise the cancellation if one was requested."""
         ...
 
     def checkpoint_if_cancelled(self) -> Awaitable[None]:
-        """Be cancelled if so requested; nobody else has a turn before."""
+        """Raise the cancellation if one was requested; otherwise no other task has a turn."""
         ...
 
     def take_apart(self, exc: BaseException) -> Unwound:
@@ -189,34 +202,41 @@ class Scopes(Protocol):
         ...
 
     async def absorb_native_cancel(self, driver: Driver) -> None:
-        """Answer cancellations of the backend's own kind that were aimed at a step now over."""
+        """Take back native cancellations that are still pending after the step they were meant for.
+
+        Called by a driver between two steps, so that they do not cancel the next step.
+        """
         ...
 
 
 class Tree(Protocol):
-    """The tree of tasks that an engine owns, and its place among event loops and threads."""
+    """The tree of tasks that an engine owns, and the event loop and thread that it runs in."""
 
     def check_here(self) -> None:
-        """Make sure that the calling code runs where the engine does.
+        """Make sure that the caller runs in the event loop and thread of the engine.
 
         Raises:
-            EngineError: It runs in another event loop or another thread.
+            EngineError: The caller runs in another event loop or another thread.
         """
         ...
 
     def call_from_thread(self, function: Callable[[], Awaitable[Any]]) -> Any:
-        """Run an async function where the engine runs, from another thread; return its result.
+        """Run an async function in the engine's loop, from another thread; return its result.
 
         Raises:
-            EngineError: Called in an event loop, or that of the engine does not run.
-            Exception: What the function raised.
+            EngineError: Called in an event loop, or the engine's loop does not run.
+            Exception: The exception of the function.
         """
         ...
 
     def start_service(self, service: Callable[[], Awaitable[None]], name: str) -> None:
-        """Run something in the background that shields itself and ends before the tree is closed.
+        """Run an async function in the background.
 
-        It begins even if its task is cancelled before that.
+        The function begins even if its task is cancelled natively before.
+
+        Args:
+            service: The function; it shields itself, and ends before the tree is closed.
+            name: The name of the task.
         """
         ...
 
@@ -225,12 +245,17 @@ class Tree(Protocol):
 
         Args:
             stop_all: Cancels every run; called when the tree is cancelled from outside.
-            drained: Async; returns when no run is left.
+            drained: An async function that returns when no run is left.
         """
         ...
 
     async def close(self, exc: BaseException | None) -> None:
-        """Close the tree: cancel it if `exc` is the reason, and wait until it is empty."""
+        """Close the tree, and wait until it is empty.
+
+        Args:
+            exc: The exception that the engine's block was left by: then the tree is cancelled
+                first. None if there is none.
+        """
         ...
 
 

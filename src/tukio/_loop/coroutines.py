@@ -1,11 +1,11 @@
 """Coroutines driven by hand: begun at once, and awaited only if they suspend.
 
-What ends at once costs no task; what does not is awaited by the task that began it, in the
-context that it began in.
+A coroutine that ends at once costs no task. A coroutine that suspends is awaited by the task that
+began it, always in the context that it began in.
 
-A coroutine that is sent into ends with a `StopIteration`: the exception, its traceback and the
-frames for it cost more than many a coroutine. In `yield from` it ends without. So coroutines are
-driven by a generator that goes from one to the next, and yields `ENDED` between two.
+Driving a coroutine by its own `send` ends with a `StopIteration`; that exception, with traceback
+and frames, costs more than many a coroutine. `yield from` ends without one. So a generator, the
+runner, drives one coroutine after the other by `yield from`, and yields `ENDED` between two.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     Runner = Generator[Any, Any, None]
-    # A runner, and what sends it the next.
+    # A runner, and its `send`, which is given the next coroutine.
     Turns = tuple[Runner, Callable[[Any], Any]]
 
 
 P = ParamSpec("P")
 
 ENDED: Final = object()
-"""Yielded in place of what is for the backend: a coroutine has come to its end."""
+"""Yielded by a runner between two coroutines; all else that a runner yields is for the backend."""
 
 
 def sequential(run: Callable[P, Runner]) -> Callable[P, Turns]:
-    """Decorate a generator function whose generators run coroutines, each to its end.
+    """Decorate a generator function that makes runners: generators that run coroutines in turn.
 
-    Such a generator awaits by `yield from`, and between two it yields `ENDED`, to be sent what is
-    next. What is raised in a coroutine ends it, too.
+    A runner awaits each coroutine by `yield from`. Before each one it yields `ENDED`, and is then
+    sent the coroutine. An exception of a coroutine ends the runner, too.
 
     Returns:
-        A function that returns a generator which waits for the first, and what sends it one.
+        A function that returns a runner, ready for its first coroutine, and the runner's `send`.
     """
     make: Callable[P, Any] = coroutine(run)
 
@@ -52,7 +52,7 @@ def sequential(run: Callable[P, Runner]) -> Callable[P, Turns]:
 
 @sequential
 def one_by_one() -> Runner:
-    """Run the coroutines that are sent."""
+    """Run coroutines one after the other, as they are sent."""
     coro: Any = yield ENDED
     while True:
         yield from coro
@@ -63,18 +63,18 @@ def one_by_one() -> Runner:
 def finish_awaiting(
     context: Context, coro: Coroutine[Any, Any, Any] | Runner, trap: Any
 ) -> Generator[Any, Any, Any]:
-    """Await the rest of a coroutine, in a context of its own.
+    """Await the rest of a coroutine that has begun, in a context of its own.
 
     Args:
-        context: Where every part of the coroutine runs.
-        coro: A coroutine that has begun, or what runs coroutines one by one: then it is awaited
-            to the end of the present one.
-        trap: What it yielded last, for the backend.
+        context: The context that every part of the coroutine runs in.
+        coro: The coroutine, or a runner: then its present coroutine is awaited to the end.
+        trap: The last object that the coroutine has yielded, for the backend.
 
     Returns:
-        What the coroutine returned; None if it was one of several.
+        The result of the coroutine; None for a runner.
     """
-    # Bound methods are not kept: there is one of these frames for every step that waits.
+    # Bound methods are not kept in variables, because there is one such frame for every step that
+    # waits.
     while trap is not ENDED:
         try:
             try:
@@ -88,7 +88,8 @@ def finish_awaiting(
                 try:
                     trap = context.run(coro.send, answer)
                 finally:
-                    # Trio's may be an error whose traceback leads here: a cycle.
+                    # On trio the answer may be an exception whose traceback leads to this frame,
+                    # which would be a reference cycle.
                     del answer
         except StopIteration as end:
             return end.value

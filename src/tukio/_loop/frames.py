@@ -1,4 +1,4 @@
-"""Where a coroutine stands: its frame, and those of what it awaits."""
+"""The frames of a coroutine: its own one, and those of the coroutines that it awaits."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-# Coroutine, generator, asynchronous generator: the attributes of its frame and what it awaits.
+# For coroutines, generators and asynchronous generators: the attribute that holds the frame, and
+# the one that holds the awaited object.
 _KINDS = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
 
 
 def frames_of(awaited: Any) -> Iterator[FrameType]:
-    """Yield the frames of a coroutine and of what it awaits, outermost first.
+    """Yield the frames of a coroutine and of those that it awaits, outermost first.
+
+    The chain ends at an awaitable that is written in C, and at a coroutine that is over.
 
     Args:
-        awaited: A coroutine, or anything else that can be awaited. What is written in C ends the
-            chain, and so does a coroutine that is over.
+        awaited: A coroutine, or anything else that can be awaited.
     """
     while awaited is not None:
         frame, awaited = _step_into(awaited)

@@ -1,4 +1,4 @@
-"""Which backend runs this code, and what only a running one can tell."""
+"""The backend that runs the calling code, and questions that only a running backend can answer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NOT_RUNNING = "the event loop of this engine is not running - nothing was called
 
 
 def running_backend() -> str | None:
-    """Return the name of the backend that this code runs on; None if it runs on none."""
+    """Return the name of the backend that runs the calling code; None outside of any backend."""
     trio = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_task():
         return "trio"
@@ -28,11 +28,11 @@ def running_backend() -> str | None:
 
 
 def own_cancellations() -> Callable[[], int]:
-    """Return what counts the cancellations that the calling task has not answered.
+    """Return a function that counts the pending native cancellations of the calling task.
 
-    On asyncio, those that were not aimed at a scope included: a task that meets a `CancelledError`
-    without any has only looked at something that was cancelled. On trio there are none but those
-    of scopes, and none is counted.
+    By this count a task on asyncio can tell its own cancellation from that of something that it
+    awaits: a `CancelledError` while the count is 0 is not meant for the task. On trio the count is
+    always 0, because there all cancellations belong to scopes.
     """
     if running_backend() != "asyncio":
         return int
@@ -41,7 +41,7 @@ def own_cancellations() -> Callable[[], int]:
 
 
 def native_task() -> Any:
-    """Return the asyncio task that runs this code; None on trio, and where no loop runs."""
+    """Return the asyncio task that runs the calling code; None on trio, and outside of any loop."""
     if running_backend() != "asyncio":
         return None
     return sys.modules["asyncio"].current_task()

@@ -1,6 +1,6 @@
-"""What belongs to an asyncio loop rather than to an engine: background services, alarms.
+"""What belongs to an asyncio loop rather than to an engine: background services and alarms.
 
-Owns:   the tasks of the services, and who waits on a loop without a task.
+Owns:   the tasks of the services, and the attendants of runs that wait without a driver.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from .contract import Cancellable
 
 AsyncioLoop: TypeAlias = asyncio.AbstractEventLoop
-"""For the annotations of those who import no backend."""
+"""For the annotations of modules that import no backend."""
 
-# The loop keeps no hold of its tasks.
+# Keeps the tasks alive, because an event loop has only weak references to its tasks. A task is
+# removed when it is over.
 _services: set[asyncio.Task[None]] = set()
 
-# Kept by the loop itself: in a table beside the loop, weak or not, what refers to the loop would
-# keep it, and itself, for ever.
+# The names of attributes of the loop itself. Alarms and attendants refer to the loop, so a table of
+# this module, weak or not, would keep them and the loop alive for ever.
 _ALARMS, _ATTENDANT = "_tukio_alarms", "_tukio_attendant"
 
 
@@ -45,7 +46,7 @@ def asyncio_loop(loop: Any = None) -> asyncio.AbstractEventLoop:
 
 
 def service_on(loop: Any = None) -> Callable[[Callable[[], Awaitable[None]], str], None]:
-    """Return what runs something in the background of an asyncio loop, under a name.
+    """Return a function that runs an async function in the background of a loop, under a name.
 
     Args:
         loop: The loop; None is the running one.
@@ -59,7 +60,10 @@ def service_on(loop: Any = None) -> Callable[[Callable[[], Awaitable[None]], str
 def start_service(
     loop: asyncio.AbstractEventLoop, service: Callable[[], Awaitable[None]], name: str
 ) -> None:
-    """Run something in the background of a loop. It begins even if it is cancelled before that."""
+    """Run an async function in the background of a loop.
+
+    The function begins even if its task is cancelled before. Once begun, it can be cancelled.
+    """
     begun = False
 
     async def begin() -> None:
@@ -70,8 +74,8 @@ def start_service(
     def over(task: asyncio.Task[None]) -> None:
         _services.discard(task)
         if not begun:
-            # Cancelled before that, by somebody who cancels all tasks there are. Without another
-            # one, what was asked for would be waited for in vain.
+            # The task was cancelled before it began, as by code that cancels all tasks of the loop.
+            # Another one is started, because other code waits for what the service does.
             start_service(loop, service, name)
 
     task = asyncio.Task(begin(), loop=loop, name=name)
@@ -80,7 +84,7 @@ def start_service(
 
 
 def alarms_of(loop: asyncio.AbstractEventLoop) -> Alarms:
-    """Return the alarms of a loop, which all engines on it share."""
+    """Return the alarms of a loop; all engines on the loop share them."""
     alarms: Alarms | None = getattr(loop, _ALARMS, None)
     if alarms is None:
 
@@ -93,10 +97,11 @@ def alarms_of(loop: asyncio.AbstractEventLoop) -> Alarms:
 
 
 class Attendant:
-    """Stands for the runs of a loop that wait without a task of their own, outside any tree.
+    """Stands for the loose runs of a loop that wait without a driver, as suspended ones.
 
-    It has one task in the background while there are any. Cancelled with all tasks of the loop,
-    as at the end of `asyncio.run`, it cancels these runs.
+    While there are such runs, an attendant has one task in the background. When all tasks of the
+    loop are cancelled, as at the end of `asyncio.run`, so is this one; the attendant then cancels
+    the runs.
 
     Args:
         loop: The loop.
@@ -106,13 +111,15 @@ class Attendant:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop: asyncio.AbstractEventLoop = loop
+        # The runs that wait, in the order in which they began to wait.
         self._runs: dict[Cancellable, None] = {}
-        # Set when there is nobody left to attend to; None while there is no task.
+        # Set when no run is left. None exactly while there is no task; there is always a task while
+        # there are runs.
         self._nobody_left: asyncio.Event | None = None
 
     @classmethod
     def of(cls, loop: asyncio.AbstractEventLoop) -> Attendant:
-        """Return the one of a loop."""
+        """Return the attendant of a loop."""
         attendant: Attendant | None = getattr(loop, _ATTENDANT, None)
         if attendant is None:
             attendant = cls(loop)
@@ -120,7 +127,7 @@ class Attendant:
         return attendant
 
     def attend(self, run: Cancellable) -> None:
-        """Stand for a run from now on."""
+        """Cancel a run, from now until `leave`, when all tasks of the loop are cancelled."""
         self._runs[run] = None
         if self._nobody_left is None:
             self._nobody_left = asyncio.Event()
@@ -133,13 +140,15 @@ class Attendant:
             self._nobody_left.set()
 
     async def _stay(self) -> None:
+        """Wait until no run is left; cancel the runs that are left if this is cancelled."""
         assert self._nobody_left is not None
         try:
+            # Looked at anew after each wait, because a run may have come after the last one left.
             while self._runs:
                 self._nobody_left.clear()
                 await self._nobody_left.wait()
         finally:
-            # Facts first: whoever comes next gets a task of its own.
+            # Before any run is cancelled: a run that begins to wait from here on gets a new task.
             self._nobody_left = None
             for run in list(self._runs):
                 run.cancel_from_outside()

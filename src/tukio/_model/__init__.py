@@ -1,1 +1,1 @@
-"""What decides: values and synchronous rules, on the standard library; no await, no clock."""
+"""The model: values and the rules that decide. Standard library only; no await, and no clock."""

@@ -24,9 +24,10 @@ class DAG(Generic[Node]):
     """A graph of hashable nodes; a node's successors keep the order of their edges.
 
     Attributes:
-        graph: Node -> its successors, as keys of a dict (an ordered set). For looking at: change
+        graph: Node -> its successors, as keys of a dict (an ordered set). To read from only: change
             the graph through the methods.
-        changes: How often the graph was changed; what is computed from it is good until then.
+        changes: The number of changes of the graph. Results that were computed from the graph are
+            valid while this number stays the same.
     """
 
     __slots__ = ("changes", "graph")
@@ -60,7 +61,7 @@ class DAG(Generic[Node]):
         """Add a node without edges.
 
         Raises:
-            ValueError: It is in the graph already.
+            ValueError: The node is in the graph already.
         """
         if node in self.graph:
             msg = f"node '{node}' already exists"
@@ -72,7 +73,7 @@ class DAG(Generic[Node]):
         """Remove a node and its edges.
 
         Raises:
-            KeyError: It is not in the graph.
+            KeyError: The node is not in the graph.
         """
         self._check(node)
         del self.graph[node]
@@ -81,10 +82,10 @@ class DAG(Generic[Node]):
             successors.pop(node, None)
 
     def add_edge(self, predecessor: Node, successor: Node) -> None:
-        """Add an edge, last among those of `predecessor`; an edge that is there keeps its place.
+        """Add an edge, as the last one of `predecessor`; an existing edge keeps its position.
 
         Raises:
-            KeyError: One of them is not in the graph.
+            KeyError: One of the nodes is not in the graph.
         """
         self._check(predecessor)
         self._check(successor)
@@ -107,7 +108,7 @@ class DAG(Generic[Node]):
         """Return the nodes with an edge to `node`, in declared order.
 
         Raises:
-            KeyError: It is not in the graph.
+            KeyError: `node` is not in the graph.
         """
         self._check(node)
         return [other for other, successors in self.graph.items() if node in successors]
@@ -116,7 +117,7 @@ class DAG(Generic[Node]):
         """Return the nodes that `node` has an edge to, in declared order.
 
         Raises:
-            KeyError: It is not in the graph.
+            KeyError: `node` is not in the graph.
         """
         self._check(node)
         return list(self.graph[node])
@@ -149,7 +150,7 @@ class DAG(Generic[Node]):
         return []
 
     def validate(self) -> str:
-        """Return a word of approval.
+        """Check that the graph has no cycle, and return a word of approval, as in 1.x.
 
         Raises:
             DAGValidationError: There is a cycle; the message names it node by node.
@@ -165,7 +166,10 @@ class DAG(Generic[Node]):
         return not self.cycle()
 
     def copy(self) -> Self:
-        """Return a graph of the same nodes (not copies of them) that can be changed on its own."""
+        """Return a graph of the same nodes that can be changed independently of this one.
+
+        The nodes themselves are not copied.
+        """
         dag = type(self)()
         dag.graph = {node: successors.copy() for node, successors in self.graph.items()}
         return dag

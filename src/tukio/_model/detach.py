@@ -1,4 +1,4 @@
-"""Data made one's own, and errors as data: a report shares nothing with its run."""
+"""Detached copies of data, and errors as data, so that a report shares nothing with its run."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ _CONTAINERS = frozenset({dict, list, tuple, set, frozenset})
 
 
 def detached(value: Any) -> Any:
-    """Return data with dicts, lists, tuples and sets of its own, at every depth.
+    """Return a copy of data, with new dicts, lists, tuples and sets at every depth.
 
-    Other objects, kinds of dict and so on of the user's own among them, are shared.
+    All other objects are shared with the data, including instances of a user's subclass of dict,
+    list, tuple or set.
 
     Raises:
-        RecursionError: It is nested too deeply.
+        RecursionError: The data is nested too deeply.
     """
     return _detach(value, {}) if type(value) in _CONTAINERS else value
 
 
 def described(error: BaseException) -> dict[str, str]:
-    """Return an error as a report shows it: its `type` and `message`."""
+    """Return an error in the form of reports: its `type` and `message`."""
     if isinstance(error, RecordedError):
         return {"type": error.kind, "message": error.message}
     name = type(error).__qualname__
@@ -37,23 +38,23 @@ def _detach(value: Any, known: dict[int, Any]) -> Any:
 
     Args:
         value: The container.
-        known: Id of each container met so far -> its copy: data may contain itself.
+        known: `id()` of each container met so far -> its copy, because data may contain itself.
     """
     if id(value) in known:
         return known[id(value)]
     kind = type(value)
     own: Any
     if kind is dict or kind is list:
-        # Mostly there are no containers within: then this is all there is to do.
+        # One fast copy, which is all that is needed for most data: it has no containers within.
         own = known[id(value)] = value.copy()
-        for place, part in value.items() if kind is dict else enumerate(value):
+        for key, part in value.items() if kind is dict else enumerate(value):
             if type(part) in _CONTAINERS:
-                own[place] = _detach(part, known)
+                own[key] = _detach(part, known)
     elif kind is tuple:
         own = known[id(value)] = tuple(
             [_detach(part, known) if type(part) in _CONTAINERS else part for part in value]
         )
     else:
-        # What is in a set can be hashed, and so holds nothing that could be changed.
+        # The members of a set are hashable, and so have nothing within that could be changed.
         own = value.copy()
     return own

@@ -1,8 +1,8 @@
-"""Every exception this library raises on purpose.
+"""Every exception that this library raises on purpose.
 
-`TukioError` is the root. A message has two parts: what is wrong and, after the dash, what to
-do next. The facts are attributes and are also `args`, so nobody has to parse the words, and an
-error survives `pickle` and `copy`.
+`TukioError` is the root. A message has two parts: the problem and, after the dash, advice. The
+facts are attributes and are also `args`, so programs need not parse the words, and an error
+survives `pickle` and `copy`.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class TukioError(Exception):
 
 
 class SkipTask(TukioError):
-    """Raised by a task to say: nothing to do for me, pass my inputs on to the next tasks.
+    """Raised by a task that has nothing to do: its inputs are passed on to the next tasks.
 
     Attributes:
-        reason: Why, in the task's own words; None if it gave none.
+        reason: The reason, in the task's own words; None if the task gave none.
     """
 
     def __init__(self, reason: object = None) -> None:
@@ -32,7 +32,7 @@ class SkipTask(TukioError):
 
 
 class TukioTaskError(TukioError):
-    """Raised by a task to fail with an output of its own choice.
+    """Raised by a task to fail with an output.
 
     The branch stops as after any error; the report and the `task-error` event carry the output.
 
@@ -46,7 +46,7 @@ class TukioTaskError(TukioError):
 
 
 class WorkflowError(TukioError):
-    """Something is wrong with a workflow or its template."""
+    """An error about a workflow or its template."""
 
 
 class DAGValidationError(TukioError):
@@ -57,7 +57,7 @@ class TemplateGraphError(WorkflowError, KeyError):
     """The graph of a template names a task that the template does not have."""
 
     def __str__(self) -> str:
-        # KeyError shows the repr of its argument; this is a sentence.
+        # KeyError would show the `repr` of its argument, which is a sentence here.
         return " ".join(str(fact) for fact in self.args)
 
 
@@ -65,7 +65,7 @@ class WorkflowRootTaskError(WorkflowError):
     """A template does not have exactly one root task; nothing was loaded or started.
 
     Attributes:
-        count: How many root tasks were found.
+        count: The number of root tasks that were found.
     """
 
     def __init__(self, count: int) -> None:
@@ -80,11 +80,11 @@ class WorkflowRootTaskError(WorkflowError):
 
 
 class UnknownTaskName(TukioError, LookupError):
-    """A task name that no one has registered; nothing was loaded or started.
+    """A task name is not registered; nothing was loaded or started.
 
     Attributes:
         name: The name that was looked up.
-        known: The names that are registered, sorted.
+        known: The registered names, sorted.
     """
 
     def __init__(self, name: object = None, known: Iterable[object] = ()) -> None:
@@ -97,14 +97,14 @@ class UnknownTaskName(TukioError, LookupError):
 
 
 class Fault(NamedTuple):
-    """One thing that is wrong with a template.
+    """One fault of a template.
 
     Attributes:
-        path: Where, as a path into the dict form: `graph.f2[1]`; empty for the template itself.
-        problem: What is wrong there.
-        advice: What to do about it.
-        kind: The exception type that this fault alone would have raised in 1.x.
-        facts: The arguments that `kind` is built from.
+        path: The path of the fault in the dict form: `graph.f2[1]`; empty for the template itself.
+        problem: The problem, as part of a sentence.
+        advice: A remedy, as part of a sentence.
+        kind: The type of the exception that this fault alone would have raised in 1.x.
+        facts: The arguments of an exception of that type.
     """
 
     path: str
@@ -121,22 +121,23 @@ class Fault(NamedTuple):
 class TemplateError(WorkflowError):
     """A template has faults; nothing was built, loaded or started.
 
-    All faults are in it. The instance is also of each fault's own kind, so that code written for
-    1.x (`except DAGValidationError`, `except KeyError`, ...) catches it, and has the attributes of
-    that kind, those of the first such fault.
+    The error holds all faults. It is an instance of each fault's `kind` as well, so that code for
+    1.x (`except DAGValidationError`, `except KeyError`, ...) catches it. It also has the attributes
+    of that kind, with the values of the first such fault.
 
     Attributes:
         faults: Every fault found, in the order of the document.
     """
 
     def __new__(cls, faults: Sequence[Fault] = ()) -> Self:
-        """Choose the class that is also of every kind among the faults."""
+        """Make an instance of a class that derives from every kind among the faults."""
         kinds = tuple(
             dict.fromkeys(fault.kind for fault in faults if fault.kind not in cls.__mro__)
         )
         if not kinds:
             return super().__new__(cls, faults)
-        # A kind whose subclass is there as well would break the method resolution order.
+        # Without the kinds that have a subclass among the others: these would break the method
+        # resolution order.
         lowest = tuple(
             kind for kind in kinds if not any(k is not kind and issubclass(k, kind) for k in kinds)
         )
@@ -166,8 +167,8 @@ class RescueError(WorkflowError):
     """A report cannot be continued; nothing was registered or started.
 
     Attributes:
-        uid: The execution id in the report; None if it has none.
-        reason: What in the report cannot be honoured.
+        uid: The execution id in the report; None if there is none.
+        reason: The reason why the report cannot be continued.
     """
 
     def __init__(self, uid: object, reason: str) -> None:
@@ -180,11 +181,11 @@ class RescueError(WorkflowError):
 
 
 class RecordedError(WorkflowError):
-    """Stands for what a task raised before its run was rescued; a report keeps no more of it.
+    """Stands for the exception of a task before its run was rescued: the part that a report keeps.
 
     Attributes:
-        kind: Name of the type that was raised.
-        message: Its message.
+        kind: The name of the exception's type.
+        message: The message of the exception.
     """
 
     def __init__(self, kind: str, message: str) -> None:
@@ -197,12 +198,12 @@ class RecordedError(WorkflowError):
 
 
 class IllegalMove(TukioError, RuntimeError):
-    """A run was asked for something that its present state does not allow; nothing changed.
+    """A run was asked for a move that its present state does not allow; nothing changed.
 
     Attributes:
-        move: What was asked.
-        state: The state the run is in, and stays in.
-        allowed: What would have been accepted.
+        move: The move that was asked for.
+        state: The state that the run is in, and stays in.
+        allowed: The moves that would have been accepted.
     """
 
     def __init__(self, move: str, state: str, allowed: Sequence[str] = ()) -> None:
@@ -218,15 +219,15 @@ class IllegalMove(TukioError, RuntimeError):
 
 
 class EngineError(TukioError, RuntimeError):
-    """An engine is used in a way or a place where it cannot work; nothing was started."""
+    """An engine was used in a wrong way, loop or thread; nothing was started."""
 
 
 class InvalidResult(TukioError, TypeError):
-    """A task that has successors returned something that cannot be passed on to them.
+    """A task that has successors returned an object that cannot be passed on to them.
 
     Attributes:
         task_id: The id of the task in its template.
-        result_type: Name of the type it returned.
+        result_type: The name of the object's type.
     """
 
     def __init__(self, task_id: str, result_type: str) -> None:
@@ -242,7 +243,7 @@ class InvalidResult(TukioError, TypeError):
 
 
 class CleanupTimedOut(TukioError, TimeoutError):
-    """A task's `teardown()` was cut because it took longer than the clean-up limit.
+    """A task's `teardown()` was cancelled because it took longer than the clean-up limit.
 
     Attributes:
         task_id: The id of the task in its template.
@@ -284,19 +285,19 @@ class WorkflowTimedOut(WorkflowCancelled, TimeoutError):
 
 
 class WorkflowFailed(ExceptionGroup[Exception], WorkflowError):
-    """A workflow ended on errors; the group holds every one of them.
+    """A workflow ended because of errors; the group holds all of them.
 
     Raised for a template with `on_error: "abort"` whose task failed, and for a run that could not
     go on for a reason outside its tasks.
     """
 
     def derive(self, excs: Sequence[Exception]) -> WorkflowFailed:  # type: ignore[override]  # it is for one type of error only
-        """Keep the type when the group is split, as `except*` and task groups do."""
+        """Return a group of the same type; called when `except*` or a task group splits one."""
         return WorkflowFailed(self.message, excs)
 
 
 def as_exception(error: BaseException) -> Exception:
-    """Return an error as something an `ExceptionGroup` can hold."""
+    """Return an error that an `ExceptionGroup` can hold: itself, or an exception that wraps it."""
     if isinstance(error, Exception):
         return error
     wrapped = TukioError(f"a task raised {error!r}")

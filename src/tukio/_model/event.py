@@ -1,4 +1,4 @@
-"""What workflows and tasks are handed: data, the topic it came in, and who sent it."""
+"""Events: data on its way to workflows, tasks and handlers, with its topic and its source."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 
 class EventSource:
-    """Who sent an event: a workflow run, one of its tasks, or (all None) someone outside.
+    """The sender of an event: a run, one of its tasks, or (all None) a sender outside tukio.
 
     Args:
-        workflow_template_id: Template of the run.
-        workflow_exec_id: The run.
-        task_template_id: Id of the task in the template; None when the workflow itself speaks.
-        task_exec_id: That execution of the task; None likewise.
+        workflow_template_id: The id of the run's template.
+        workflow_exec_id: The execution id of the run.
+        task_template_id: The id of the task in the template; None if the run itself is the sender.
+        task_exec_id: The execution id of the task; None if the run itself is the sender.
     """
 
     __slots__ = (
@@ -39,22 +39,22 @@ class EventSource:
 
     @property
     def workflow_template_id(self) -> str | None:
-        """Template of the run that sent the event."""
+        """The id of the template of the run that sent the event."""
         return self._workflow_template_id
 
     @property
     def workflow_exec_id(self) -> str | None:
-        """The run that sent the event."""
+        """The execution id of the run that sent the event."""
         return self._workflow_exec_id
 
     @property
     def task_template_id(self) -> str | None:
-        """The task that sent the event, by its id in the template."""
+        """The id, in its template, of the task that sent the event."""
         return self._task_template_id
 
     @property
     def task_exec_id(self) -> str | None:
-        """The execution of the task that sent the event."""
+        """The execution id of the task that sent the event."""
         return self._task_exec_id
 
     def as_dict(self) -> dict[str, str | None]:
@@ -80,11 +80,11 @@ class EventSource:
 
 
 class Sender(Protocol):
-    """Something that can say, when asked, which source it is."""
+    """A run or a step, as the sender of an event."""
 
     @property
     def source(self) -> EventSource:
-        """The source of what it sends."""
+        """The source of the events that this object sends; asked for only when it is needed."""
         ...
 
 
@@ -92,13 +92,13 @@ class Event:
     """Data on its way to a workflow, a task or a handler.
 
     Args:
-        data: A dict, or an event whose data is taken. It is copied (one level deep): each
-            receiver may change the dict it is given; nested values are shared.
-        topic: The topic it was dispatched to: a name, several names, or None.
-        source: Who sent it; None when it came from outside.
+        data: A dict, or an event whose data is taken. The data is copied (one level deep), so each
+            receiver may change its own dict; nested values are shared.
+        topic: The topic that the event was dispatched in: a name, several names, or None.
+        source: The sender; None for a sender outside tukio.
 
     Raises:
-        ValueError: `data` is neither a dict nor an Event, or `source` is no EventSource.
+        ValueError: `data` is neither a dict nor an Event, or `source` is not an EventSource.
     """
 
     __slots__ = ("_data", "_sender", "_source", "_topic")
@@ -124,17 +124,17 @@ class Event:
 
     @property
     def data(self) -> dict[str, Any]:
-        """The receiver's own dict; changing it changes nobody else's."""
+        """The receiver's own dict; changing it changes no other receiver's dict."""
         return self._data
 
     @property
     def topic(self) -> Any:
-        """The topic it was dispatched to: a name, several names, or None."""
+        """The topic that the event was dispatched in: a name, several names, or None."""
         return self._topic
 
     @property
     def source(self) -> EventSource | None:
-        """Who sent it; None when it came from outside."""
+        """The sender; None for a sender outside tukio."""
         if self._source is None and self._sender is not None:
             self._source = self._sender.source
         return self._source
@@ -151,17 +151,17 @@ class Event:
         return repr(self._data)
 
 
-# Looked up for every step.
+# Kept in a variable, because it is needed for every step.
 _new: Any = object.__new__
 
 
 def sent_by(sender: Sender | None, data: dict[str, Any], topic: Any = None) -> Event:
-    """Return an event whose source is worked out when someone looks at it.
+    """Return an event whose source is asked for only when it is read.
 
     Args:
-        sender: Who sends it; None for nobody.
-        data: Copied, one level deep.
-        topic: The topic it goes to.
+        sender: The sender; None for a sender outside tukio.
+        data: The data; it is copied, one level deep.
+        topic: The topic that the event is dispatched in.
     """
     event: Event = _new(Event)
     event._data = data.copy()

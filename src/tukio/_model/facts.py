@@ -1,9 +1,9 @@
-"""What happened to a run, as plain data in the order in which it happened.
+"""Facts: the history of a run as plain data, in the order in which it happened.
 
 Owns:   the kinds of facts, and their form as data.
 
-A report is read into facts, and whoever keeps the facts of a live run has them as they are. Both
-lead on by one road, `replay`.
+A report is read into facts; a live run can keep its facts as they happen. `replay` continues from
+both in the same way.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class RunStarted(NamedTuple):
     """A run started.
 
     Attributes:
-        uid: Its id.
-        start: When, aware UTC.
-        data: What its root task was given.
+        uid: The execution id of the run.
+        start: The time of its start, aware UTC.
+        data: The inputs of the root task.
     """
 
     uid: str
@@ -35,17 +35,17 @@ class StepEnded(NamedTuple):
     """A step is over, and will never run again.
 
     Attributes:
-        task: Id of the task in the template.
-        state: How it ended.
-        output: What it returned; None if it returned None.
-        chosen: Ids of the successors it chose; None for all.
-        error: Type and message of what it raised; None if it did not.
-        start: When it began, aware UTC; None if nobody knows.
-        end: When it ended, likewise.
-        uid: Id of the execution; None if nobody has asked for it.
-        inputs: What it was given, in a tuple; empty if the fact does not tell, as it follows from
-            the ends of its parents.
-        reporting: What its holder's `report()` returned, in a tuple; empty if it has none.
+        task: The id of the task in the template.
+        state: The state that the step ended in.
+        output: The output of the step; None if the task returned None.
+        chosen: The ids of the successors that the step chose; None for all.
+        error: The type and the message of the step's exception; None if there was none.
+        start: The time at which the step began, aware UTC; None if it is unknown.
+        end: The time at which the step ended, aware UTC; None if it is unknown.
+        uid: The id of the execution; None if it was never asked for.
+        inputs: The inputs of the step, in a tuple of one. Empty if the fact does not have them,
+            because they follow from the ends of the parents.
+        reporting: The result of the holder's `report()`, in a tuple of one; empty if there is none.
     """
 
     task: str
@@ -61,22 +61,22 @@ class StepEnded(NamedTuple):
 
     @property
     def passes_on(self) -> Any:
-        """What its successors receive, if there are any to come; needs its `inputs`."""
+        """The data that the successors of the step receive; `inputs` must not be empty."""
         if self.state is SKIPPED or self.output is None:
             return self.inputs[0]
         if self.state is TIMED_OUT and not isinstance(self.output, dict):
-            # What its `teardown()` returned could not be passed on.
+            # The result of the `teardown()` cannot be passed on.
             return self.inputs[0]
         return self.output
 
 
 class StepDue(NamedTuple):
-    """A step is to be run, from scratch: it waited for its turn, or was at work.
+    """A step is to be run, from scratch: it was waiting for its turn, or was at work.
 
     Attributes:
-        task: Id of the task in the template.
-        inputs: What it was given.
-        begun: Whether it had begun.
+        task: The id of the task in the template.
+        inputs: The inputs of the step.
+        begun: Whether the step had begun.
     """
 
     task: str
@@ -93,11 +93,11 @@ class RunResumed(NamedTuple):
 
 
 class RunStopped(NamedTuple):
-    """The run was told to stop; nothing of it starts any more.
+    """The run was told to stop; none of its steps starts any more.
 
     Attributes:
-        ending: How it will end.
-        final: Whether that is the end of the run, and not only of the engine.
+        ending: The state that the run will end in.
+        final: Whether this is the end of the run itself; False if only its engine ends.
     """
 
     ending: FutureState
@@ -108,8 +108,8 @@ class RunEnded(NamedTuple):
     """The run is over.
 
     Attributes:
-        ending: How it ended.
-        end: When, aware UTC.
+        ending: The state that the run ended in.
+        end: The time of its end, aware UTC.
     """
 
     ending: FutureState
@@ -141,10 +141,10 @@ def to_body(fact: Fact) -> dict[str, Any]:
 
 
 def from_body(body: dict[str, Any]) -> Fact:
-    """Return the fact that `to_body` made a dict of; lists in place of its tuples will do.
+    """Return the fact that `to_body` made a dict of; the dict may have lists for its tuples.
 
     Raises:
-        ValueError: It is not the dict of a fact.
+        ValueError: The dict is not that of a fact.
     """
     fields = dict(body)
     kind = KINDS.get(str(fields.pop("kind", None)))

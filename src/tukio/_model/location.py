@@ -1,6 +1,7 @@
-"""Places in nested data: each is found without recursion, and can say where it is.
+"""Locations in nested data: values together with the path that leads to them.
 
-So no data is too deep to be looked at, and the way is put into words only for what is found there.
+Locations are found by iteration, not recursion, so data of any depth can be searched. A path is
+formatted only when it is reported.
 """
 
 from __future__ import annotations
@@ -16,46 +17,51 @@ if TYPE_CHECKING:
 CONTAINERS: tuple[type, ...] = (Mapping, list, tuple, set, frozenset)
 
 SCALARS = frozenset({str, int, float, bool, type(None)})
-"""Most of what is no container: to look for these first is faster."""
+"""The most frequent types of values that are no containers; testing for these first is faster."""
 
 
-class Place(NamedTuple):
-    """A value within some data.
+class Location(NamedTuple):
+    """A value within some data, and where it is.
 
     Attributes:
-        value: What is there.
-        depth: How many containers it is in.
-        key: Its key or its number in the container it is in.
-        outer: Where that container is; None for the data as a whole.
+        value: The value.
+        depth: How many containers the value is in.
+        key: The key or the index of the value in its innermost container. For a key of a dict that
+            is itself looked at: the key.
+        outer: The location of that container; None for the data as a whole.
     """
 
     value: Any
     depth: int = 0
     key: object = None
-    outer: Place | None = None
+    outer: Location | None = None
 
-    def inner(self, kinds: tuple[type, ...]) -> Iterator[Place]:
-        """Yield the places right within the container here, keys of a dict included.
+    def inner(self, kinds: tuple[type, ...]) -> Iterator[Location]:
+        """Yield the locations directly within this container, those of the keys of a dict included.
 
         Args:
-            kinds: Only what is of one of these types.
+            kinds: Only values of these types are yielded.
         """
         is_mapping = isinstance(self.value, Mapping)
         pairs = self.value.items() if is_mapping else enumerate(self.value)
         for key, part in pairs:
             if isinstance(part, kinds):
-                yield Place(part, self.depth + 1, key, self)
+                yield Location(part, self.depth + 1, key, self)
             if is_mapping and type(key) is not str and isinstance(key, kinds):
-                yield Place(key, self.depth + 1, key, self)
+                yield Location(key, self.depth + 1, key, self)
 
     def path(self, start: str = "") -> str:
-        """Return the way to here, shortened if it is long: `tasks[3].config.urls`."""
+        """Return the path to this location, shortened if it is long: `tasks[3].config.urls`.
+
+        Args:
+            start: The path of the data as a whole.
+        """
         words: list[str] = []
-        place = self
-        while place.outer is not None:
-            is_field = isinstance(place.outer.value, Mapping)
-            words.append(f".{plain(place.key)}" if is_field else f"[{place.key}]")
-            place = place.outer
+        location = self
+        while location.outer is not None:
+            is_field = isinstance(location.outer.value, Mapping)
+            words.append(f".{plain(location.key)}" if is_field else f"[{location.key}]")
+            location = location.outer
         path = start + "".join(reversed(words))
         path = path if start else path.removeprefix(".")
         return path if len(path) <= MOST_CHARACTERS else f"{path[:MOST_CHARACTERS]}..."

@@ -1,9 +1,9 @@
 """The progress of one run: which steps are ready, and what the outcome of a step leads to.
 
-Owns:   the steps of a run, their order, the choice of successors, and what data travels on.
+Owns:   the steps of a run, their order, the choice of successors, and the data that is passed on.
 Knows:  the shape of the graph by numbers; nothing about drivers, scopes or a clock.
-Source: 1.x `_run_next_tasks`: a successor starts with the first parent that ends; a later parent
-        is received by it while it runs, and is too late when it is over.
+Source: 1.x `_run_next_tasks`: a successor starts with the first parent that ends. The successor
+        receives the data of later parents while it runs; once it is over, they are ignored.
 """
 
 from __future__ import annotations
@@ -28,18 +28,19 @@ class Step:
     """One execution of one task within a run, as plain data.
 
     Attributes:
-        run: What it is a step of; None for a plan on its own.
-        number: Place of the task in the shape.
-        template: The task.
-        input_data: What it was given: never changed, and shared with the parent's output.
+        run: The run of the step; None for a plan without a run.
+        number: The number of the task in the shape.
+        template: The template of the task.
+        input_data: The inputs: always shared with the parent's output, and so never changed.
         parent: The step whose outcome started this one; None for the root.
-        state: Pending until it is over.
-        output_data: A copy of what it returned; None before, and if it returned None.
-        late: What further parents passed on, each with the data first.
-        error: What it raised, if it did.
-        chosen: Numbers of the successors it chose; None for all.
-        started_at: Clock of the run, in seconds; None while it waits in the queue.
-        ended_at: Likewise; None until it is over.
+        state: The state of the step; pending until the step is over.
+        output_data: A copy of the task's result; None before, and if the task returned None.
+        late: The data of further parents, as pairs of data and parent, in the order they arrived.
+        error: The exception of the task; None if there is none.
+        chosen: The numbers of the successors that the step chose; None for all.
+        started_at: The instant at which the step began, on the clock of the run; None while the
+            step waits in the queue.
+        ended_at: The instant at which the step was over; None until then.
     """
 
     __slots__ = (
@@ -74,16 +75,20 @@ class Step:
         self.ended_at: float | None = None
 
     def receive(self, data: dict[str, Any], parent: Step) -> None:
-        """Take the data of a parent that ends while this step is queued or running."""
+        """Called when a further parent ends while this step is queued or running."""
         if not self.late:
             self.late = []
         self.late.append((data, parent))
 
     def restore(self, known: StepEnded) -> None:
-        """Become what a fact says of an execution that is over; it tells the inputs, too."""
+        """Set the fields of this step as a fact tells of an execution that is over.
+
+        Args:
+            known: The fact, with its `inputs`.
+        """
         self.state = known.state
         self.input_data, self.output_data = known.inputs[0], known.output
-        # It has no clock to tell more than that it is over.
+        # Any instant will do: a plan has no clock, and asks only whether there is one.
         self.started_at = self.ended_at = 0.0
 
     def give_up_on(self, number: int) -> None:
@@ -99,12 +104,14 @@ class Plan(Generic[S]):
     """The steps of one run.
 
     Args:
-        shape: The graph.
-        make: Makes a step; `Step` itself will do.
-        run: What the steps are told to be steps of.
+        shape: The graph by numbers.
+        make: Makes a step: `Step` itself, or a subclass.
+        run: The run that the steps belong to.
 
     Attributes:
-        steps: The step of each task, by number; None where none was reached.
+        shape: The graph by numbers.
+        make: Makes a step.
+        steps: The step of each task, by number; None while the task was not reached.
         ready: Steps to start, first in, first out: breadth first in declared order.
     """
 
@@ -116,23 +123,24 @@ class Plan(Generic[S]):
         self._run: Any = run
         self.steps: list[S | None] = [None] * len(shape.tasks)
         self.ready: deque[S] = deque()
-        # For each number, how many predecessors may still lead to it; None until a step asks.
+        # For each number, the number of its predecessors that may still lead to it. None until
+        # `open_parents` is first called, and counted down from then on.
         self._open: list[int] | None = None
 
     def begin(self, data: Any) -> S:
-        """Make the root step ready, with this data as its input, and return it."""
+        """Make the root step ready, with some data as its input, and return the step."""
         return self._reach(self.shape.root, data, None)
 
     def follow(self, step: S, data: dict[str, Any]) -> None:
-        """Pass data on from a step that is over to the successors that it leads to."""
-        # `make` is looked up here: up to Python 3.11, calling what is found on an instance is slow.
+        """Pass data on from a step that is over to the successors that the step leads to."""
+        # `make` is a local variable, because up to Python 3.11 calling an attribute is slow.
         steps, shape, make = self.steps, self.shape, self.make
         chosen = step.chosen
         leads_to = shape.successors[step.number] if chosen is None else chosen
         for number in leads_to:
             successor = steps[number]
             if successor is None:
-                # As in _reach, whose call would be the larger part for most steps.
+                # As in `_reach`, written out: for most steps its call would cost more than this.
                 new = make(self._run, number, shape.tasks[number], data, step)
                 steps[number] = new
                 self.ready.append(new)
@@ -142,12 +150,12 @@ class Plan(Generic[S]):
             self._close(step.number, None if chosen is None else frozenset(chosen))
 
     def stop_branch(self, step: S) -> None:
-        """Note that a step is over and leads to nothing."""
+        """Called when a step is over and leads to no successor."""
         if self._open is not None:
             self._close(step.number, frozenset())
 
     def requeue(self, step: S) -> S:
-        """Make a step ready once more, from scratch: with the data of all who led to it so far."""
+        """Make a step ready once more, from scratch, with the data of all parents so far."""
         parent: Any = step.parent
         new = self._reach(step.number, step.input_data, parent)
         for data, parent in step.late:
@@ -157,7 +165,7 @@ class Plan(Generic[S]):
     def open_parents(self, step: S) -> set[int]:
         """Return the numbers of the predecessors that may still pass data on to a step.
 
-        From now on, steps are told by `give_up_on` of each that will not.
+        From now on `give_up_on` of a step is called for each predecessor that will not.
         """
         if self._open is None:
             self._open = self._count_open()
@@ -165,10 +173,12 @@ class Plan(Generic[S]):
         return {number for number in predecessors if self._may_lead_on(number, open_)}
 
     def _may_lead_on(self, number: int, open_: list[int]) -> bool:
+        """Return whether a task was reached and is not over, or may still be reached."""
         step = self.steps[number]
         return open_[number] > 0 if step is None else step.ended_at is None
 
     def _count_open(self) -> list[int]:
+        """Return for each task the number of its predecessors that may still lead to it."""
         open_ = [0] * len(self.steps)
         for number in self.shape.order:
             if self._may_lead_on(number, open_):
@@ -177,13 +187,14 @@ class Plan(Generic[S]):
         return open_
 
     def _close(self, number: int, leads_to: frozenset[int] | None) -> None:
-        """Count down what a task that is over, or out of reach, might have led to.
+        """Count down the open predecessors of the successors of a task.
 
-        Each edge is counted once in a run, however many tasks wait for others.
+        Called for each task once, when it is over or out of reach. So each edge is counted once in
+        a run, however many tasks wait for others.
 
         Args:
-            number: The task.
-            leads_to: Numbers of the successors that it did lead to; None for all.
+            number: The number of the task.
+            leads_to: The numbers of the successors that the task did lead to; None for all.
         """
         assert self._open is not None
         closing: list[tuple[int, frozenset[int] | None]] = [(number, leads_to)]
@@ -199,15 +210,15 @@ class Plan(Generic[S]):
                     closing.append((successor, frozenset()))
 
     def choose(self, step: S, ids: Iterable[str]) -> None:
-        """Let a step lead only to some of its successors; the last choice counts.
+        """Restrict a step to some of its successors; the last choice counts.
 
         Args:
-            step: The step, before it is over.
-            ids: Ids of the tasks to go on with; empty to stop the branch here.
+            step: The step; it must not be over.
+            ids: The ids of the tasks to go on with; empty to stop the branch here.
 
         Raises:
-            TypeError: `ids` is a string or no iterable of strings. The choice is as before.
-            LookupError: One of the ids is not a successor's. The choice is as before.
+            TypeError: `ids` is a string, or not an iterable of strings. The choice is as before.
+            LookupError: An id is not that of a successor. The choice is as before.
         """
         if isinstance(ids, str):
             msg = f"expected a list of task ids, not the string {shown(ids)}"
@@ -226,13 +237,17 @@ class Plan(Generic[S]):
         step.chosen = tuple(number for uid, number in successors.items() if uid in chosen)
 
     def passed_on(self, step: S, result: Any) -> tuple[Any, Any]:
-        """Return the output of a step that returned `result`, and what its successors receive.
+        """Return the output of a step, and the data that its successors receive.
+
+        Args:
+            step: The step.
+            result: The result of its coroutine.
 
         Raises:
-            InvalidResult: It has successors, and they cannot receive this.
+            InvalidResult: The step has successors, which cannot receive this result.
         """
         if isinstance(result, dict):
-            # One copy serves as the output of this step and the input of all that follow.
+            # One copy is the output of this step and the input of all successors.
             data = {**result}
             return data, data
         if type(result) is Event:
@@ -242,7 +257,7 @@ class Plan(Generic[S]):
         raise InvalidResult(step.template.uid, type(result).__name__)
 
     def has_failed(self) -> bool:
-        """Say whether a step has ended by an error; one in its clean-up does not count."""
+        """Return whether a step has ended by an error; errors of clean-ups do not count."""
         return any(step.state is FutureState.exception for step in self.reached())
 
     def reached(self) -> list[S]:
@@ -250,12 +265,13 @@ class Plan(Generic[S]):
         return [step for step in self.steps if step is not None]
 
     def take_over(self, other: Plan[S]) -> None:
-        """Become what another plan of the run is; `steps` stays the list that it is."""
+        """Take all steps of another plan of the same run; `steps` stays the same list object."""
         self.shape, self.make, self.ready = other.shape, other.make, other.ready
         self.steps[:] = other.steps
         self._open = other._open
 
     def _reach(self, number: int, data: Any, parent: S | None) -> S:
+        """Make the step of a task, and make it ready."""
         step = self.make(self._run, number, self.shape.tasks[number], data, parent)
         self.steps[number] = step
         self.ready.append(step)
@@ -263,11 +279,11 @@ class Plan(Generic[S]):
 
 
 def empty_plan(shape: Shape) -> Plan[Any]:
-    """Return a plan without steps, which all runs of a shape share that are over."""
+    """Return a plan without steps; all runs of a shape that are over share one."""
     plan: Plan[Any] | None = shape.empty_plan
     if plan is None:
         plan = shape.empty_plan = Plan(shape, Step)
         plan.steps = []
-        # Nothing can be put into it.
+        # Of size zero, because nothing may be added to a plan that runs share.
         plan.ready = deque(maxlen=0)
     return plan

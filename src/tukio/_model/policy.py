@@ -1,7 +1,7 @@
-"""What to do when data meets a workflow that is still running, and when a task fails.
+"""The policies for data that arrives while a workflow is still running, and for a failed task.
 
 Owns:   the four overrun policies, the two error policies, and the decision on an overrun.
-Knows:  how many runs there are and how many hold their lock; nothing about tasks.
+Knows:  the number of runs, and how many of them hold their lock; nothing about tasks.
 Source: 1.x `OverrunPolicyHandler`; the default stays `skip-until-unlock`.
 """
 
@@ -11,13 +11,13 @@ import enum
 
 
 class OverrunPolicy(enum.Enum):
-    """What to do with new data while earlier runs of the same template are not over.
+    """The effect of new data while earlier runs of the same template are not over.
 
     Attributes:
-        SKIP: Leave it while there is one.
-        START_NEW: Start another run beside them.
-        SKIP_UNTIL_UNLOCK: Leave it while one of them has not been unlocked.
-        ABORT_RUNNING: Cancel them, then start.
+        SKIP: Start no run while an earlier one is not over.
+        START_NEW: Start another run beside the earlier ones.
+        SKIP_UNTIL_UNLOCK: Start no run while an earlier one has not been unlocked.
+        ABORT_RUNNING: Cancel the earlier runs, then start a new one.
     """
 
     SKIP = "skip"
@@ -32,7 +32,7 @@ class OverrunPolicy(enum.Enum):
 
     @classmethod
     def get(cls, policy: OverrunPolicy | str | None = None) -> OverrunPolicy:
-        """Return a policy from itself, its value or None (the default).
+        """Return the policy for a policy, its value, or None (the default).
 
         Raises:
             ValueError: No policy has that value.
@@ -43,11 +43,11 @@ class OverrunPolicy(enum.Enum):
 
 
 class ErrorPolicy(enum.Enum):
-    """What a run does when one of its tasks fails.
+    """The effect of a failed task on its run.
 
     Attributes:
-        CONTINUE: The branch stops, the others go on; the run ends `finished`.
-        ABORT: Everything is cancelled; the run ends `exception` with `WorkflowFailed`.
+        CONTINUE: The branch stops, the others go on; the run ends as `finished`.
+        ABORT: All tasks are cancelled; the run ends as `exception`, with `WorkflowFailed`.
     """
 
     CONTINUE = "continue"
@@ -55,7 +55,7 @@ class ErrorPolicy(enum.Enum):
 
 
 class Decision(enum.Enum):
-    """What the engine does next."""
+    """The decision of an overrun policy."""
 
     START = enum.auto()
     SKIP = enum.auto()
@@ -63,12 +63,12 @@ class Decision(enum.Enum):
 
 
 def decide(policy: OverrunPolicy, *, running: int, locked: int) -> Decision:
-    """Say what happens to data that arrives now.
+    """Return the decision about data that arrives now.
 
     Args:
-        policy: That of the template as it is now; the runs may be of an older version of it.
-        running: Number of runs of this template that are not over.
-        locked: How many of those have not been unlocked; at most `running`.
+        policy: The present policy of the template; the runs may be of an older version.
+        running: The number of runs of this template that are not over.
+        locked: The number of those runs that have not been unlocked; at most `running`.
     """
     match policy:
         case OverrunPolicy.START_NEW:

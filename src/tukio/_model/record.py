@@ -1,6 +1,6 @@
-"""What a report says of a run, read back and looked through: what a rescue starts from.
+"""Records: reports that were read and checked; a rescue starts from one.
 
-Owns:   what a report must hold to be continued.
+Owns:   the conditions under which a report can be continued.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class StepRecord:
-    """What a report says of one execution of a task.
+    """One execution of a task, as a report shows it.
 
     Attributes:
-        uid: Its id.
-        start: When it started; None if it waited in the queue.
-        end: When it ended; None if it did not.
-        state: How it stood.
-        inputs: What it was given.
-        outputs: What it returned; None if it returned None.
-        chosen: Ids of the successors it chose; None for all.
-        error: Type and message of what it raised; None if it did not.
-        extra: Holds `reporting` if the report does.
+        uid: The id of the execution.
+        start: The time of its start; None if it was waiting in the queue.
+        end: The time of its end; None if it had not ended.
+        state: The state of the execution.
+        inputs: The inputs of the task.
+        outputs: The output of the task; None if the task returned None.
+        chosen: The ids of the successors that were chosen; None for all.
+        error: The type and the message of the exception; None if there was none.
+        extra: Has `reporting` if the report does.
     """
 
     uid: str
@@ -49,14 +49,15 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """What a report says of a run.
+    """A run, as a report shows it.
 
     Attributes:
-        uid: Its id.
-        start: When it started.
-        elapsed: Seconds of its time limit that were used up.
-        steps: Task id -> what is known of its execution; without those never due.
-        order: Ids of the tasks that ended, in the order of their ends; None if it does not tell.
+        uid: The execution id of the run.
+        start: The time of its start.
+        elapsed: The seconds of its time limit that were used up.
+        steps: Task id -> the execution of the task; only tasks that were due.
+        order: The ids of the tasks that ended, in the order of their ends; None if the report does
+            not have it.
     """
 
     uid: str
@@ -66,23 +67,23 @@ class RunRecord:
     order: list[str] | None
 
 
-# The very first and the very last one do not exist everywhere on earth.
+# Not the very first and the very last day of the calendar, which do not exist in every time zone.
 _FIRST_DAY = datetime(1, 1, 3, tzinfo=UTC)
 _LAST_DAY = datetime(9999, 12, 29, tzinfo=UTC)
 
 _NOT_WHOLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
-"""What comes of looking for a report in data that is none."""
+"""Raised when data that is not a report is read as one."""
 
 
 def read(report: Any, template: WorkflowTemplate) -> RunRecord:
-    """Return what a report says, if it is about a run of this template that started.
+    """Return the record of a report about a run of a template; the run must have started.
 
     Args:
-        report: The report, as `Workflow.report()` made it or after it went through JSON.
-        template: What was run; it may have gained tasks since.
+        report: The report, as `Workflow.report()` made it, or after it went through JSON.
+        template: The template of the run; it may have gained tasks since.
 
     Raises:
-        RescueError: The report is not one, or is about something else.
+        RescueError: The data is not a report, or it is not about such a run.
     """
     uid = _uid_of(report)
     if uid is None:
@@ -91,7 +92,7 @@ def read(report: Any, template: WorkflowTemplate) -> RunRecord:
         record = _read(uid, report)
     except _NOT_WHOLE as error:
         raise RescueError(uid, f"it is not a whole report ({shown(error)})") from error
-    # Not in a set: it may be anything.
+    # Compared with a tuple and not looked up in a set, because the id may be an unhashable object.
     if report.get("id") not in (None, template.uid):
         refuse(record, f"it is about template {shown(report['id'])}, not {template.uid!r}")
     known = {task.uid for task in template.tasks}
@@ -140,9 +141,9 @@ def _read(uid: str, report: Mapping[str, Any]) -> RunRecord:
     if math.isnan(elapsed):
         msg = "exec.elapsed is not a number"
         raise ValueError(msg)
-    # A clock may have been set back meanwhile.
     order = execution.get("order")
     ids = None if order is None else [_text(task) for task in _list(order)]
+    # Not negative, even if the clock was set back meanwhile.
     return RunRecord(uid, start, max(elapsed, 0.0), steps, ids)
 
 
@@ -167,7 +168,7 @@ def _read_step(execution: Mapping[str, Any]) -> StepRecord:
 
 
 def _text(value: Any) -> str:
-    # Looked at before it is used as a key: hashing what is nested deeply ends the process.
+    # Checked before the value is used as a key: hashing deeply nested data would end the process.
     if not isinstance(value, str):
         msg = f"expected a text, not {shown(value)}"
         raise TypeError(msg)

@@ -17,11 +17,11 @@ class Reason(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Returned in place of a run that was not started; it is falsy.
+    """Returned instead of a run when none was started; a refusal is falsy.
 
     Attributes:
-        reason: Why.
-        template_id: Of what.
+        reason: The reason why no run was started.
+        template_id: The id of the template.
     """
 
     reason: Reason

@@ -1,4 +1,4 @@
-"""Names of tasks, and the coroutine functions and holder classes behind them.
+"""The names of tasks, and the coroutine functions and holder classes behind these names.
 
 Owns:   the one registry of the process, and the tasks that every registry has from the start.
 Source: 1.x `TaskRegistry` and `register`, with the same errors.
@@ -23,27 +23,28 @@ if TYPE_CHECKING:
 Task = TypeVar("Task", bound="Callable[..., Any]")
 
 _SUSPENDING = frozenset({"YIELD_VALUE", "YIELD_FROM", "SEND"})
-"""By which of these a coroutine awaits, the versions and kinds of Python differ."""
+"""The instructions by which a coroutine may suspend; versions of Python use different ones."""
 
 
 class Registry:
-    """Tasks by the names that templates give them.
+    """Tasks by the names that templates use for them.
 
-    `tukio.register` fills the one of the process. One of your own goes to `Engine(registry=...)`,
-    which then looks up names in no other; the tasks that come with tukio (`join`) are in each.
+    `tukio.register` adds tasks to the registry of the process. An engine with a registry of its
+    own, `Engine(registry=...)`, looks up names in no other. The tasks that come with tukio (`join`)
+    are in every registry.
 
     Attributes:
-        tasks: Name -> (holder class or None, coroutine function); to read from.
-        codes: The code object of a coroutine function -> its name; likewise.
+        tasks: Name -> (holder class or None, coroutine function). To read from only.
+        codes: The code object of a coroutine function -> a name of the task. To read from only.
     """
 
-    # Filled while tukio is imported, before a user can make a registry.
+    # Complete once tukio was imported, and so before a user can make a registry.
     _built_in: ClassVar[dict[Any, tuple[Callable[..., Any], str | None]]] = {}
 
     def __init__(self) -> None:
         self.tasks: dict[Any, Record] = {}
         self.codes: dict[CodeType, Any] = {}
-        # By name, the code of those that have no `await` in it.
+        # Name -> the code object of a task that has no `await` in its code.
         self._prompt: dict[Any, CodeType] = {}
         for name, (coro_or_cls, coro_name) in self._built_in.items():
             self.register(coro_or_cls, name, coro_name)
@@ -54,15 +55,15 @@ class Registry:
         """Add a task.
 
         Args:
-            coro_or_cls: A coroutine function, or a class that has one as a method.
-            task_name: The name templates use; any hashable.
-            coro_name: The method, for a class; ignored for a function.
+            coro_or_cls: A coroutine function, or a class with a coroutine method.
+            task_name: The name that templates use; any hashable object.
+            coro_name: The name of the class's coroutine method; ignored for a function.
 
         Raises:
             ValueError: The name is taken.
-            TypeError: What was given is not a coroutine function, or the class comes without
-                `coro_name`.
-            AttributeError: The class has no such method, or it is a `functools.partial`.
+            TypeError: The function or method is not a coroutine function, or a class was given
+                without `coro_name`.
+            AttributeError: The class has no such method, or a `functools.partial` was given.
         """
         if task_name in self.tasks:
             msg = f"task name '{task_name}' already registered with {self.tasks[task_name]}"
@@ -71,7 +72,7 @@ class Registry:
         if not inspect.iscoroutinefunction(function):
             msg = f"{function} is not a coroutine function - define it with 'async def'"
             raise TypeError(msg)
-        code = function.__code__  # before anything is changed: a partial has none
+        code = function.__code__  # before anything is changed, as a partial has none
         self.tasks[task_name] = holder, function
         self.codes[code] = task_name
         if _never_awaits(function):
@@ -81,8 +82,8 @@ class Registry:
         """Return a decorator that adds a coroutine function or a holder class.
 
         Args:
-            task_name: The name templates use. A class gets it as `TASK_NAME`.
-            coro_name: The coroutine method of a holder class.
+            task_name: The name that templates use. A class gets it as `TASK_NAME`.
+            coro_name: The name of a holder class's coroutine method.
 
         Raises:
             ValueError, TypeError, AttributeError: (the decorator) As `register`.
@@ -109,9 +110,9 @@ class Registry:
             raise UnknownTaskName(task_name, self.tasks) from error
 
     def remove(self, task_name: Any) -> None:
-        """Forget a task. Its name can be given to another; what is at work goes on.
+        """Remove a task; its name can be registered again, and executions at work go on.
 
-        A function that serves under other names, too, goes on to serve under these.
+        A function that is registered under other names, too, stays registered under these.
 
         Raises:
             UnknownTaskName: Nothing is registered under that name.
@@ -125,19 +126,20 @@ class Registry:
                 self.codes[other.__code__] = name
 
     def may_suspend(self, task_name: Any) -> bool:
-        """Return whether a task may have to wait: one that has no `await` in its code never does.
+        """Return whether a task may suspend, which a task without `await` in its code never does.
 
-        True also if nothing is registered under that name.
+        The answer is True, too, if nothing is registered under that name.
         """
         try:
-            # Tools that load what has been edited give a function new code.
+            # Compared with the present code, because tools that reload edited modules replace the
+            # code of a function.
             return self.tasks[task_name][1].__code__ is not self._prompt.get(task_name)
         except (KeyError, TypeError, AttributeError):
             return True
 
     @classmethod
     def build_in(cls, task_name: Any, coro_name: str | None = None) -> Callable[[Task], Task]:
-        """Return a decorator for a task that comes with tukio: each registry has it."""
+        """Return a decorator for a task that comes with tukio, and so is in every registry."""
 
         def decorator(coro_or_cls: Task) -> Task:
             cls._built_in[task_name] = coro_or_cls, coro_name
@@ -154,8 +156,8 @@ def register(task_name: Any, coro_name: str | None = None) -> Callable[[Task], T
     """Return a decorator that registers a coroutine function or a holder class as a task.
 
     Args:
-        task_name: The name templates use. The class gets it as `TASK_NAME`.
-        coro_name: The coroutine method of a holder class.
+        task_name: The name that templates use. A class gets it as `TASK_NAME`.
+        coro_name: The name of a holder class's coroutine method.
 
     Raises:
         ValueError, TypeError, AttributeError: (the decorator) As `TaskRegistry.register`.
@@ -164,7 +166,7 @@ def register(task_name: Any, coro_name: str | None = None) -> Callable[[Task], T
 
 
 class TaskRegistry:
-    """The registry of the process, as 1.x shows it; see `Registry`."""
+    """The registry of the process, with the methods of 1.x; see `Registry`."""
 
     @staticmethod
     def register(
@@ -173,9 +175,9 @@ class TaskRegistry:
         """Add a task; see `Registry.register`, also for the errors.
 
         Args:
-            coro_or_cls: A coroutine function, or a class that has one as a method.
-            task_name: The name templates use; any hashable.
-            coro_name: The method, for a class; ignored for a function.
+            coro_or_cls: A coroutine function, or a class with a coroutine method.
+            task_name: The name that templates use; any hashable object.
+            coro_name: The name of the class's coroutine method; ignored for a function.
         """
         REGISTRY.register(coro_or_cls, task_name, coro_name)
 
@@ -190,7 +192,7 @@ class TaskRegistry:
 
     @staticmethod
     def remove(task_name: Any) -> None:
-        """Forget a task; see `Registry.remove`.
+        """Remove a task; see `Registry.remove`.
 
         Raises:
             UnknownTaskName: Nothing is registered under that name.
@@ -199,18 +201,19 @@ class TaskRegistry:
 
     @staticmethod
     def all() -> dict[Any, Record]:
-        """Return the registry itself: name -> (holder class or None, coroutine function)."""
+        """Return the tasks themselves: name -> (holder class or None, coroutine function)."""
         return REGISTRY.tasks
 
     @staticmethod
     def codes() -> dict[CodeType, Any]:
-        """Return the names by the code object of their coroutine function."""
+        """Return the code object of each coroutine function -> a name of the task."""
         return REGISTRY.codes
 
 
 def _resolve(
     coro_or_cls: Callable[..., Any], coro_name: str | None
 ) -> tuple[type | None, Callable[..., Any]]:
+    """Return the holder class (None for a function) and the function of a task."""
     if not inspect.isclass(coro_or_cls):
         return None, coro_or_cls
     if coro_name is None:
@@ -223,6 +226,7 @@ def _resolve(
 
 
 def _never_awaits(function: Callable[..., Any]) -> bool:
+    """Return whether a coroutine function has no instruction by which it could suspend."""
     if type(function) is not FunctionType or not function.__code__.co_flags & inspect.CO_COROUTINE:
         return False
     names = {instruction.opname for instruction in dis.get_instructions(function)}

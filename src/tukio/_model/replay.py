@@ -1,8 +1,7 @@
-"""A plan led to where facts say that its run was: the one road of rescue and recovery.
+"""Replay: bring a plan to the progress that the facts of a run tell of.
 
-Owns:   how the progress of a run follows from what happened; the order of the facts decides, never
-        the clock.
-Knows:  the plan, which decides what comes next as it does in a live run.
+Owns:   how the progress of a run follows from facts. Always by their order, never by their times.
+Knows:  the plan, which decides on the next steps as in a live run.
 """
 
 from __future__ import annotations
@@ -23,23 +22,23 @@ class Contradiction(Exception):
     """Facts do not fit the plan, or each other.
 
     Args:
-        reason: What does not.
+        reason: The reason, as part of a sentence.
     """
 
 
 def replay(plan: Plan[Any], facts: Iterable[Fact]) -> None:
-    """Lead a new plan to where facts say that a run was.
+    """Bring a new plan to the progress that the facts of a run tell of.
 
-    Steps that are over are taken as they are; each leads on as it did. All others that were
-    reached are ready, to be run from scratch.
+    Steps that are over are restored, and lead to the same successors as before. All other steps
+    that were reached are ready, to be run from scratch.
 
     Args:
         plan: The plan, without any step yet.
-        facts: What happened, in order; the first is that the run started.
+        facts: The facts, in order; the first one is that the run started.
 
     Raises:
-        Contradiction: The facts do not fit the graph, or lack data that would have to be passed
-            on. The plan is of no use then.
+        Contradiction: The facts do not fit the graph, or lack data that must be passed on. The plan
+            must not be used then.
     """
     numbers = {task.uid: number for number, task in enumerate(plan.shape.tasks)}
     due: list[StepDue] = []
@@ -49,7 +48,7 @@ def replay(plan: Plan[Any], facts: Iterable[Fact]) -> None:
         elif isinstance(fact, StepEnded):
             _end(plan, _reached(plan, numbers, fact.task, "has an outcome"), fact)
         elif isinstance(fact, StepDue):
-            # Later ends may still lead to it: its inputs are looked at when all is known.
+            # Handled after all ends, because a later end may still lead to this step.
             due.append(fact)
     ready = [step for step in plan.ready if step.ended_at is None]
     plan.ready.clear()
@@ -60,6 +59,17 @@ def replay(plan: Plan[Any], facts: Iterable[Fact]) -> None:
 
 
 def _reached(plan: Plan[Any], numbers: dict[str, int], task: str, verb: str) -> Any:
+    """Return the step that a fact is about; it must have been reached, and not be over.
+
+    Args:
+        plan: The plan.
+        numbers: Task id -> number.
+        task: The id of the task.
+        verb: What the fact tells of the step, for the message.
+
+    Raises:
+        Contradiction: There is no such step.
+    """
     number = numbers.get(task)
     if number is None:
         msg = f"executed tasks are not in the template: {task}"
@@ -75,6 +85,11 @@ def _reached(plan: Plan[Any], numbers: dict[str, int], task: str, verb: str) -> 
 
 
 def _end(plan: Plan[Any], step: Any, fact: StepEnded) -> None:
+    """Restore a step that is over, and make its successors ready.
+
+    Raises:
+        Contradiction: The fact does not fit the graph, or lacks data that must be passed on.
+    """
     if fact.chosen is not None:
         try:
             plan.choose(step, fact.chosen)
@@ -96,10 +111,13 @@ def _end(plan: Plan[Any], step: Any, fact: StepEnded) -> None:
 
 
 def _give_inputs(step: Any, inputs: Any) -> None:
-    """Give a step that is run again what it had; of parents that ended at once, the right one."""
-    for place, (data, parent) in enumerate(step.late):
+    """Set the inputs of a step that is run again, and its parent to the one with these inputs.
+
+    Parents that ended at the same instant may be in another order than they were.
+    """
+    for position, (data, parent) in enumerate(step.late):
         if step.input_data != inputs and data == inputs:
             late = [*step.late]
-            late[place] = (step.input_data, step.parent)
+            late[position] = (step.input_data, step.parent)
             step.input_data, step.parent, step.late = data, parent, late
     step.input_data = inputs

@@ -1,16 +1,17 @@
 """Reports as JSON text, and back without loss.
 
-Owns:   the JSON form of what JSON lacks. A value that has one comes back equal and of the same
-        type; anything else comes back as `Lost`, which a rescue refuses to pass on. Kinds of
-        text, number or dict of the user's own have none: they would come back as less.
+Owns:   the JSON form of values that JSON itself lacks. A value with such a form comes back equal
+        and of the same type. Any other value comes back as `Lost`, which a rescue refuses to pass
+        on. A user's subclass of str, int, float or dict has no such form, because it would come
+        back as an instance of the base class.
 
-JSON has null, true, numbers, texts, lists and objects with texts as keys. The rest is an object
-with the key `$tukio`, the name of the type, and `value`:
+JSON has null, true, false, numbers, texts, lists, and objects with texts as keys. Any other value
+is an object with the key `$tukio`, the name of the type, and `value`:
 
 - `datetime`: ISO 8601, with the offset of its time zone; `bytes`: base64
-- `float`: `nan`, `inf` or `-inf`; `int`: hexadecimal, beyond 64 bits
-- `str`: base64 of UTF-8 with surrogates, where there are such
-- `tuple`, `set`, `frozenset`: a list; `dict`: a list of [key, value], for keys that are no texts
+- `float`: `nan`, `inf` or `-inf`; `int`: hexadecimal, if wider than 64 bits
+- `str`: base64 of UTF-8 with surrogates, if the text has surrogates
+- `tuple`, `set`, `frozenset`: a list; `dict`: a list of [key, value], if not all keys are texts
 - `lost`: the `repr` of any other object
 
 The `start` and `end` of executions are plain ISO 8601 texts.
@@ -27,7 +28,7 @@ from typing import TYPE_CHECKING, Any
 
 from .display import plain, shown
 from .errors import RescueError
-from .location import CONTAINERS, Place
+from .location import CONTAINERS, Location
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,10 +36,10 @@ if TYPE_CHECKING:
 TAG = "$tukio"
 
 LONG = 64
-"""How many bits an integer has for which not every reader of JSON has room."""
+"""Integers of this many bits are written as hexadecimal: not every JSON reader keeps them exact."""
 
 MOST_ALIKE = 1000
-"""How many keys of a set or a dict may have the same hash."""
+"""The largest number of keys of a set or a dict that may have the same hash."""
 
 SURROGATES = {"encoding": "utf-8", "errors": "surrogatepass"}
 
@@ -47,7 +48,7 @@ class Lost:
     """Stands for a value that has no JSON form.
 
     Attributes:
-        shown: Its `repr`.
+        shown: The `repr` of the value.
     """
 
     __slots__ = ("shown",)
@@ -66,10 +67,10 @@ def report_to_json(report: Mapping[str, Any]) -> str:
     """Return a report as JSON text.
 
     Args:
-        report: What `Workflow.report()` returned.
+        report: The result of `Workflow.report()`.
 
     Raises:
-        RecursionError: A value in it contains itself.
+        RecursionError: A value in the report contains itself.
     """
     document = dict(report) | {"exec": _with_texts(report["exec"])}
     document["tasks"] = [
@@ -79,12 +80,12 @@ def report_to_json(report: Mapping[str, Any]) -> str:
 
 
 def report_from_json(text: str | bytes) -> dict[str, Any]:
-    """Return the report that `report_to_json` made a text of; a rescue takes it.
+    """Return the report that `report_to_json` made a text of, fit for a rescue.
 
-    Its `start` and `end` stay texts.
+    The `start` and `end` of executions stay texts.
 
     Raises:
-        RescueError: It is no JSON object, or a value in it has a form that no report has.
+        RescueError: The text is not a JSON object, or a value in it has a form that no report has.
     """
     try:
         report = json.loads(text, object_pairs_hook=_decode)
@@ -97,20 +98,26 @@ def report_from_json(text: str | bytes) -> dict[str, Any]:
 
 
 def find_lost(value: Any, path: str = "") -> str | None:
-    """Return the path of the first lost value in some data; None if all is there."""
+    """Return the path of the first lost value in some data; None if no value is lost.
+
+    Args:
+        value: The data.
+        path: The path of the data as a whole.
+    """
     known: set[int] = set()  # data may contain itself
-    waiting = [Place(value)]
+    waiting = [Location(value)]
     while waiting:
-        place = waiting.pop()
-        if isinstance(place.value, Lost):
-            return place.path(path)
-        if isinstance(place.value, CONTAINERS) and id(place.value) not in known:
-            known.add(id(place.value))
-            waiting += reversed([*place.inner(_LOST_OR_WITHIN)])
+        location = waiting.pop()
+        if isinstance(location.value, Lost):
+            return location.path(path)
+        if isinstance(location.value, CONTAINERS) and id(location.value) not in known:
+            known.add(id(location.value))
+            waiting += reversed([*location.inner(_LOST_OR_WITHIN)])
     return None
 
 
 def _with_texts(execution: Any) -> Any:
+    """Return an execution with its times as texts."""
     if execution is None:
         return None
     times = {key: execution[key] for key in ("start", "end")}
@@ -120,14 +127,14 @@ def _with_texts(execution: Any) -> Any:
 
 
 def encode(value: Any) -> Any:
-    """Return data in its JSON form: what has none becomes a note of its type and its text."""
+    """Return data in its JSON form; a value that has none is replaced by its `repr`, as lost."""
     if value is None or value is True or value is False:
         return value
     return _ENCODERS.get(type(value), _encode_lost)(value)
 
 
 def _encode_int(value: int) -> Any:
-    # Python itself refuses to write or to read very long ones as decimals.
+    # Not as decimals, because Python refuses to write and to read very long ones.
     return value if value.bit_length() < LONG else _tagged("int", hex(value))
 
 
@@ -142,7 +149,7 @@ def _encode_str(value: str) -> Any:
 def _encode_datetime(value: datetime) -> Any:
     try:
         return _tagged("datetime", value.isoformat())
-    except Exception:  # noqa: BLE001 - its time zone may be of the user's own
+    except Exception:  # noqa: BLE001 - the time zone may be of a user's class
         return _encode_lost(value)
 
 
@@ -158,7 +165,7 @@ def _encode_lost(value: Any) -> Any:
     else:
         try:
             text = repr(value)
-        except Exception:  # noqa: BLE001 - nothing is known of it
+        except Exception:  # noqa: BLE001 - the value may be of any class
             text = f"<a {type(value).__name__}>"
     return _tagged("lost", _encode_str(text))
 
@@ -176,7 +183,7 @@ def _base64(value: bytes) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Say whether JSON can carry a text: two surrogates would come back as one character."""
+    """Return whether JSON keeps a text: two surrogates would come back as one character."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -185,7 +192,11 @@ def _is_plain(text: str) -> bool:
 
 
 def _decode(pairs: list[tuple[str, Any]]) -> Any:
-    """Return what an object of the JSON text stands for; its parts are decoded already."""
+    """Return the value that an object of the JSON text stands for.
+
+    Args:
+        pairs: The keys and values of the object; the values are decoded already.
+    """
     document = dict(pairs)
     if len(document) < len(pairs):
         msg = "a key is in an object twice"
@@ -212,10 +223,13 @@ def _decode_dict(pairs: Any) -> dict[Any, Any]:
 
 
 def _unlike(keys: list[Any]) -> list[Any]:
-    """Make sure that the keys of a set or a dict can be told apart in reasonable time.
+    """Make sure that a set or a dict of some keys can be made in reasonable time.
 
-    Those that have the same hash are compared each with each; chosen for it, a million of them
-    would take for ever. Texts cannot be chosen for it.
+    Keys with the same hash are compared each with each. For a million keys that were chosen to have
+    the same hash, this would take for ever. Texts cannot be chosen like that.
+
+    Raises:
+        ValueError: Too many keys have the same hash.
     """
     if len(keys) > MOST_ALIKE and max(Counter(map(hash, keys)).values()) > MOST_ALIKE:
         msg = f"more than {MOST_ALIKE} keys have the same hash"

@@ -1,6 +1,6 @@
-"""From a report to facts, and a plan brought to where these say that its run was.
+"""Rescue: from a report to facts, and from these to the progress of a plan.
 
-Owns:   in which order the ends of a report came, where the report does not say.
+Owns:   the order of ends, for reports that do not have it.
 Source: 1.x `fast_forward`, for the states that count as done.
 """
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 def restore(plan: Plan[Any], record: RunRecord) -> list[Fact]:
-    """Bring a new plan to where a report says that the run was, and return the facts of it.
+    """Bring a new plan to the progress of the run that a report shows; return it as facts.
 
     Raises:
-        RescueError: The report contradicts the graph, or lacks data that would have to be passed
-            on. The plan is of no use then.
+        RescueError: The report contradicts the graph, or lacks data that must be passed on. The
+            plan must not be used then.
     """
     try:
         facts = facts_of(record, plan.shape)
@@ -42,12 +42,12 @@ def restore(plan: Plan[Any], record: RunRecord) -> list[Fact]:
 
 
 def facts_of(record: RunRecord, shape: Shape) -> list[Fact]:
-    """Return what a report tells, as facts in order.
+    """Return the contents of a report as facts, in order.
 
-    Tasks that were cancelled count as due: a rescue runs them again.
+    Tasks that were cancelled count as due, because a rescue runs them again.
 
     Raises:
-        Contradiction: What the report says is an order of ends is none.
+        Contradiction: The order of ends in the report is not that of the tasks that are over.
     """
     steps = record.steps
     root = steps[shape.tasks[shape.root].uid]
@@ -64,15 +64,15 @@ def facts_of(record: RunRecord, shape: Shape) -> list[Fact]:
 def order_of_ends(record: RunRecord, shape: Shape) -> list[str]:
     """Return the ids of the tasks that are over, in the order in which they ended.
 
-    That is the order that the report gives. One that gives none tells the instants; where these
-    are equal, whoever started first ended first, and then the declared order decides.
+    The order in the report counts. For a report without it, the times of the ends decide, then
+    those of the starts, then the declared order.
 
     Raises:
-        Contradiction: The report gives an order, and not of all the tasks that are over.
+        Contradiction: The order of ends in the report is not that of the tasks that are over.
     """
     over = {uid for uid, known in record.steps.items() if known.state.done()}
     if record.order is not None:
-        # Those that were cancelled are in it, too.
+        # Without the cancelled tasks, which the report's order has, too.
         order = [uid for uid in record.order if uid in over]
         if len(order) != len(over) or set(order) != over:
             msg = "its exec.order is not that of the tasks that are over"
@@ -82,9 +82,10 @@ def order_of_ends(record: RunRecord, shape: Shape) -> list[str]:
 
 
 def _order_by_instants(record: RunRecord, shape: Shape, over: set[str]) -> list[str]:
-    """Return the tasks that are over by their ends, each after one that can have led to it.
+    """Return the tasks that are over by the times of their ends, each after a possible parent.
 
-    The instants alone do not tell: the clock of an earlier rescue may have been behind.
+    The times alone are not enough: a run that was rescued before may have gone on where the clock
+    was behind.
     """
     tasks = shape.tasks
     due: dict[int, tuple[Any, Any, int]] = {}
@@ -100,11 +101,12 @@ def _order_by_instants(record: RunRecord, shape: Shape, over: set[str]) -> list[
         for successor in _successors(record.steps[tasks[number].uid], shape, number):
             if successor in due:
                 heappush(reached, due.pop(successor))
-    # What nothing led to comes last: whoever replays this says so.
+    # Tasks that no task led to come last; `replay` refuses them.
     return [*order, *(tasks[number].uid for number in due)]
 
 
 def _successors(known: StepRecord, shape: Shape, number: int) -> list[int]:
+    """Return the numbers of the successors that a task has led to."""
     if known.state is FAILED:
         return []
     successors = shape.successors[number]
@@ -114,7 +116,12 @@ def _successors(known: StepRecord, shape: Shape, number: int) -> list[int]:
 
 
 def step_ended(uid: str, known: StepRecord) -> StepEnded:
-    """Return what a report says of a step that is over, as a fact."""
+    """Return the fact that a step is over, as a report shows it.
+
+    Args:
+        uid: The id of the task in the template.
+        known: The execution in the report.
+    """
     return StepEnded(
         task=uid,
         state=known.state,
@@ -130,6 +137,11 @@ def step_ended(uid: str, known: StepRecord) -> StepEnded:
 
 
 def _refuse_what_is_lost(step: Step, record: RunRecord) -> None:
+    """Make sure that the inputs of a step have survived JSON.
+
+    Raises:
+        RescueError: A value is lost.
+    """
     late = [(f"{parent.template.uid}.outputs", data) for data, parent in step.late]
     for path, data in [(f"{step.template.uid}.inputs", step.input_data), *late]:
         lost = find_lost(data, path)

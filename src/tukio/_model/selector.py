@@ -1,8 +1,8 @@
-"""Which loaded templates an event triggers.
+"""The loaded templates, and which of them an event triggers.
 
 Owns:   the loaded templates, by id and by topic.
-Source: 1.x; the engine accepts any object with these methods, of which `select` and `get` may be
-        async, in place of this one.
+Source: 1.x. The engine accepts any object with these methods instead; its `select` and `get` may be
+        async.
 """
 
 from __future__ import annotations
@@ -16,18 +16,22 @@ if TYPE_CHECKING:
 
 
 class Selector:
-    """The loaded templates; those that listen to a topic are found without looking at the rest."""
+    """The loaded templates.
+
+    The templates that listen to a topic are found without a search through all templates.
+    """
 
     def __init__(self) -> None:
         self._templates: dict[str, WorkflowTemplate] = {}
-        # None stands for the templates that listen to everything.
+        # Topic -> the templates that listen to it, by id; None stands for those that listen to
+        # everything.
         self._by_topic: dict[str | None, dict[str, WorkflowTemplate]] = {}
 
     def load(self, template: WorkflowTemplate) -> None:
         """Add a template; one with the same id is replaced.
 
         Raises:
-            TypeError: Its `topics` is neither None nor a list. Nothing changes.
+            TypeError: The template's `topics` is neither None nor a list. Nothing changes.
         """
         listen = template.listen
         if template.uid in self._templates:
@@ -41,10 +45,10 @@ class Selector:
         """Remove a template and return it.
 
         Raises:
-            KeyError: It is not loaded.
+            KeyError: No template with this id is loaded.
         """
         template = self._templates.pop(template_id)
-        # Not by the template's topics, which may have been changed since.
+        # Every topic is looked at, because the template's own `topics` may have changed since.
         for templates in self._by_topic.values():
             templates.pop(template_id, None)
         self._by_topic = {topic: found for topic, found in self._by_topic.items() if found}
@@ -56,9 +60,9 @@ class Selector:
         self._by_topic.clear()
 
     def select(self, topic: str | None = None) -> list[WorkflowTemplate]:
-        """Return the templates that an event of a topic triggers, in the order they were loaded.
+        """Return the templates that an event of a topic triggers, in the order of their loading.
 
-        Those that listen to everything come first.
+        Templates that listen to everything come first.
         """
         everything, own = self._by_topic.get(None), self._by_topic.get(topic)
         if everything is None or own is None or topic is None:
@@ -66,5 +70,5 @@ class Selector:
         return list((everything | own).values())
 
     def get(self, template_id: str) -> WorkflowTemplate | None:
-        """Return the template with an id; None if it is not loaded."""
+        """Return the template with an id; None if no such template is loaded."""
         return self._templates.get(template_id)

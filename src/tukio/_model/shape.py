@@ -1,6 +1,6 @@
-"""The graph of a template by numbers: what the plans of its runs work from.
+"""The graph of a template by numbers, as the plans of its runs use it.
 
-Owns:   the numbers of tasks, and what is worked out from the graph once for all runs.
+Owns:   the numbers of tasks, and all that is computed from the graph once for all runs.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ class Shape:
     """The graph of a template by numbers, made once per template and shared by its runs.
 
     Attributes:
-        tasks: The task templates, in declared order; their places here are their numbers.
+        tasks: The task templates, in declared order; the number of a task is its index.
         successors: For each number, the numbers of its successors, in declared order.
         root: The number of the root task.
         predecessors: For each number, the numbers of its predecessors.
         order: All numbers, each after its predecessors; made when first needed.
-        keeps_order: Whether the order of ends is kept for the report: a join depends on it.
-        empty_plan: A plan without steps, which all runs share that are over; None before the first
-            is. `Plan` makes it.
-        changes: The state of the graph that this was made from.
+        keeps_order: Whether the order of ends is kept for the report; true if there is a join,
+            which depends on the order.
+        empty_plan: A plan without steps, shared by all runs that are over; None before the first
+            run is. Set once, by `plan.empty_plan`.
+        changes: The number of changes of the graph when this shape was made; see `DAG`.
     """
 
-    # Slots, as each step asks for three of these: up to Python 3.11 an attribute is looked for
-    # each time if some of its kind are added later.
+    # Slots, because each step reads three of these: up to Python 3.11 an attribute is slow to read
+    # if further attributes of the instance are added later.
     __slots__ = (
         "_order",
         "changes",
@@ -48,7 +49,7 @@ class Shape:
 
     def __init__(self, template: WorkflowTemplate) -> None:
         graph = template.dag.graph
-        number = {task: place for place, task in enumerate(graph)}
+        number = {task: position for position, task in enumerate(graph)}
         self.tasks: tuple[TaskTemplate, ...] = tuple(graph)
         self.successors: Numbers = tuple(
             tuple(number[task] for task in successors) for successors in graph.values()
@@ -64,13 +65,14 @@ class Shape:
     def order(self) -> tuple[int, ...]:
         """All numbers, each after its predecessors."""
         if not self._order:
-            # Not when this is made: a template that nobody has validated may have a cycle.
+            # Not in __init__, because a template that was not validated may have a cycle.
             sorter = TopologicalSorter(dict(enumerate(self.predecessors)))
             self._order = tuple(sorter.static_order())
         return self._order
 
 
 def _turned_round(successors: Numbers) -> Numbers:
+    """Return the predecessors of each task, from the successors of each."""
     predecessors: list[list[int]] = [[] for _ in successors]
     for number, leads_to in enumerate(successors):
         for successor in leads_to:
@@ -79,7 +81,7 @@ def _turned_round(successors: Numbers) -> Numbers:
 
 
 def shape_of(template: WorkflowTemplate) -> Shape:
-    """Return the shape of a template's graph as it is now.
+    """Return the shape of a template's graph as the graph is now; made anew after changes.
 
     Raises:
         WorkflowRootTaskError: There is not exactly one root task.

@@ -1,7 +1,7 @@
 """The states of runs and tasks, the moves between them, and the names of execution events.
 
-`MOVES` is the life of a run as one table: to allow a new move, add a row. Code elsewhere asks
-`after` for the next phase and never picks one itself.
+`MOVES` is the life of a run as one table: to allow a new move, add a row. Code elsewhere calls
+`after` for the next phase, and never chooses one itself.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ class FutureState(enum.Enum):
 
     Attributes:
         pending: Not started yet, or at work.
-        cancelled: Cancelled before it could finish.
+        cancelled: Cancelled before the end.
         exception: Ended by an error.
-        finished: Came to its end.
-        skipped: (tasks) Had nothing to do; its inputs went on.
-        suspended: Interrupted; to be run again when the run is resumed.
-        timeout: Cancelled because its time limit was reached.
+        finished: Ended without an error.
+        skipped: (tasks) Had nothing to do; the inputs were passed on.
+        suspended: Interrupted, to be run again when the run is resumed.
+        timeout: Cancelled because the time limit was reached.
     """
 
     pending = "pending"
@@ -39,7 +39,7 @@ class FutureState(enum.Enum):
         """Return the state of a workflow, a task of one, or any other future.
 
         Args:
-            future: Something with a `state`, or with the methods of a future.
+            future: An object with a `state`, or with the methods of a future.
         """
         state = getattr(future, "state", None)
         if isinstance(state, FutureState):
@@ -54,7 +54,7 @@ class FutureState(enum.Enum):
         return cls.skipped if isinstance(error, SkipTask) else cls.exception
 
     def done(self) -> bool:
-        """Return whether this is an end that a rescue does not run again."""
+        """Return whether this is the end of a task that a rescue does not run again."""
         return self in {
             FutureState.finished,
             FutureState.skipped,
@@ -103,7 +103,7 @@ class TaskExecState(enum.Enum):
 
 
 class Phase(enum.Enum):
-    """Where a run stands, as its driver sees it."""
+    """The phase of a run, as its drivers see it."""
 
     NEW = "not started"
     RUNNING = "running"
@@ -112,12 +112,13 @@ class Phase(enum.Enum):
     OVER = "over"
 
     if not TYPE_CHECKING:
-        # Each member is only equal to itself; the hash of an enum is worked out from its name.
+        # The hash of an enum is computed from the name each time; members are only equal to
+        # themselves, so the hash by identity is right and fast.
         __hash__ = object.__hash__
 
 
 class Move(enum.Enum):
-    """What can happen to a run."""
+    """A move of a run from one phase to another."""
 
     START = "start"
     SUSPEND = "suspend"
@@ -168,8 +169,8 @@ def diagram() -> str:
     return "\n".join(["stateDiagram-v2", f"    [*] --> {Phase.NEW.name}", *rows])
 
 
-# Looked up for every run or step: up to Python 3.11 a member of an enum is worked out each time,
-# and its `value` is never free. All modules share these.
+# Shared by all modules, because these are needed for every run or step: up to Python 3.11 access to
+# a member of an enum is slow, and access to its `value` always is.
 
 PENDING: Final = FutureState.pending
 CANCELLED: Final = FutureState.cancelled

@@ -1,7 +1,7 @@
-"""One task of a workflow, described: as an object and as data.
+"""The template of one task of a workflow, as an object and as data.
 
-Owns:   what the template of a task holds, its dict form, and which events `topics` means.
-Source: 1.x `TaskTemplate`; keys of the user's own are kept here, where 1.x dropped them.
+Owns:   the fields of a task template, its dict form, and the meaning of `topics`.
+Source: 1.x `TaskTemplate`, which dropped keys of the user's own; here they are kept.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class Listen(enum.Enum):
-    """Which events a workflow is triggered by, or a task gets into its queue.
+    """Which events trigger a workflow, or are put into the queue of a task.
 
     Attributes:
-        everything: Events of any topic and of none (topics None).
-        nothing: No event (topics []).
-        topics: Those of the listed topics.
+        everything: Events of any topic, and events without a topic (`topics` is None).
+        nothing: No events (`topics` is []).
+        topics: Events of the listed topics.
     """
 
     everything = "everything"
@@ -33,10 +33,10 @@ class Listen(enum.Enum):
 
     @classmethod
     def get(cls, topics: list[str] | None) -> Listen:
-        """Return what a `topics` field means.
+        """Return the meaning of a `topics` field.
 
         Raises:
-            TypeError: It is neither None nor a list.
+            TypeError: The field is neither None nor a list.
         """
         if topics is None:
             return cls.everything
@@ -47,15 +47,16 @@ class Listen(enum.Enum):
 
 
 class TaskTemplate:
-    """One task of a workflow: which registered task it runs, and how.
+    """One task of a workflow: which registered task is run, and how.
 
     Args:
-        name: Name of a registered task.
-        uid: Id within the workflow; None makes one up.
-        config: Handed to the task's holder class, a deep copy for each run; None is {}.
-        timeout: Seconds a run of the task may take; None or 0 is no limit.
-        topics: Topics whose events the task gets into its queue while it runs. None is every
-            topic; left out, nothing.
+        name: The name of a registered task.
+        uid: The id of the task within the workflow; None makes a new one.
+        config: The argument of the task's holder class, which gets a deep copy for each run; None
+            is {}.
+        timeout: Seconds that the task may take; None or 0 is no limit.
+        topics: The topics whose events are put into the queue of the task while it runs. None is
+            every topic; by default there are none.
 
     Attributes:
         extra: Keys of the user's own, kept in `as_dict` and in reports.
@@ -75,13 +76,13 @@ class TaskTemplate:
         self.uid: str = uid or str(uuid4())
         self.config: dict[str, Any] = config or {}
         self.timeout: float | None = timeout
-        # Any other tuple is a fault to be.
+        # Any other tuple is kept as it is, for `validate` to report.
         self.topics: list[str] | None = [] if topics == () else cast("list[str] | None", topics)
         self.extra: dict[str, Any] = {}
 
     @property
     def listen(self) -> Listen:
-        """Which events the task gets into its queue.
+        """Which events are put into the queue of the task.
 
         Raises:
             TypeError: `topics` is neither None nor a list.
@@ -92,19 +93,20 @@ class TaskTemplate:
         """Run the task by itself, outside a workflow. For asyncio only, as in 1.x.
 
         Args:
-            data: What its coroutine is called with.
+            data: The argument of the task's coroutine function.
             loop: The event loop; None is the running one.
 
         Returns:
             A `TukioTask`; see `tukio.task.new_task`, also for the errors.
         """
-        # By name: what runs tasks stands far above, and only 1.x asks a template for it.
+        # Imported by name, because the model must not depend on the code that runs tasks. Only 1.x
+        # asks a template for this.
         new_task = importlib.import_module("tukio.task.task").new_task
         return new_task(self.name, data=data, config=self.config, timeout=self.timeout, loop=loop)
 
     @classmethod
     def from_dict(cls, task_dict: Mapping[str, Any]) -> Self:
-        """Return the task that a dict with the keys of `as_dict` describes; only `name` is needed.
+        """Return the template for a dict with the keys of `as_dict`; only `name` is needed.
 
         Raises:
             KeyError: There is no `name`.
@@ -140,12 +142,13 @@ class TaskTemplate:
 
 
 def own_topics(topics: Any) -> Any:
-    """Return a copy of a list of topics; anything else (None, or a fault to be) as it is."""
+    """Return a copy of a list of topics; any other object is kept for `validate` to report."""
     return topics.copy() if isinstance(topics, list) else topics
 
 
 def copied(value: Any) -> Any:
-    """Return a copy at every depth; mostly there is nothing in it."""
+    """Return a deep copy of a value."""
+    # A shortcut for the empty dict, which most values are.
     return deepcopy(value) if value or type(value) is not dict else {}
 
 

@@ -1,9 +1,9 @@
 """Workflow templates: the description of a workflow, as objects and as data.
 
-Owns:   what a template holds, its dict form in both directions, and when it is refused.
+Owns:   the fields of a template, its dict form in both directions, and when a template is refused.
 Knows:  which task names are registered; nothing about runs.
-Source: 1.x `WorkflowTemplate`; `title`, `meta` and keys of the user's own are kept here, where 1.x
-        dropped them.
+Source: 1.x `WorkflowTemplate`, which dropped `title`, `meta` and keys of the user's own; here they
+        are kept.
 """
 
 from __future__ import annotations
@@ -27,19 +27,20 @@ if TYPE_CHECKING:
 
 
 class WorkflowTemplate:
-    """A workflow: tasks tied together in a DAG that starts at a single root task.
+    """A workflow: tasks that are linked to a DAG, which starts at a single root task.
 
     Args:
-        uid: Id of the template; None makes one up.
-        policy: What to do with data that arrives during a run; None is `skip-until-unlock`.
-        topics: Topics whose events trigger it; None is every event, [] is none.
-        timeout: Seconds a run may take; None or 0 is no limit.
-        schema: Version of the template, for the user; None is 1.
+        uid: The id of the template; None makes a new one.
+        policy: The overrun policy, for data that arrives during a run; None is
+            `skip-until-unlock`.
+        topics: The topics whose events trigger the workflow; None is every event, [] is none.
+        timeout: Seconds that a run may take; None or 0 is no limit.
+        schema: The version of the template, for the user; None is 1.
         title: A name for people.
-        on_error: What a failing task does to the others; None is `continue`.
+        on_error: The effect of a failed task on the others; None is `continue`.
 
     Raises:
-        ValueError: `policy` or `on_error` is not one of the allowed ones.
+        ValueError: `policy` or `on_error` is not one of the allowed values.
 
     Attributes:
         dag: The graph; its nodes are `TaskTemplate` objects.
@@ -82,7 +83,7 @@ class WorkflowTemplate:
         self.meta: Any = None
         self.extra: dict[str, Any] = {}
         self.dag: DAG[TaskTemplate] = DAG()
-        # What the plan of a run works from; made from the graph when first needed.
+        # The shape of the graph, made on first use; only `shape_of` reads and sets it.
         self.compiled: Any = None
 
     @property
@@ -103,8 +104,8 @@ class WorkflowTemplate:
         """Add a task, not linked to any other yet.
 
         Raises:
-            TypeError: It is not a `TaskTemplate`.
-            ValueError: It is in the workflow already.
+            TypeError: The argument is not a `TaskTemplate`.
+            ValueError: The task is in the workflow already.
         """
         if not isinstance(task_tmpl, TaskTemplate):
             msg = f"expected a 'TaskTemplate' instance, not {type(task_tmpl).__name__}"
@@ -115,23 +116,23 @@ class WorkflowTemplate:
         """Remove a task and its links.
 
         Raises:
-            KeyError: It is not in the workflow.
+            KeyError: The task is not in the workflow.
         """
         self.dag.delete_node(task_tmpl)
 
     def link(self, up_task_tmpl: TaskTemplate, down_task_tmpl: TaskTemplate) -> None:
-        """Let one task follow another, after those that already follow it.
+        """Make a task the last successor of another one.
 
         Raises:
-            KeyError: One of them is not in the workflow.
+            KeyError: One of the tasks is not in the workflow.
         """
         self.dag.add_edge(up_task_tmpl, down_task_tmpl)
 
     def unlink(self, task_tmpl1: TaskTemplate, task_tmpl2: TaskTemplate) -> None:
-        """Remove the link between two tasks, whichever way it goes.
+        """Remove the link between two tasks, in either direction.
 
         Raises:
-            KeyError: They are not linked.
+            KeyError: The tasks are not linked.
         """
         if task_tmpl2 in self.dag.graph.get(task_tmpl1, ()):
             self.dag.delete_edge(task_tmpl1, task_tmpl2)
@@ -142,7 +143,7 @@ class WorkflowTemplate:
         """Return the single root task.
 
         Raises:
-            WorkflowRootTaskError: There is none, or there are several.
+            WorkflowRootTaskError: There is no root task, or there are several.
         """
         roots = self.dag.root_nodes()
         if len(roots) != 1:
@@ -153,29 +154,29 @@ class WorkflowTemplate:
         """Return True if the template is ready to run.
 
         Args:
-            registry: Where the names of its tasks are looked up; None is the one of the process.
+            registry: The registry of task names; None is the one of the process.
 
         Raises:
-            TemplateError: It is not; the error holds every fault, each with its path.
+            TemplateError: The template is not ready; the error holds every fault with its path.
         """
         tasks = (REGISTRY if registry is None else registry).tasks
-        # Not a copy: whether it can be copied is not known yet.
+        # Without copies, because it is not known yet whether the data can be copied.
         if faults := find_all_faults(self._as_dict(_itself), tasks):
             raise TemplateError(faults)
-        # They may have been set by their values.
+        # Users may have set these attributes to the values of members.
         self.policy, self.on_error = OverrunPolicy.get(self.policy), ErrorPolicy(self.on_error)
         return True
 
     @classmethod
     def from_dict(cls, wf_dict: Mapping[str, Any]) -> Self:
-        """Return the template that a dict with the keys of `as_dict` describes; all are optional.
+        """Return the template for a dict with the keys of `as_dict`, all of which are optional.
 
-        The number of root tasks and the names of tasks are looked at by `validate` (and by the
+        The number of root tasks and the names of tasks are checked by `validate` (and by the
         engine's `load`), so that a draft can be built in steps.
 
         Raises:
-            TemplateError: The dict has faults, or is larger than a template may be; the error holds
-                every fault, each with its path.
+            TemplateError: The dict has faults, or is larger than a template may be. The error holds
+                every fault with its path.
         """
         if faults := find_faults(wf_dict, complete=False):
             raise TemplateError(faults)
@@ -203,7 +204,7 @@ class WorkflowTemplate:
     def as_dict(self) -> dict[str, Any]:
         """Return the dict form; changing it changes nothing here.
 
-        `title`, `meta` and `on_error` are in it when they are set.
+        The dict has `title`, `meta` and `on_error` only if they are set.
         """
         return self._as_dict(copied)
 
@@ -229,7 +230,7 @@ class WorkflowTemplate:
         return {**document, **own(self.extra)}
 
     def copy(self) -> Self:
-        """Return a template that is equal in everything and shares nothing with this one."""
+        """Return an equal template that shares nothing with this one."""
         template = deepcopy(self)
         template.compiled = None
         return template
@@ -245,5 +246,5 @@ def _itself(value: Any) -> Any:
 
 
 def _value(policy: Any) -> Any:
-    """Return a policy as data; a fault to be as it is."""
+    """Return the value of a policy; any other object is kept for `validate` to report."""
     return policy.value if isinstance(policy, enum.Enum) else policy

@@ -1,9 +1,9 @@
-"""Find everything that is wrong with a template in its dict form, all at once.
+"""The validation of a template in its dict form, which finds all faults at once.
 
-Owns:   what a template document may look like, and the words for what it must not.
+Owns:   the rules for a template document, and the messages about faults.
 Knows:  documents, not template objects: an object is checked through its `as_dict()`.
-Source: 1.x accepted many of these and failed later, or hung; the `kind` of each fault is the
-        exception that 1.x gave, where it gave one.
+Source: 1.x, which accepted many faults and failed later, or hung. The `kind` of a fault is the
+        exception that 1.x raised, where it raised one.
 """
 
 from __future__ import annotations
@@ -40,24 +40,24 @@ WORKFLOW_KEYS = frozenset(
 )
 
 MOST_FAULTS = 100
-"""How many faults of one sort are reported; further ones are only mentioned."""
+"""The largest number of faults of one sort that are reported; further ones are only mentioned."""
 
 LONGEST = sys.float_info.max
-"""Seconds of the longest time limit but infinity; JSON can carry integers beyond any float."""
+"""The longest finite time limit, in seconds; JSON can have integers that are beyond any float."""
 
 ONE_ROOT = "a workflow starts at the single task that no other task leads to"
 
 
 def find_faults(document: Any, *, complete: bool) -> list[Fault]:
-    """Return all faults of a template document, in its order; none if it is sound.
+    """Return all faults of a template document, in the order of the document.
 
-    One that is too large is looked at no further, and of very many faults only the first are
-    reported: whatever it is, this ends soon.
+    This ends soon for any document: a document that is too large is not checked further, and of
+    very many faults only the first ones are reported.
 
     Args:
-        document: What should be the dict form of a template.
+        document: The document, any object; it should be the dict form of a template.
         complete: Whether the template must be ready to run. If not, the number of root tasks is
-            looked at only when there are other faults to report anyway.
+            checked only if there are other faults.
     """
     if not isinstance(document, Mapping):
         problem = f"a template is a mapping, not {_type(document)}"
@@ -84,7 +84,7 @@ def find_all_faults(document: Mapping[str, Any], known: Mapping[Any, Any]) -> li
 def _find_faults(document: Mapping[str, Any], *, complete: bool) -> list[Fault]:
     tasks = document.get("tasks", [])
     dag = _known_tasks(tasks)
-    # One after the other: what is linked is known when the graph was looked at.
+    # In this order, because `_graph` adds the edges that `_cycle` and `_roots` look at.
     faults = _first(
         chain(_header(document), _tasks(tasks), _graph(document.get("graph", {}), dag), _cycle(dag))
     )
@@ -115,10 +115,10 @@ def find_unknown_names(document: Mapping[str, Any], known: Mapping[Any, Any]) ->
 
 
 def find_config_faults(document: Mapping[str, Any], known: Mapping[Any, Any]) -> list[Fault]:
-    """Return a fault for everything that a task's holder class does not like in its config.
+    """Return the faults that holder classes find in the configs of their tasks.
 
-    A holder class may have a static method `find_faults(config, parents)` that yields the path
-    within the config, the problem and the advice.
+    A holder class may have a static method `find_faults(config, parents)`, which yields for each
+    fault the path within the config, the problem and the advice.
 
     Args:
         document: The dict form of a template, as its `as_dict` gives it.
@@ -139,20 +139,20 @@ def find_config_faults(document: Mapping[str, Any], known: Mapping[Any, Any]) ->
 
 
 def _check(holder: Any, config: Any, parents: list[str]) -> Iterator[tuple[str, str, str]]:
-    """Yield what a holder class, if it is one that looks at its config, does not like there."""
+    """Yield the faults that a holder class finds in a config; none if the class does not check."""
     check = getattr(holder, "find_faults", None)
     if check is None:
         return
     try:
         for path, problem, advice in check(config, parents):
             yield f".{path}", problem, advice
-    except Exception as error:  # noqa: BLE001 - it is the user's, and the config may be anything
+    except Exception as error:  # noqa: BLE001 - the method is the user's, and so is the config
         advice = f"mend the config, or {holder.__qualname__}.find_faults"
         yield "", f"cannot be checked: {shown(error)}", advice
 
 
 def _first(faults: Iterable[Fault]) -> list[Fault]:
-    """Return some faults, but not very many; no more are looked for then."""
+    """Return the first of some faults; further ones are not searched for."""
     found = list(islice(faults, MOST_FAULTS + 1))
     if len(found) > MOST_FAULTS:
         found[-1] = Fault("", f"more than {MOST_FAULTS} faults", "mend these, then look again")
@@ -215,12 +215,12 @@ def _extra(path: str, document: Mapping[str, Any], known: frozenset[str]) -> Fou
 
 
 def _data(path: str, value: Any) -> Found:
-    """Look at data of the user's own: the template has a copy of it, and each run another."""
+    """Check that data of the user's own can be copied, because templates and runs have copies."""
     if type(value) in SCALARS or (type(value) is dict and not value):
         return
     try:
         deepcopy(value)
-    except Exception as error:  # noqa: BLE001 - it may be any object
+    except Exception as error:  # noqa: BLE001 - the value may be any object
         problem = f"cannot be copied: {shown(error)}"
         yield Fault(path, problem, "a template is made of plain data", TypeError)
 
@@ -267,13 +267,13 @@ def _known_tasks(tasks: Any) -> DAG[Any]:
     for number, task in enumerate(tasks if isinstance(tasks, list | tuple) else ()):
         if isinstance(task, Mapping):
             uid = task.get("id")
-            # A task without id gets one of its own later: it cannot be linked, but it counts.
+            # A task without id gets one later: it cannot be linked, but it is a root task.
             dag.graph.setdefault(uid if _is_id(uid) else _Unnamed(f"tasks[{number}]"), {})
     return dag
 
 
 class _Unnamed:
-    """Stands for a task without id; no key of a graph is equal to it."""
+    """Stands for a task without id; never equal to a key of a graph."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -292,7 +292,7 @@ def _graph(graph: Any, dag: DAG[Any]) -> Found:
         path = f"graph.{plain(upstream)}"
         if not _is_in(upstream, dag.graph):
             yield _unknown(path, upstream, ids)
-        # Not any iterable: one that can be read only once would be empty after this check.
+        # A collection, because an iterable that can be read only once would be empty after this.
         if isinstance(downstream, str) or not isinstance(downstream, Collection):
             problem = f"must be a list of task ids, not {_type(downstream)}"
             yield Fault(path, problem, 'write ["f2", ...]', TypeError)

@@ -1,7 +1,7 @@
 """Task holders: tasks written as classes.
 
-A holder class is registered together with the name of its coroutine method. For each execution
-it is made anew with the task's config, then the method is called with the event:
+A holder class is registered together with the name of its coroutine method. For each execution an
+instance is made with the task's config, then the method is called with the event:
 
     @register('my-holder', 'execute')
     class MyHolder(TaskHolder):
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 
 class TaskHolder:
-    """A base class for task holders. It is not needed: any class with `__init__(config)` will do.
+    """A base class for task holders; optional, as any class with `__init__(config)` will do.
 
     Args:
         config: The task's config: a copy, for this execution only.
 
     Attributes:
-        config: As given.
-        queue: Where the events land that the task receives while it runs; set before the
-            coroutine method is called.
+        config: The task's config.
+        queue: The events that the task receives while it runs; set before the coroutine method is
+            called.
     """
 
     __slots__ = ("_uid", "config", "queue")
 
     TASK_NAME: ClassVar[Any] = None
-    """The name it is registered under."""
+    """The name that the class is registered under."""
 
     def __init__(self, config: Any = None) -> None:
         self.config: Any = config
@@ -42,7 +42,7 @@ class TaskHolder:
 
     @property
     def uid(self) -> str:
-        """Id of this execution; assign to it in `__init__` to choose another."""
+        """The id of this execution; assign to it in `__init__` to choose another."""
         if self._uid is None:
             self._uid = str(uuid4())
         return self._uid
@@ -52,7 +52,7 @@ class TaskHolder:
         self._uid = uid
 
     def report(self) -> Any:
-        """Return what the workflow's report shows as `reporting` of this task; None by default.
+        """Return data for the workflow's report: `reporting` of this task; None by default.
 
         Called whenever a report is taken, at any time of the execution.
         """
@@ -60,9 +60,9 @@ class TaskHolder:
     def teardown(self) -> Any:
         """Clean up after the execution was cancelled or timed out; sync or async.
 
-        Called once, after the coroutine has unwound, out of reach of cancellation and within the
-        engine's `cleanup_timeout`. After a timeout, what it returns is the task's output; None
-        passes the inputs on.
+        Called once, after the coroutine has unwound, shielded from cancellation and within the
+        engine's `cleanup_timeout`. After a timeout, the result is the task's output; None passes
+        the inputs on.
         """
 
 
@@ -70,22 +70,22 @@ class Recorded:
     """Stands for the holder of a task that was over when its run was rescued.
 
     Args:
-        reporting: What the holder had reported.
+        reporting: The result of the holder's `report()`, from the report.
     """
 
     def __init__(self, reporting: Any) -> None:
         self._reporting: Any = reporting
 
     def report(self) -> Any:
-        """Return what the holder had reported."""
+        """Return the data that the holder had reported."""
         return self._reporting
 
 
 def execution_id(holder: Any) -> str:
-    """Return the id of the execution that a holder is made for: its `uid`, or else a new one.
+    """Return the id of an execution: the `uid` of its holder, or else a new one.
 
     Args:
-        holder: Of any class; None for a task that is a function.
+        holder: The holder, of any class; None for a task that is a function.
     """
     uid = getattr(holder, "uid", None)
     return uid if isinstance(uid, str) else str(uuid4())

@@ -1,6 +1,7 @@
-"""What one step receives while it runs: events of topics, and the data of further parents.
+"""The mailbox of one step: events of topics, and the data of further parents.
 
-Owns:   the task's queue, the topics that feed it, and the parents it waits for.
+Owns:   the queue of the task, the topics that feed the queue, and the parents that the task waits
+        for.
 Knows:  the broker.
 """
 
@@ -27,18 +28,18 @@ class Listener(Protocol):
 
     @property
     def broker(self) -> Broker:
-        """Where the events of topics come from."""
+        """The broker that the task's topics are from."""
         ...
 
 
 class Mailbox:
-    """The mailbox of a task; made when something is put in or someone looks.
+    """The mailbox of a task; made on first use.
 
     Args:
         task: The task.
 
     Attributes:
-        queue: The events, in the order they came.
+        queue: The events that the task has not read yet; never replaced.
     """
 
     __slots__ = ("_closed", "_parents", "_task", "_topics", "queue")
@@ -46,18 +47,21 @@ class Mailbox:
     def __init__(self, task: Listener) -> None:
         self.queue: Inbox = Inbox()
         self._task: Listener = task
+        # Set by `close` when the task is over, and never set back.
         self._closed: bool = False
+        # Takes the data of further parents from `parents_of` on; before, the queue does.
         self._parents: Parents | None = None
-        # Topic -> how often it was subscribed to.
+        # Topic -> the number of its subscriptions, which is always positive. The mailbox is
+        # attached to the broker exactly for these topics.
         self._topics: dict[str | None, int] = {}
 
     def subscribe(self, topic: str | None) -> None:
-        """Have the events of a topic put into the queue until the step ends.
+        """Put the events of a topic into the queue, until the task is over.
 
-        It may be said several times, and has to be undone as often.
+        A topic may be subscribed to several times, and must then be unsubscribed from as often.
 
         Args:
-            topic: None is every topic, except the execution events.
+            topic: The topic; None is every topic, except the execution events.
 
         Raises:
             TypeError: The topic is neither a string nor None.
@@ -70,12 +74,12 @@ class Mailbox:
         self._topics[topic] = self._topics.get(topic, 0) + 1
 
     def subscribe_as(self, template: TaskTemplate) -> None:
-        """Subscribe to the topics that a template names.
+        """Subscribe to the topics that the task's template names.
 
         Raises:
-            TypeError: They are no topics. Some of them may be subscribed to.
+            TypeError: `topics` of the template is not a list of topics. Some may be subscribed to.
         """
-        # Looked at first: a text would be taken for a list of letters.
+        # Before the loop, because a text would be taken for a list of letters there.
         everything = template.listen is Listen.everything
         for topic in (None,) if everything else template.topics or ():
             self.subscribe(topic)
@@ -90,35 +94,41 @@ class Mailbox:
             self._task.broker.detach(self, topic)
 
     def close(self) -> None:
-        """Unsubscribe from everything, for good."""
+        """Called when the task is over: unsubscribe from all topics, for good."""
         self._closed = True
         for topic in self._topics:
             self._task.broker.detach(self, topic)
         self._topics.clear()
 
     def parents_of(self, step: Step, among: Collection[str] | None, *, others: bool) -> Parents:
-        """Return the parents of the step as they arrive; from now on, they leave the queue out."""
+        """Return the parents of the step as they arrive; from now on, none goes to the queue.
+
+        Args:
+            step: The step of this mailbox.
+            among: Ids of the parents to wait for; None is all.
+            others: Whether other parents are returned, too, if they arrive meanwhile.
+        """
         self._parents = Parents(step, among, others=others)
         return self._parents
 
     def receive(self, data: dict[str, Any], parent: Any) -> None:
-        """Take the data of a late parent."""
+        """Called when a further parent passes data on to the task."""
         if self._parents is not None:
             self._parents.arrive(parent, data)
         else:
             self.queue.put_nowait(sent_by(parent, data))
 
     def give_up_on(self, number: int) -> None:
-        """Called when a parent will not arrive any more."""
+        """Called when a parent, given by its number, will not arrive any more."""
         if self._parents is not None:
             self._parents.give_up_on(number)
 
-    # For the broker ----------------------------------------------------------------------------
+    # For the broker ------------------------------------------------------------------------------
 
     def deliver(self, event: Event, topics: Collection[str]) -> None:
-        """Put an event into the queue."""
+        """Called by the broker with each event; put it into the queue."""
         del topics
         self.queue.put_nowait(event)
 
     def end(self) -> None:
-        """Called when no topic is subscribed to any more; parents may still come."""
+        """Called when no topic is subscribed to any more; parents may still arrive."""

@@ -1,7 +1,7 @@
-"""The parents of a merge, as they arrive: what joins are made of.
+"""The parents of a task, as they arrive; joins are made of this.
 
-Owns:   which parents have brought their data, and which may still.
-Knows:  the plan, which says when a parent cannot arrive any more.
+Owns:   which parents have arrived with their data, and which may still arrive.
+Knows:  the plan, which tells when a parent cannot arrive any more.
 """
 
 from __future__ import annotations
@@ -18,31 +18,37 @@ if TYPE_CHECKING:
 
 
 class Parents:
-    """The parents of the calling task that led to it, each with its data, first come first.
+    """The parents that led to the calling task, each with its data, in the order they arrive.
 
         async for task_id, data in tukio.current_task().parents():
             ...
 
-    The iteration ends when no further one can arrive: because it failed, was cancelled, chose
-    other successors, or can itself not be reached any more.
+    The iteration ends when no further parent can arrive. A parent cannot arrive if it failed, was
+    cancelled, chose other successors, or cannot be reached itself any more.
 
     Args:
         step: The task.
         among: Ids of the parents to wait for; None is all.
-        others: Whether others are handed out, too, if they come meanwhile.
+        others: Whether other parents are returned, too, if they arrive meanwhile.
     """
 
     def __init__(
         self, step: Step, among: Collection[str] | None = None, *, others: bool = False
     ) -> None:
         tasks = step.run.plan.shape.tasks
-        # They may be thousands, and each is looked for among them.
+        # A set, because there may be thousands of ids, and each parent is looked up.
         named = None if among is None else frozenset(among)
+        # The ids of the parents to return; None is all. Never changes.
         self._wanted: Collection[str] | None = None if others else named
+        # Parents that have arrived and were not returned yet, first come first served.
         self._arrived: deque[tuple[str, dict[str, Any]]] = deque()
+        # Task id -> the instant at which the parent ended, for all that have arrived.
         self._ended_at: dict[str, float] = {}
+        # Set, and replaced by None, by every arrival; always None while nothing waits.
         self._change: anyio.Event | None = None
+        # From this call on, `give_up_on` is called for each parent that will not arrive.
         expected = step.run.plan.open_parents(step)
+        # Number -> id of each parent that is waited for and may still arrive; it only shrinks.
         self._expected: dict[int, str] = {
             number: tasks[number].uid
             for number in sorted(expected)
@@ -55,11 +61,11 @@ class Parents:
 
     @property
     def expected(self) -> list[str]:
-        """Ids of the parents that may still arrive, in declared order."""
+        """The ids of the parents that are waited for and may still arrive, in declared order."""
         return list(self._expected.values())
 
     def ended_at(self, task_id: str) -> float | None:
-        """Return when a parent that has come ended, on the clock of the run; None if unknown."""
+        """Return the instant at which a parent that has arrived ended; None if it is unknown."""
         return self._ended_at.get(task_id)
 
     def __aiter__(self) -> Self:
@@ -70,6 +76,7 @@ class Parents:
 
         Cancellation: no parent is lost.
         """
+        # Looked at anew after each wait: a parent may have been given up on instead.
         while not self._arrived:
             if not self._expected:
                 raise StopAsyncIteration
@@ -79,7 +86,7 @@ class Parents:
         return self._arrived.popleft()
 
     def arrive(self, parent: Any, data: dict[str, Any]) -> None:
-        """Take the data of a parent."""
+        """Called when a parent passes its data on to the task."""
         uid = parent.template.uid
         if self._wanted is None or uid in self._wanted:
             self._arrived.append((uid, dict(data)))
@@ -87,7 +94,7 @@ class Parents:
         self.give_up_on(parent.number)
 
     def give_up_on(self, number: int) -> None:
-        """Called when a parent need not be waited for any more."""
+        """Called when a parent, given by its number, has arrived or will not arrive any more."""
         self._expected.pop(number, None)
         if self._change is not None:
             self._change.set()

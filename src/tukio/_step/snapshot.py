@@ -1,6 +1,6 @@
-"""A step as plain data, as it is now.
+"""A step as plain data, as the step is now.
 
-Knows:  the step and its run, only to read from.
+Knows:  the step and its run, which are only read.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def snapshot(step: LiveStep) -> dict[str, Any]:
 
 
 def full_snapshot(step: LiveStep) -> dict[str, Any]:
-    """Return a snapshot with all that a report of the run shows; see `TaskRun.report`."""
+    """Return a snapshot with everything that a report of the run shows; see `TaskRun.report`."""
     found = snapshot(step)
     if step.chosen is not None:
         tasks = step.run.plan.shape.tasks

@@ -1,7 +1,7 @@
-"""One step while it is alive: what the machinery of a run keeps of it beside its plan.
+"""One step while it is alive: the fields that a run needs beside those of the plan.
 
-Owns:   how a step stands with its driver, and the parts of it that few steps have.
-Knows:  its run only by what a step asks of it.
+Owns:   the relation of a step to its driver, and the parts that only few steps have.
+Knows:  the run, only by the protocol `RunOfStep`.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ log: logging.Logger = logging.getLogger("tukio.run")
 
 
 class RunOfStep(Protocol):
-    """What a step asks of its run."""
+    """The run of a step, as far as the step needs it."""
 
     @property
     def uid(self) -> str:
-        """Its id."""
+        """The execution id of the run."""
         ...
 
     @property
     def template(self) -> WorkflowTemplate:
-        """What is run."""
+        """The template of the run."""
         ...
 
     @property
     def broker(self) -> Broker:
-        """Where the events of topics come from."""
+        """The broker that topics are from."""
         ...
 
     @property
@@ -57,10 +57,11 @@ class Extras:
     """Optional parts of a step, created on first use; most steps have none.
 
     Attributes:
-        uid: Id of the execution; None as long as nobody has asked for it.
-        workflow: The workflow, for user code that keeps only the step; see `keep_workflow`.
-        mailbox: What the step receives while it runs; None if it never asked.
-        callbacks: What is called with the step when it is over, in order.
+        uid: The id of the execution, made on first use; never changed then.
+        workflow: The workflow, for user code that keeps only the step; set by `keep_workflow`.
+        mailbox: The mailbox of the step, made on first use; never changed then.
+        callbacks: Functions that are called with the step when the step is over, in this order.
+            Empty from then on.
     """
 
     __slots__ = ("callbacks", "mailbox", "uid", "workflow")
@@ -73,22 +74,22 @@ class Extras:
 
 
 class LiveStep(Step):
-    """One execution of one task, from the moment it is due.
+    """One execution of one task, from the moment when it becomes due.
 
     A step is *due* until a driver takes it from the ready queue, *at work* until its coroutine has
-    ended, and *over* when it is settled. `started_at` is set exactly when it stops being due, and
-    `ended_at` exactly when it is over.
+    ended, and *over* once its outcome is recorded. `started_at` is set exactly when the step stops
+    being due, and `ended_at` exactly when the step is over.
 
     Attributes:
-        run: The run it belongs to; never changes.
-        driver: The driver that drives it. Set by the driver as the step begins; None before, and
-            again from the moment its coroutine has ended: while `teardown()` runs it is None, so
-            nobody interrupts a clean-up.
-        interrupted_for: What the step is interrupted for (`suspended`, `timeout` or `cancelled`);
-            None if it is not. Set by whoever interrupts it, and for good by the driver when the
-            step has unwound; never set back to None.
-        cancel_called: Whether somebody asked to cancel this step alone. Set by `cancel()`, or by
-            the driver for a native cancellation; never set back.
+        run: The run that the step belongs to; never changes.
+        driver: The driver of the step. Set by the driver as the step begins. None before, and again
+            from the moment when the coroutine has ended: during `teardown()` it is None, so that a
+            clean-up is never interrupted.
+        interrupted_for: The reason why the step is interrupted (`suspended`, `timeout` or
+            `cancelled`); None if it is not. Set by the code that interrupts the step, and for good
+            by the driver when the step has unwound; never set back to None.
+        cancel_called: Whether the cancellation of this step alone was requested. Set by `cancel()`,
+            or by the driver for a native cancellation; never set back.
         holder: The instance of the holder class; None for a plain coroutine function, and before
             the call. Set once, by the call.
     """
@@ -109,8 +110,8 @@ class LiveStep(Step):
         input_data: Any,
         parent: Step | None,
     ) -> None:
-        # As Step.__init__, written out instead of called: there is one of these per task. A test
-        # holds the two equal.
+        # As Step.__init__, written out instead of called, because one of these runs for each task.
+        # A test holds the two equal.
         self.number: int = number
         self.template = template
         self.input_data: Any = input_data
@@ -131,14 +132,14 @@ class LiveStep(Step):
 
     @property
     def extras(self) -> Extras:
-        """The optional parts of this step; it has them from now on."""
+        """The optional parts of this step, made on first use."""
         if self._extras is None:
             self._extras = Extras()
         return self._extras
 
     @property
     def uid(self) -> str:
-        """Id of this execution: the holder's `uid` if it has one."""
+        """The id of this execution: the `uid` of the holder, or else a new one."""
         extras = self.extras
         if extras.uid is None:
             extras.uid = execution_id(self.holder)
@@ -146,19 +147,19 @@ class LiveStep(Step):
 
     @property
     def broker(self) -> Broker:
-        """The broker of its run."""
+        """The broker of the run."""
         run: RunOfStep = self.run
         return run.broker
 
     @property
     def source(self) -> EventSource:
-        """The source of the events that it sends."""
+        """The source of the events that the step sends."""
         run: RunOfStep = self.run
         return EventSource(run.template.uid, run.uid, self.template.uid, self.uid)
 
     @property
     def mailbox(self) -> Mailbox:
-        """What it receives while it runs."""
+        """The mailbox of the step, made on first use; closed once the step is over."""
         extras = self.extras
         if extras.mailbox is None:
             extras.mailbox = Mailbox(self)
@@ -169,8 +170,9 @@ class LiveStep(Step):
     def keep_workflow(self, workflow: Any) -> Any:
         """Return this step for user code, and keep its workflow alive from now on.
 
-        Steps do not refer to it otherwise: that would be a reference cycle, which only the garbage
-        collector could find. Those that led to this step keep it, too.
+        Steps do not refer to the workflow otherwise, because that would be a reference cycle, which
+        only the garbage collector could find. The steps that led to this one keep the workflow,
+        too.
         """
         step: Any = self
         while step is not None and step.extras.workflow is None:
@@ -178,10 +180,10 @@ class LiveStep(Step):
             step = step.parent
         return self
 
-    # For the plan ------------------------------------------------------------------------------
+    # For the plan --------------------------------------------------------------------------------
 
     def receive(self, data: dict[str, Any], parent: Step) -> None:
-        """Take the data of a late parent."""
+        """Called when a further parent passes data on to this step."""
         super().receive(data, parent)
         self.mailbox.receive(data, parent)
 
@@ -190,7 +192,7 @@ class LiveStep(Step):
         self.mailbox.give_up_on(number)
 
     def restore(self, known: StepEnded) -> None:
-        """Become what a fact says of an execution that is over."""
+        """Set the fields of this step as a fact tells of an execution that is over."""
         run: RunOfStep = self.run
         instant = run.backend.instant
         self.extras.uid = known.uid
@@ -203,16 +205,16 @@ class LiveStep(Step):
         if known.reporting:
             self.holder = Recorded(known.reporting[0])
 
-    # For the run -------------------------------------------------------------------------------
+    # For the run ---------------------------------------------------------------------------------
 
     def release(self) -> None:
-        """Let go of what only a running step needs."""
+        """Called when the step is over: drop the driver, and close the mailbox."""
         self.driver = None
         if self._extras is not None and self._extras.mailbox is not None:
             self._extras.mailbox.close()
 
     def run_done_callbacks(self) -> None:
-        """Call those who wait for the end of this step: it is over."""
+        """Called when the step is over: call the functions that wait for that, once each."""
         if self._extras is None:
             return
         callbacks, self._extras.callbacks = self._extras.callbacks, []

@@ -1,8 +1,8 @@
-"""Which step this code runs in.
+"""The step that the calling code runs in.
 
 Owns:   the context variable of the running step.
 
-Internal: what user code receives must go through `keep_workflow`, as in `_run/current.py`.
+Internal: a step that user code receives must go through `keep_workflow`, as in `_run/current.py`.
 """
 
 from __future__ import annotations
@@ -15,27 +15,28 @@ from .._model.errors import EngineError
 if TYPE_CHECKING:
     from .step import LiveStep
 
-# The workflow beside the step, which does not hold it: a context may outlive the run.
+# The workflow stands beside the step, because a step does not refer to its workflow. Set by the
+# driver, in the context of each step.
 surroundings: ContextVar[tuple[LiveStep, Any]] = ContextVar("tukio_task")
 
 
 def running_workflow() -> Any:
-    """Return the workflow that this code runs in a step of; None outside a step."""
+    """Return the workflow of the calling step; None outside a step."""
     found = surroundings.get(None)
     return None if found is None else found[1]
 
 
 def running_step() -> LiveStep | None:
-    """Return the step that this code runs in; None outside a step."""
+    """Return the calling step; None outside a step."""
     found = surroundings.get(None)
     return None if found is None else found[0]
 
 
 def here() -> tuple[LiveStep, Any]:
-    """Return the step that this code runs in, and its workflow.
+    """Return the calling step and its workflow.
 
     Raises:
-        EngineError: This code does not run in a step.
+        EngineError: The caller does not run in a step.
     """
     try:
         return surroundings.get()

@@ -1,7 +1,7 @@
 """The join task: waits for several parents before its branch of the workflow goes on.
 
-Source: 1.x `JoinTask`, which hung for ever when a parent could not arrive; here it goes on with
-those that have.
+Source: 1.x `JoinTask`, which waited for ever when a parent could not arrive. This one goes on with
+the parents that have arrived.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ if TYPE_CHECKING:
     from .._step.parents import Parents
 
 COLLECT = ("first", "merge", "all")
-"""What a join can pass on."""
+"""The values of `collect`: which data a join passes on."""
 
 
 @Registry.build_in("join", "execute")
 class JoinTask(TaskHolder):
-    """Waits for some of its parents, and passes on what they brought.
+    """Waits for some of its parents, and passes their data on.
+
+    A join goes on as soon as each parent that it waits for has arrived or cannot arrive any more.
+    When a join reaches its time limit, it passes on the data that has arrived until then.
 
     Args:
-        config: `wait_for`: how many parents, or a list of their task ids. `collect`: `first`
-            (default) passes on the data of the parent that came first, waited for or not; of
-            those that were waited for, `merge` passes on one dict, in the order they came, and
-            `all` a dict of parent id to data.
-
-    It goes on as soon as those it waits for have come, or cannot come any more. When it reaches
-    its time limit, it passes on what has come until then.
+        config: `wait_for`: a number of parents, or a list of their task ids. `collect`: with
+            `first` (the default) the join passes on the data of the parent that arrived first,
+            waited for or not. With `merge` it passes on one dict made of the data of all parents
+            that were waited for, in the order they arrived; with `all`, a dict of parent id to
+            data.
     """
 
     __slots__ = ("_arrived", "_awaited", "_data", "_parents", "_status", "_told")
@@ -42,20 +43,25 @@ class JoinTask(TaskHolder):
     def __init__(self, config: Any = None) -> None:
         super().__init__(config)
         wait_for = self.config.get("wait_for")
-        # None is all of them.
+        # The ids of the parents to wait for; None if `wait_for` is a number. Never changes.
         self._awaited: frozenset[str] | None = None
         if isinstance(wait_for, list):
             self._awaited = frozenset(wait_for)
+        # None until the coroutine has begun.
         self._parents: Parents | None = None
+        # Task id -> data, in the order in which the parents arrived; only grows.
         self._data: dict[str, dict[str, Any]] = {}
+        # The same parents for the report: their `id` and `end_time`.
         self._arrived: list[dict[str, Any]] = []
-        # The same for listeners, who share it: a copy of each in each event would be the square.
+        # Copies of the entries of `_arrived` for listeners, which share them: with new copies in
+        # each event, the cost would grow with the square of the number of parents.
         self._told: list[dict[str, Any]] = []
+        # The `status` of the report.
         self._status: str = "running"
 
     @staticmethod
     def find_faults(config: Any, parents: Sequence[str]) -> Iterator[tuple[str, str, str]]:
-        """Yield what is wrong with the config of a join: path within it, problem, advice.
+        """Yield the faults in the config of a join: path within the config, problem, advice.
 
         Args:
             config: The config.
@@ -79,7 +85,7 @@ class JoinTask(TaskHolder):
             yield "wait_for", problem, f"give a number from 1 to {len(parents)}"
 
     async def execute(self, event: Event) -> dict[str, Any]:
-        """Wait for the parents and return what is passed on."""
+        """Wait for the parents, and return the data to pass on."""
         del event
         task, awaited = calling_task(), self._awaited
         count = self.config["wait_for"] if awaited is None else len(awaited)
@@ -96,11 +102,11 @@ class JoinTask(TaskHolder):
 
     @property
     def data(self) -> dict[str, Any] | None:
-        """The data of the parent that came first; None before."""
+        """The data of the parent that arrived first; None before."""
         return next(iter(self._data.values()), None)
 
     def add_task_report(self, task_id: str) -> None:
-        """Note in the report that a parent has come, and tell it."""
+        """Add a parent that has arrived to the report, and send a progress event."""
         task = calling_task()
         ended_at = None if self._parents is None else self._parents.ended_at(task_id)
         end_time = task.now() if ended_at is None else task.run.backend.wall_time(ended_at)
@@ -108,14 +114,14 @@ class JoinTask(TaskHolder):
         self._tell()
 
     def report(self) -> dict[str, Any]:
-        """Return which parents have come (`tasks`: their `id` and `end_time`) and the `status`.
+        """Return the parents that arrived (`tasks`: their `id` and `end_time`) and the `status`.
 
         The status is `running`, `done`, `timeout` or `cancelled`.
         """
         return {"tasks": [task.copy() for task in self._arrived], "status": self._status}
 
     def teardown(self) -> dict[str, Any]:
-        """Say how it was cut, and return what is passed on after a time limit."""
+        """Set the status after a cancellation or timeout, and return the data to pass on."""
         task = calling_task()
         self._status = "timeout" if task.timed_out else "cancelled"
         if task.timed_out:
@@ -123,13 +129,15 @@ class JoinTask(TaskHolder):
         return self._collected(task.inputs)
 
     def _tell(self) -> None:
+        """Send a progress event."""
         task = calling_task()
-        # The list grows with the parents: it is not made for nobody.
+        # Only with listeners, because the list is as long as the number of parents.
         if task.run.broker.has_listeners:
             self._told.extend(one.copy() for one in self._arrived[len(self._told) :])
             task.dispatch_progress({"tasks": self._told.copy(), "status": self._status})
 
     def _collected(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Return the data to pass on; `inputs` if no parent has arrived."""
         collect = self.config.get("collect", "first")
         awaited = {uid: data for uid, data in self._data.items() if self._waits_for(uid)}
         if collect == "all":

@@ -1,4 +1,7 @@
-"""Tasks: their registration, their executions, and what asyncio sees of them."""
+"""Names that 1.x code imports from here.
+
+These are about tasks: their registration, their executions, and their asyncio tasks.
+"""
 
 from __future__ import annotations
 

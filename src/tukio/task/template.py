@@ -1,4 +1,4 @@
-"""Task templates, where users of 1.x import them from."""
+"""Names that 1.x code imports from here."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""Test workflows: in virtual time, cut off at every point, against random data."""
+"""Tests of workflows: in virtual time, interrupted at every point, against random data."""
 
 from __future__ import annotations
 
 from .actors import actors
 from .clock import BACKENDS, is_available, new_loop, run, settle
+from .deadlock import PATIENCE, START, Deadlock
 from .everywhere import (
     BrokenThere,
     InjectedFault,
@@ -16,7 +17,6 @@ from .everywhere import (
 from .invariants import BrokenGuarantee, check_guarantees
 from .playing import Action, Played, play
 from .replaying import ReplayDiffers, replay
-from .standstill import PATIENCE, START, Deadlock
 from .timeline import Moment, Timeline
 
 __all__ = [

@@ -1,25 +1,27 @@
-"""A task that does what its config says: what random workflows are made of.
+"""Actors: tasks that behave as their config says. Random workflows are made of these.
 
-Owns:   the behaviours there are, and how each is performed.
-Knows:  what any task of a user may; nothing of the strategies that draw behaviours.
+Owns:   the possible behaviours, and how each is performed.
+Knows:  the same as any task of a user; nothing of the strategies that draw behaviours.
 
-A behaviour is the `config` of a task named `actor`; or, if it never waits, of a `prompt actor`,
-which has no `await` in its code. What is left out is not done:
+A behaviour is the `config` of a task named `actor`. If it never waits, it may also be the `config`
+of a `prompt actor`, which has no `await` in its code. All keys are optional:
 
-starts:    `error`: its holder cannot be made
-chooses:   the places of the successors that it goes on with, said at its begin
-turns:     how many checkpoints it passes first
-seconds:   how long it sleeps then
-nests:     how long each task of a group sleeps that it starts and waits for after that
-nested:    `error`: the first of these to end raises instead
-awaits:    how many events it takes out of its queue in the end; see `topics` of the template
-ends:      `dict` (default: its inputs, its id, and `heard`, the data of these events), `event`
-           (the same as an event), `none`, `text`, `skip`, `task error`, `timeout error`, `error`
-swallows:  how often it answers a cancellation by starting over
-shields:   how many seconds it shields its unwinding after that
-when_cut:  `passes` (default: it ends by the cancellation), or one of `ends`
-teardown:  what its `teardown()` does: `dict` returns one, `error` raises, else nothing
-cleans:    how many seconds that takes
+starts:    `error`: the holder of the actor cannot be made
+chooses:   the positions of the successors that the actor chooses when it begins
+turns:     the number of checkpoints that the actor passes first
+seconds:   the seconds that the actor sleeps then
+nests:     the seconds that each task of a group sleeps, which the actor starts and awaits then
+nested:    `error`: the first task of that group to end raises instead
+awaits:    the number of events that the actor reads from its queue last; see the template's
+           `topics`
+ends:      `dict` (default: the inputs, the actor's id, and `heard`, the data of these events),
+           `event` (the same as an event), `none`, `text`, `skip`, `task error`, `timeout error`,
+           `error`
+swallows:  the number of cancellations after which the actor starts over
+shields:   the seconds that the actor shields its unwinding, after the next cancellation
+when_cut:  the end after that: `passes` (default: by the cancellation), or one of `ends`
+teardown:  the result of `teardown()`: `dict` returns one, `error` raises, else None is returned
+cleans:    the seconds that `teardown()` takes
 """
 
 from __future__ import annotations
@@ -42,17 +44,17 @@ if TYPE_CHECKING:
     Data = dict[str, Any]
 
 ACTOR = "actor"
-"""The name that it is registered under."""
+"""The name that `Actor` is registered under."""
 
 PROMPT_ACTOR = "prompt actor"
-"""The name of the one that never waits."""
+"""The name that `PromptActor`, which never waits, is registered under."""
 
 WAITS = frozenset({"turns", "seconds", "nests", "awaits"})
-"""The words that take an actor that can wait."""
+"""The keys of a behaviour that waits, which a prompt actor cannot have."""
 
 
 class Actor(TaskHolder):
-    """Does what its config says; the head of this module has the words.
+    """Behaves as its config says; the docstring of this module has the keys.
 
     Args:
         config: The behaviour.
@@ -141,7 +143,7 @@ class Actor(TaskHolder):
 
 
 class PromptActor(Actor):
-    """Does what its config says, as long as that is nothing to wait for.
+    """Behaves as its config says; the behaviour must not have any of `WAITS`.
 
     Args:
         config: The behaviour.
@@ -167,7 +169,7 @@ def actors() -> Generator[None, None, None]:
     """Register the actors for the length of a `with` block.
 
     Raises:
-        ValueError: Another task has the name of one. Nothing was registered.
+        ValueError: Another task has the name of an actor. Nothing was registered.
     """
     with registered(ACTOR, Actor, "execute"), registered(PROMPT_ACTOR, PromptActor, "execute"):
         yield

@@ -1,8 +1,9 @@
 """Virtual time on every backend: a test sleeps for thirty days in a millisecond.
 
-Owns:   the names of the backends, and `run`, which runs a test in virtual time and notices when it
-        is stuck.
-Knows:  nothing of workflows. What is on no clock, see `loop` and `trio`.
+Owns:   the names of the backends, and `run`, which runs a test in virtual time and detects a
+        deadlock.
+Knows:  nothing of workflows. For threads and sockets, which have no virtual time, see `loop` and
+        `trio`.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ import anyio
 import anyio.to_thread
 
 from .._loop.running import running_backend
+from .deadlock import PATIENCE, Deadlock, Patience, started_by
 from .loop import VirtualTime
 from .order import Order
-from .standstill import PATIENCE, Deadlock, Patience, started_by
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,11 +31,11 @@ Args = TypeVarTuple("Args")
 BACKENDS = ("asyncio", "uvloop", "trio")
 
 GUARD = 1e8
-"""Seconds of virtual time, some three years, after which a test can only be stuck."""
+"""Seconds of virtual time, about three years, after which a test counts as a deadlock."""
 
 
 def is_available(backend: str) -> bool:
-    """Say whether a backend is installed; uvloop is not on every Python."""
+    """Return whether a backend is installed; uvloop does not support every Python."""
     return importlib.util.find_spec(backend) is not None
 
 
@@ -42,8 +43,8 @@ def check_available(backend: str) -> None:
     """Make sure that a backend can be used.
 
     Raises:
-        ValueError: It is none of `BACKENDS`.
-        ImportError: It is not installed.
+        ValueError: The backend is none of `BACKENDS`.
+        ImportError: The backend is not installed.
     """
     if backend not in BACKENDS:
         msg = f"no backend is called {backend!r} - there are {', '.join(BACKENDS)}"
@@ -56,9 +57,10 @@ def check_available(backend: str) -> None:
 def new_loop(
     backend: str = "asyncio", *, seed: int | None = None, patience: float = PATIENCE
 ) -> VirtualTime:
-    """Make an event loop in virtual time, for a test that drives its loop itself.
+    """Return an event loop in virtual time, for a test that drives its loop itself.
 
-    It waits for the threads of its executors. Of those that anyio starts it knows only in `run`.
+    The loop waits for the threads of its executors. It knows of threads that anyio starts only if
+    it was made by `run`.
 
     Args:
         backend: "asyncio" (in debug mode) or "uvloop". The caller closes the loop.
@@ -88,30 +90,30 @@ def run(
 ) -> T:
     """Run an async function to its end, in virtual time.
 
-    Time begins at 0 and stands still while anything can happen; then it jumps to where the next
-    sleep or time limit ends, exactly. While a thread is at work that a task waits for, it stands
-    still, and is really waited for.
+    Time begins at 0, and stands still while anything can happen. Then it jumps exactly to the end
+    of the next sleep or time limit. While a task waits for a thread at work, time stands still, and
+    the thread is waited for in real time.
 
     Args:
-        async_fn: What to run.
-        args: Its arguments.
+        async_fn: The function to run.
+        args: The arguments of the function.
         backend: One of `BACKENDS`.
-        seed: Puts tasks that are ready together in an order of its own: the same seed, the same
+        seed: Determines the order of tasks that are ready together; the same seed gives the same
             order. None is the order of the backend.
-        patience: Real seconds to wait for threads before the run is given up.
+        patience: Real seconds to wait for threads before the run counts as a deadlock.
 
     Returns:
-        What it returned.
+        The result of the function.
 
     Raises:
-        ValueError: There is no such backend.
-        ImportError: The backend is not installed.
-        NotImplementedError: The installed trio cannot be given a seed.
-        RuntimeError: Called where an event loop runs. In all these cases nothing was run.
-        Deadlock: It still waited after `GUARD` seconds of virtual time. The cause is the
-            cancellation that ended it, whose traceback shows where it waited. Or a thread was at
+        ValueError: There is no such backend. Nothing was run.
+        ImportError: The backend is not installed. Nothing was run.
+        NotImplementedError: The installed trio cannot be given a seed. Nothing was run.
+        RuntimeError: Called where an event loop runs. Nothing was run.
+        Deadlock: The function still waited after `GUARD` seconds of virtual time. The cause is the
+            cancellation that ended the function; its traceback shows the await. Or a thread was at
             work for longer than `patience`.
-        Exception: What it raised.
+        Exception: The exception of the function.
     """
     check_available(backend)
     if running_backend() is not None:
@@ -150,11 +152,11 @@ def _run_on_loop(main: Callable[[], Awaitable[T]], factory: Callable[[], Virtual
 async def settle() -> None:
     """Wait until every other task is blocked; no time passes meanwhile.
 
-    Threads at work are not waited for. Unlike `anyio.wait_all_tasks_blocked`, which sleeps 0.1
+    Threads at work are not waited for. In contrast, `anyio.wait_all_tasks_blocked` sleeps 0.1
     seconds at a time on asyncio.
 
     Raises:
-        RuntimeError: It runs on asyncio or uvloop, in real time.
+        RuntimeError: The caller runs on asyncio or uvloop, in real time.
     """
     if running_backend() == "trio":
         await importlib.import_module(".trio", __package__).settle()
@@ -167,7 +169,7 @@ async def settle() -> None:
 
 
 def is_virtual() -> bool:
-    """Say whether the time of the running backend is virtual: then deadlines are exact."""
+    """Return whether the time of the running backend is virtual: then deadlines are exact."""
     if running_backend() == "trio":
         return bool(importlib.import_module(".trio", __package__).is_virtual())
     return isinstance(asyncio.get_running_loop(), VirtualTime)

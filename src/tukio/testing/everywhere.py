@@ -1,6 +1,6 @@
-"""A workflow cut off, broken and rescued at every point of it.
+"""Workflows that are cancelled, failed and rescued at every point.
 
-Owns:   the passes over a run, one per point, and what each is compared with.
+Owns:   the passes over a run, one for each point, and the check of each pass.
 Knows:  the points of a run; nothing of backends or of virtual time.
 """
 
@@ -31,23 +31,23 @@ if TYPE_CHECKING:
 
 
 class InjectedFault(Exception):
-    """What `fail_everywhere` raises in a task."""
+    """The exception that `fail_everywhere` raises in a task, by default."""
 
 
 class BrokenThere(AssertionError):
-    """A run did not hold what it should when something came in between at one point.
+    """A guarantee or a check did not hold after the interference at one point of a run.
 
-    The cause is what went wrong.
+    The cause is the exception of the guarantee or the check.
 
     Args:
-        deed: What was done there.
+        deed: The interference, as a participle: "cancelled".
         number: The number of the point, from 1.
-        points: What the points were, as far as the run got.
-        timeline: What happened.
+        points: The descriptions of the points, up to the end of the run.
+        timeline: The events of the run.
 
     Attributes:
         number: The number of the point, from 1.
-        timeline: What happened.
+        timeline: The events of the run.
     """
 
     def __init__(self, deed: str, number: int, points: list[str], timeline: Timeline) -> None:
@@ -58,32 +58,32 @@ class BrokenThere(AssertionError):
 
 
 async def cancel_everywhere(make_run: MakeRun, check: Check | None = None) -> int:
-    """Run a workflow again and again, cancelled at its first point, its second, and so on.
+    """Run a workflow many times, and cancel it at its first point, then at its second, and so on.
 
     The points are the beginning and each suspension of a task, and each execution event.
 
         points = await cancel_everywhere(lambda engine: engine.run_once(template, {"n": 1}))
 
     Args:
-        make_run: Starts the workflow in the engine that it is given, and returns the run.
+        make_run: Starts the workflow in the given engine, and returns the run.
         check: Called after each pass with the run, which is over, and its timeline; may raise.
 
     Returns:
-        How many points there were.
+        The number of points.
 
     Raises:
-        BrokenThere: A guarantee or `check` did not hold after the run was cancelled at a point; it
-            did not end as cancelled, for one, though it was not about to end already.
+        BrokenThere: A guarantee or `check` did not hold after the run was cancelled at a point. One
+            guarantee is that the run ends as cancelled, unless it was ending already.
     """
-    doomed: FutureState | None = None
+    ending: FutureState | None = None
 
     def cancel(run: Workflow) -> None:
-        nonlocal doomed
-        doomed = run._run.ending
+        nonlocal ending
+        ending = run._run.ending
         run.cancel()
 
     def check_cancelled(run: Workflow, timeline: Timeline) -> Any:
-        cancelled = run.state is (doomed or FutureState.cancelled)
+        cancelled = run.state is (ending or FutureState.cancelled)
         demand("G3", cancelled, "it was cancelled, and ended {}", run.state.value)
         return None if check is None else check(run, timeline)
 
@@ -93,17 +93,17 @@ async def cancel_everywhere(make_run: MakeRun, check: Check | None = None) -> in
 async def act_everywhere(
     make_run: MakeRun, act: Callable[[Workflow], object], check: Check | None = None
 ) -> int:
-    """Run a workflow again and again, with something done to it at one point after the other.
+    """Run a workflow many times, and act on it at its first point, then at its second, and so on.
 
     The points are the beginning and each suspension of a task, and each execution event.
 
     Args:
-        make_run: Starts the workflow in the engine that it is given, and returns the run.
-        act: Called with the run at the point; what it does must let the run end.
+        make_run: Starts the workflow in the given engine, and returns the run.
+        act: Called with the run at the point; the run must still come to an end.
         check: Called after each pass with the run, which is over, and its timeline; may raise.
 
     Returns:
-        How many points there were.
+        The number of points.
 
     Raises:
         BrokenThere: A guarantee or `check` did not hold after the act at a point.
@@ -121,17 +121,17 @@ async def fail_everywhere(
     *,
     error: Callable[[], Exception] = lambda: InjectedFault("injected"),
 ) -> int:
-    """Run a workflow again and again; an error is raised in it at one point after the other.
+    """Run a workflow many times, with an error at its first point, then at its second, and so on.
 
-    The points are the beginning and each suspension of a task; there the error is raised.
+    The points are the beginning and each suspension of a task; the task raises the error there.
 
     Args:
-        make_run: Starts the workflow in the engine that it is given, and returns the run.
+        make_run: Starts the workflow in the given engine, and returns the run.
         check: Called after each pass with the run, which is over, and its timeline; may raise.
         error: Makes the error.
 
     Returns:
-        How many points there were.
+        The number of points.
 
     Raises:
         BrokenThere: A guarantee or `check` did not hold after the error was raised at a point.
@@ -146,22 +146,22 @@ async def fail_everywhere(
 
 
 async def rescue_everywhere(make_run: MakeRun, *, through_json: bool = True) -> int:
-    """Run a workflow again and again; stop it after one event after the other, and rescue it.
+    """Run a workflow many times; abandon it at its first event, then its second, and rescue it.
 
-    At each event the report is taken and the run is thrown away, as if the program had crashed.
-    The report goes to `Engine.rescue` of another engine. The outcome must be that of a run that
-    was left alone, and no task that was over may be run again.
+    At the event the report is taken and the run is thrown away, as if the program had crashed. Then
+    the report goes to `Engine.rescue` of another engine. The outcome must be that of an undisturbed
+    run, and no task that was over may be run again.
 
     Args:
-        make_run: Starts the workflow in the engine that it is given, and returns the run. Its
-            tasks should do the same each time, and be fit to be run again.
-        through_json: Whether the reports go through JSON on their way.
+        make_run: Starts the workflow in the given engine, and returns the run. Its tasks should do
+            the same each time, and may be run again.
+        through_json: Whether the reports go through JSON before the rescue.
 
     Returns:
-        How many events there were.
+        The number of events.
 
     Raises:
-        BrokenThere: The run was not rescued after one of them, or came to another outcome.
+        BrokenThere: The run was not rescued after an event, or had another outcome.
     """
     async with PointedEngine(Points()) as engine:
         undisturbed = await _made(make_run, engine)
@@ -231,7 +231,7 @@ async def _rescue(run: Workflow, report: dict[str, Any], undisturbed: Workflow) 
         try:
             rescued = await engine.rescue(run.template, report)
         except RescueError:
-            # Rightly so if nothing is left of its limit.
+            # Right if the time limit is used up: such a run cannot be continued.
             if report["timeout"] and report["exec"]["elapsed"] >= report["timeout"]:
                 return
             raise
@@ -247,16 +247,16 @@ async def _rescue(run: Workflow, report: dict[str, Any], undisturbed: Workflow) 
 
 
 def outcome_of(run: Workflow) -> dict[str, Any]:
-    """Return what a run came to: its state, and of each task the state, output and error.
+    """Return the outcome of a run: its state, and the state, output and error of each task.
 
-    It does not show times and ids, which differ from run to run, nor tasks that were cancelled,
-    which came to nothing.
+    The outcome has no times and ids, which differ from run to run, and no tasks that were
+    cancelled, which have no outcome.
     """
     errors = run.errors
     tasks: dict[str, Any] = {}
     for step in run.tasks:
         if step.done() and not step.cancelled():
-            # A task whose teardown failed has an error as well, and ended in another way.
+            # Looked up in the errors of the run first: they have errors of a `teardown()`, too.
             error = errors.get(step.template.uid) or step.error
             told = None if error is None else described(error)
             tasks[step.template.uid] = (step.state.value, step.outputs, told)

@@ -1,6 +1,6 @@
-"""What is true of every run that is over, whatever was done to it.
+"""The invariants of every run that is over, whatever was done to the run.
 
-Source: the guarantees of the README; each check names the one it holds.
+Source: the guarantees of the README; each check has the number of its guarantee.
 """
 
 from __future__ import annotations
@@ -37,11 +37,14 @@ _RESTORED = frozenset(state.value for state in FutureState if state.done())
 
 
 class BrokenGuarantee(AssertionError):
-    """A run, or what was told of it, contradicts a guarantee.
+    """A run, or an event of it, contradicts a guarantee.
 
     Args:
-        guarantee: Its number, "G2".
-        problem: What is wrong.
+        guarantee: The number of the guarantee: "G2".
+        problem: The problem, as a sentence.
+
+    Attributes:
+        guarantee: The number of the guarantee: "G2".
     """
 
     def __init__(self, guarantee: str, problem: str) -> None:
@@ -50,16 +53,16 @@ class BrokenGuarantee(AssertionError):
 
 
 def demand(guarantee: str, holds: object, problem: str, *about: object) -> None:
-    """Make sure of something.
+    """Make sure that a guarantee holds.
 
     Args:
         guarantee: The number of the guarantee.
-        holds: Whether it holds.
-        problem: What is wrong if not, with `{}` for each thing it is about.
-        about: These things; they are not looked at if it holds.
+        holds: Whether the guarantee holds.
+        problem: The problem if it does not, with `{}` for each of the objects.
+        about: The objects for the message; they are not formatted if the guarantee holds.
 
     Raises:
-        BrokenGuarantee: It does not hold.
+        BrokenGuarantee: The guarantee does not hold.
     """
     if not holds:
         raise BrokenGuarantee(guarantee, problem.format(*about))
@@ -70,10 +73,10 @@ def check_guarantees(run: Workflow, timeline: Timeline) -> None:
 
     Args:
         run: The run, after `wait()` has returned.
-        timeline: All events of it; others are ignored.
+        timeline: All events of the run; those of other runs are ignored.
 
     Raises:
-        BrokenGuarantee: One does not hold.
+        BrokenGuarantee: A guarantee does not hold.
     """
     moments = timeline.of_run(run.uid).moments
     _no_orphans(run)
@@ -109,7 +112,7 @@ def _events_in_pairs(run: Workflow, moments: list[Moment]) -> None:
     begun = Counter(moment.execution for moment in moments if moment.kind == TASK_BEGIN)
     ended = Counter(moment.execution for moment in moments if moment.kind in TASK_ENDS)
     told = {moment.execution: moment.kind for moment in moments if moment.kind in TASK_ENDS}
-    # Restored by a rescue, they were told of in the life before.
+    # Steps that a rescue has restored: their events were sent before the rescue.
     restored = {step.uid for step in run.tasks if step.done() and step.uid not in begun}
     for execution, count in ended.items():
         counts = begun[execution], count
@@ -153,12 +156,12 @@ def _report_is_data(run: Workflow, report: dict[str, Any]) -> None:
 
 
 def _report_is_what_happened(report: dict[str, Any], moments: list[Moment]) -> None:
-    """What was told of the executions that a report shows is what it says of them."""
+    """Check the report's executions against their events."""
     shown = {task["exec"]["id"]: task["exec"] for task in report["tasks"] if task["exec"]}
     for moment in moments:
         known = shown.get(moment.execution)
         if known is None:
-            continue  # of the run itself, or of an execution that was interrupted
+            continue  # an event of the run itself, or of an execution that was interrupted
         about = moment.task
         if moment.kind == TASK_BEGIN:
             demand("G10", known["start"], "the report shows no start of {!r}", about)
@@ -172,6 +175,6 @@ def _report_is_what_happened(report: dict[str, Any], moments: list[Moment]) -> N
             demand("G10", known.get("error"), "the report shows no error of {!r}", about)
     begun = {moment.execution for moment in moments if moment.kind == TASK_BEGIN}
     for uid, known in shown.items():
-        # Restored by a rescue, it was told of in the life before.
+        # The begin of an execution that a rescue has restored was told before the rescue.
         told = uid in begun or known["state"] in _RESTORED or not known["start"]
         demand("G10", told, "the report shows an execution that never began: {}", known)

@@ -1,9 +1,9 @@
 """An event loop in virtual time: asyncio's or uvloop's, with timers of its own.
 
 Owns:   the jump to the next timer when nothing else can happen, the count of the threads that
-        tasks wait for, and the verdict "deadlock" when nothing comes of either.
-Knows:  `call_soon`, `run_in_executor` and `create_task` of the loop beneath. Sockets and processes
-        are invisible to it: while a test waits for one of them, the next timer fires at once.
+        tasks wait for, and the verdict "deadlock" when there is neither a timer nor a thread.
+Knows:  `call_soon`, `run_in_executor` and `create_task` of the base class. Sockets and processes
+        are invisible to the loop: while a test waits for one of them, the next timer fires at once.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from functools import partial
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 
+from .deadlock import NAP, START, Deadlock, Patience, started_by
 from .order import Order, task_driven_by
-from .standstill import NAP, START, Deadlock, Patience, started_by
 from .timers import Timer
 
 if TYPE_CHECKING:
@@ -38,25 +38,25 @@ Args = TypeVarTuple("Args")
 
 
 SPARE = 64
-"""So many cancelled timers are kept in any case."""
+"""At least this many cancelled timers may stay in the heap."""
 
 
 class VirtualTime(_Loop):
     """Event-loop mixin that keeps its own timers and jumps from one to the next.
 
-    Idleness is detected, not guessed. A probe is queued behind every callback that is ready; if
-    none of them has queued another by the time the probe runs, nothing can happen before the next
-    timer. This takes no more than `call_soon`, so it works on uvloop as well, whose own clock
+    Idleness is detected, not guessed. A probe is queued behind every callback that is ready. If
+    none of these has queued another callback by the time the probe runs, nothing can happen before
+    the next timer. This needs only `call_soon`, so it works on uvloop as well, whose own clock
     cannot be replaced.
 
-    While a thread is at work that was started by `run_in_executor`, as `asyncio.to_thread` does,
-    or by anyio, nothing jumps.
+    Time does not jump while a thread is at work that was started by `run_in_executor`, as
+    `asyncio.to_thread` does, or by anyio.
 
     Attributes:
-        patience: How long the loop waits for news from threads and sockets, when there is no timer
-            to jump to or a thread is at work.
-        order: The order of tasks that are ready together; None is that of asyncio itself.
-        limiter: The limiter of the threads that anyio starts; None if it is not known.
+        patience: The real time that the loop waits for threads and sockets, when there is no timer
+            to jump to, or a thread is at work.
+        order: The order of tasks that are ready together; None is the order of asyncio itself.
+        limiter: The limiter of the threads that anyio starts; None if it is unknown.
     """
 
     def __init__(self) -> None:
@@ -65,20 +65,20 @@ class VirtualTime(_Loop):
         self.patience: Patience = Patience()
         self.order: Order | None = None
         self.limiter: anyio.CapacityLimiter | None = None
-        self._now: float = START
-        self._timers: list[Timer] = []
-        self._cancelled_count: int = 0  # at least as many as are in the heap
+        self._now: float = START  # only `_jump` changes it
+        self._timers: list[Timer] = []  # always a heap; cancelled timers may stay in it
+        self._cancelled_count: int = 0  # at least the number of cancelled timers in the heap
         self._numbers: itertools.count[int] = itertools.count()
-        self._queued_count: int = 0  # never reset: only its changes matter
-        self._settlers: list[asyncio.Future[None]] = []
-        self._is_probing: bool = False
+        self._queued_count: int = 0  # never reset, because only its changes matter
+        self._settlers: list[asyncio.Future[None]] = []  # one for each `settle` that waits
+        self._is_probing: bool = False  # whether a probe is queued: from the first run on, always
         self._is_stopping: bool = False
-        self._is_stuck: bool = False
-        self._thread: int | None = None
-        self._news: threading.Event = threading.Event()
-        self._awaited_threads: int = 0  # but for those of anyio
-        self._calls_from_threads: int = 0
-        self._is_taking_call: bool = False
+        self._is_stuck: bool = False  # set by a probe, for `run_forever` to raise `Deadlock`
+        self._thread: int | None = None  # the thread that runs the loop
+        self._news: threading.Event = threading.Event()  # set by callbacks from other threads
+        self._awaited_threads: int = 0  # without those of anyio
+        self._calls_from_threads: int = 0  # tasks that worker threads wait for
+        self._is_taking_call: bool = False  # while a callback from a worker thread runs
 
     def time(self) -> float:
         """Return the virtual time."""
@@ -89,7 +89,7 @@ class VirtualTime(_Loop):
         return [timer.handle for timer in self._timers if not timer.handle.cancelled()]
 
     async def settle(self) -> None:
-        """Wait until nothing can happen unless time passes; none passes meanwhile.
+        """Wait until nothing can happen before time passes; no time passes meanwhile.
 
         Threads at work are not waited for.
         """
@@ -103,7 +103,7 @@ class VirtualTime(_Loop):
         """Run until a future is done, and return its result.
 
         Raises:
-            Deadlock: The loop has lost patience with a thread on the way. Or see `run_forever`.
+            Deadlock: The loop has lost patience with a thread. Or see `run_forever`.
         """
         with self.patience.judged():
             return super().run_until_complete(future)
@@ -112,7 +112,7 @@ class VirtualTime(_Loop):
         """Run until `stop` is called.
 
         Raises:
-            Deadlock: Nothing is queued, there is no timer, and its patience is over.
+            Deadlock: Nothing is queued, there is no timer, and the loop has lost patience.
         """
         self._thread = threading.get_ident()
         self._is_stopping = False
@@ -128,7 +128,7 @@ class VirtualTime(_Loop):
             raise Deadlock(msg)
 
     def stop(self) -> None:
-        """Stop when what is ready is done; time does not pass any more."""
+        """Stop the loop after the callbacks that are ready; no time passes any more."""
         self._is_stopping = True
         super().stop()
 
@@ -151,7 +151,7 @@ class VirtualTime(_Loop):
         *args: *Args,
         context: Context | None = None,
     ) -> asyncio.Handle:
-        """Queue a callback, and note that there is something to do."""
+        """Queue a callback, and count it, so that the probe knows of it."""
         self._queued_count += 1
         if self.order is None:
             return super().call_soon(callback, *args, context=context)
@@ -167,7 +167,7 @@ class VirtualTime(_Loop):
         *args: *Args,
         context: Context | None = None,
     ) -> asyncio.Handle:
-        """Queue a callback from any thread, and note that there is something to do."""
+        """Queue a callback from any thread, and wake the loop if it waits for threads."""
         if self.order is not None:
             self.order.separate()
         if self._thread == threading.get_ident():
@@ -186,12 +186,12 @@ class VirtualTime(_Loop):
     def run_in_executor(
         self, executor: Executor | None, func: Callable[[*Args], T], *args: *Args
     ) -> asyncio.Future[T]:
-        """Call a function in a thread; no time passes before the future is done."""
+        """Call a function in a thread; no virtual time passes before the future is done."""
         if executor is None or isinstance(executor, ThreadPoolExecutor):
             work = partial(_as_worker_of, self, partial(func, *args))
             future = super().run_in_executor(executor, work)
         else:
-            # It may have to pickle the function.
+            # Another kind of executor may pickle the function, so it is passed as it is.
             future = super().run_in_executor(executor, func, *args)
         self._awaited_threads += 1
         future.add_done_callback(self._thread_is_over)
@@ -200,7 +200,7 @@ class VirtualTime(_Loop):
     def create_task(
         self, coro: Generator[Any, None, T] | Coroutine[Any, Any, T], **kwargs: Any
     ) -> asyncio.Task[T]:
-        """Make a task, and note if it is one that a thread waits for."""
+        """Return a new task, and count it if a worker thread waits for it."""
         task: asyncio.Task[T] = super().create_task(coro, **kwargs)
         if self._is_taking_call:
             self._calls_from_threads += 1
@@ -208,7 +208,7 @@ class VirtualTime(_Loop):
         return task
 
     def _take_call(self, callback: Callable[[], object]) -> None:
-        """Call a callback for a worker thread, which will wait for any task that it makes."""
+        """Call a callback for a worker thread; the thread waits for any task that it makes."""
         self._is_taking_call = True
         try:
             callback()
@@ -222,14 +222,16 @@ class VirtualTime(_Loop):
         self._calls_from_threads -= 1
 
     def _threads_at_work(self) -> int:
+        """Return the number of threads that tasks wait for, without those that wait for a task."""
         of_anyio = 0 if self.limiter is None else self.limiter.borrowed_tokens
         at_work = self._awaited_threads + max(of_anyio, self._busy_workers())
         return max(0, at_work - self._calls_from_threads)
 
     def _busy_workers(self) -> int:
-        """Return how many of anyio's threads are at work, whatever limiter they were started with.
+        """Return the number of anyio's threads that are at work, with any limiter.
 
-        There is no public way. If anyio comes to keep its threads otherwise, the limiter is left.
+        There is no public way to find them. If a future anyio keeps its threads in another way,
+        this returns 0, and only the limiter counts.
         """
         threads: list[Any] = threading.enumerate()
         workers = [thread for thread in threads if getattr(thread, "loop", None) is self]
@@ -254,8 +256,8 @@ class VirtualTime(_Loop):
         *args: *Args,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        """Set a timer; one at infinity is kept, and never fires."""
-        # Copied now: when the timer fires, the context is that of the probe.
+        """Set a timer; a timer at infinity is kept, and never fires."""
+        # Copied now, because when the timer fires, the context is that of the probe.
         context = copy_context() if context is None else context
         handle = asyncio.TimerHandle(when, callback, args, self, context)
 
@@ -272,7 +274,7 @@ class VirtualTime(_Loop):
         return handle
 
     def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:  # noqa: ARG002 - whichever
-        """Forget the timers that were cancelled, when they are more than the others."""
+        """Called when a timer is cancelled; drop the cancelled ones if they are the majority."""
         self._cancelled_count += 1
         if self._cancelled_count > SPARE + len(self._timers) // 2:
             self._timers = [timer for timer in self._timers if not timer.handle.cancelled()]
@@ -282,9 +284,15 @@ class VirtualTime(_Loop):
     # Idleness ------------------------------------------------------------------------------------
 
     def _probe_later(self) -> None:
+        """Queue a probe behind all callbacks that are ready."""
         super().call_soon(self._probe, self._queued_count)
 
     def _probe(self, queued_before: int) -> None:
+        """Detect whether the loop is idle.
+
+        Args:
+            queued_before: The number of queued callbacks when the probe was queued.
+        """
         if self.order is not None:
             self.order.separate()  # from the steps of the next turn
         if self._queued_count != queued_before or self._news.is_set() or self._is_stopping:
@@ -295,6 +303,7 @@ class VirtualTime(_Loop):
         self._probe_later()  # behind all that `_on_idle` has queued
 
     def _on_idle(self) -> None:
+        """Called when nothing can happen: jump to the next timer, wait in real time, or give up."""
         while self._timers and self._timers[0].handle.cancelled():
             heappop(self._timers)
         if self._settlers:
@@ -319,6 +328,7 @@ class VirtualTime(_Loop):
                 settler.set_result(None)
 
     def _jump(self) -> None:
+        """Set the time to that of the next timer, and queue all timers that are due."""
         self.patience.renew()
         self._now = max(self._now, self._timers[0].when)
         while self._timers and self._timers[0].when <= self._now:
@@ -326,7 +336,7 @@ class VirtualTime(_Loop):
 
 
 def _as_worker_of(loop: VirtualTime, function: Callable[[], T]) -> T:
-    """Call a function in a thread that a loop has started for it."""
+    """Call a function in a worker thread, and mark it as a thread of a loop."""
     token = started_by.set(loop)
     try:
         return function()

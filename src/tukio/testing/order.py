@@ -1,13 +1,13 @@
 """The order in which the tasks of an event loop go on, drawn at random from a seed.
 
-Owns:   the steps of tasks that are ready, and which of them is next.
-Knows:  the callbacks by which asyncio's tasks are driven.
+Owns:   the steps of tasks that are ready, and which of these steps is next.
+Knows:  the callbacks by which asyncio drives its tasks.
 
-What asyncio promises stays true. Callbacks are called in the order they were registered, the
-callbacks of futures too, and none of them changes places with a step of a task. Only steps of
-different tasks do, if they became ready in the same turn of the loop with no other callback in
-between; and a task that yields, by `sleep(0)`, still comes after all that was ready before. Timers
-of the same instant change places as well, for their order is undefined.
+The promises of asyncio stay true. Callbacks, those of futures included, are called in the order in
+which they were registered, and never change places with a step of a task. Only steps of different
+tasks change places, if they became ready in the same turn of the loop with no other callback in
+between. A task that yields by `sleep(0)` still comes after all tasks that were ready before. Timers
+of the same instant change places, too, because their order is undefined.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
     from contextvars import Context
 
 WAKE_UP = "task_wakeup"
-"""The name of the callback that goes on with a task; the one that begins it has none."""
+"""The name of the callback that continues a task; the callback that begins a task has no name."""
 
 
 def task_driven_by(callback: object) -> asyncio.Task[Any] | None:
-    """Return the task that a callback is a step of; None if it is none."""
+    """Return the task that a callback is a step of; None for any other callback."""
     task = getattr(callback, "__self__", None)
-    # Not `task.cancel`, say, which anyone may register.
+    # By its name, because other methods of a task, as `cancel`, may be callbacks, too.
     if isinstance(task, asyncio.Task) and getattr(callback, "__name__", WAKE_UP) == WAKE_UP:
         return task
     return None
@@ -41,10 +41,10 @@ class Step(NamedTuple):
     """A step of a task that is ready.
 
     Attributes:
-        number: That of the task, in the order in which the tasks were made.
-        callback: What does it.
-        args: What with.
-        context: Where.
+        number: The number of the task, in the order in which the tasks first became ready.
+        callback: The callback that performs the step.
+        args: The arguments of the callback.
+        context: The context that the callback runs in.
     """
 
     number: int
@@ -54,20 +54,21 @@ class Step(NamedTuple):
 
 
 class Order:
-    """An order of steps and timers; the same seed makes the same order.
+    """An order of steps and timers; the same seed gives the same order.
 
-    A step that becomes ready takes a place in the queue of the loop. Whose step it is that is
-    done at that place is drawn when the place comes up.
+    A step that becomes ready takes a place in the queue of the loop. When that place comes up, one
+    of the steps that are ready together is drawn, and performed there.
 
     Args:
-        seed: Where it comes from.
+        seed: The seed of the random numbers.
     """
 
     def __init__(self, seed: int) -> None:
         self._random: Random = Random(seed)  # noqa: S311 - no secret is made of it
-        # A number for each task, which does not depend on where in memory it is.
+        # A number for each task, which does not depend on the task's address in memory.
         self._numbers: WeakKeyDictionary[asyncio.Task[Any], int] = WeakKeyDictionary()
         self._next_number: itertools.count[int] = itertools.count()
+        # The steps that are ready together with the next one; replaced by `separate`.
         self._together: list[Step] = []
 
     def place(
@@ -77,34 +78,34 @@ class Order:
         args: tuple[Any, ...],
         context: Context | None,
     ) -> Callable[[], None]:
-        """Add a step, and return what is to be queued for it.
+        """Add a step, and return the callback to queue in its place.
 
         Args:
-            task: Whose it is.
-            callback: What does it.
-            args: What with.
-            context: Where; None is a copy of the present one.
+            task: The task of the step.
+            callback: The callback that performs the step.
+            args: The arguments of the callback.
+            context: The context that the callback runs in; None is a copy of the present one.
         """
         number = self._numbers.get(task)
         if number is None:
             number = self._numbers[task] = next(self._next_number)
         if task is asyncio.current_task(task.get_loop()):
-            self.separate()  # it yields to those that are ready
+            self.separate()  # it yields to all tasks that are ready
         context = copy_context() if context is None else context
         self._together.append(Step(number, callback, args, context))
         return partial(self._do_one_of, self._together)
 
     def separate(self) -> None:
-        """Keep the steps added so far ahead of all that will be."""
+        """Keep all steps that were added so far ahead of those that will be added."""
         self._together = []
 
     def tie(self) -> float:
-        """Return the rank of a timer among those of its instant."""
+        """Return the rank of a timer among the timers of its instant."""
         return self._random.random()
 
     def _do_one_of(self, steps: list[Step]) -> None:
-        # They may have been added in an order that depends on where in memory their tasks are,
-        # as when a set of tasks was cancelled.
+        # Sorted first: the order in which they were added may depend on the addresses of tasks in
+        # memory, as when a set of tasks was cancelled.
         steps.sort(key=lambda step: step.number)
         step = steps.pop(self._random.randrange(len(steps)))
         step.context.run(step.callback, *step.args)

@@ -1,7 +1,7 @@
-"""A workflow, and what is done to it and when, played on an engine.
+"""A workflow and a history of actions on it, played on an engine.
 
-Owns:   the words for what can be done, and the doing, each at its instant.
-Knows:  the engine as its user does.
+Owns:   the names of the actions, and how each is performed at its instant.
+Knows:  the engine, as its users do.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
     from .._model.refusal import Refusal
 
 Action: TypeAlias = tuple[float, str, Any]
-"""An instant, in seconds since the beginning, what is done then, and a detail; see `play`."""
+"""An instant, in seconds since the beginning, the name of an action, and a detail; see `play`."""
 
 HORIZON = 1000.25
-"""When runs that still go on are cancelled; between the instants of all that is drawn."""
+"""The instant at which runs that still go on are cancelled; never the instant of a drawn action."""
 
 DEEDS = ("cancel", "suspend", "resume", "timeout")
-"""What is done to a run by the method of that name."""
+"""The actions that are the method of a run with that name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """What came of a play.
+    """The result of `play`.
 
     Attributes:
-        runs: The runs, in the order they were started; all are over.
-        timeline: All that happened.
+        runs: The runs, in the order in which they were started; all are over.
+        timeline: All execution events.
     """
 
     runs: list[Workflow]
@@ -62,29 +62,29 @@ async def play(
     engine: Engine | None = None,
     horizon: float = HORIZON,
 ) -> Played:
-    """Start a workflow, do to it what a history says, and check the guarantees all the while.
+    """Start a workflow, perform the actions of a history, and check the guarantees all the while.
 
-    What can be done at an instant, to all runs that are in progress then:
+    An action applies to all runs that are in progress at its instant:
 
     `cancel`, `suspend`, `resume`, `timeout`: as the methods of a run.
-    `cancel task`: cancels one task; the detail is its place among the tasks of the template.
+    `cancel task`: cancels one task; the detail is its index among the tasks of the template.
     `stop`: stops the engine; the detail is the grace in seconds, or None to use force.
     `trigger`: starts a further run, with `{"run": <instant>}`.
     `event`: the engine receives `{"event": <instant>}`; the detail is the topic.
-    `handler error`: from now on a handler of execution events fails; the detail says whether it
-    is "sync" or "async".
+    `handler error`: from now on a handler of execution events fails; the detail is "sync" or
+    "async", the kind of the handler.
 
     Args:
         template: The dict form of a template whose tasks are registered.
-        history: What is done; what stands at one instant is done in this order, without a pause.
-            At instant 0 that is before the first task begins.
-        data: What the first run is started with.
-        engine: Where it is played; it must not be in use yet. None makes one.
-        horizon: When the runs that still go on are cancelled.
+        history: The actions. Those of one instant are performed in this order, without a pause;
+            those at instant 0 come before the first task begins.
+        data: The data to start the first run with.
+        engine: The engine to play on, which must not be in use yet. None makes one.
+        horizon: The instant at which runs that still go on are cancelled.
 
     Raises:
         TemplateError: The template has faults. Nothing was started.
-        ValueError: Nothing is known of what is to be done. The runs were cancelled.
+        ValueError: The history has an unknown action. The runs were cancelled.
         BrokenGuarantee: A guarantee did not hold.
 
     Cancellation: the runs are cancelled.
@@ -112,7 +112,7 @@ async def play(
 
 
 class _Stage:
-    """An engine, and what happens on it."""
+    """An engine, with the runs and the events of a play."""
 
     def __init__(self, engine: Engine, template: WorkflowTemplate) -> None:
         self.engine: Engine = engine
@@ -122,11 +122,15 @@ class _Stage:
         self.timeline: Timeline = Timeline.of(engine)
 
     def started(self, *runs: Workflow | Refusal) -> None:
-        """Note what was started."""
+        """Add the runs that were started, without refusals."""
         self.runs += [run for run in runs if isinstance(run, Workflow)]
 
     async def act(self, at: float, deed: str, detail: Any) -> None:
-        """Do what a history says."""
+        """Perform an action.
+
+        Raises:
+            ValueError: The action is unknown.
+        """
         match deed:
             case "stop":
                 self.engine.stop(detail, force=detail is None)

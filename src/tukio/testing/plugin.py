@@ -1,10 +1,11 @@
-"""A pytest plugin: async tests run on every backend that is installed, in virtual time.
+"""A pytest plugin: it runs async tests on every backend that is installed, in virtual time.
 
-It is there for those who ask for it, by `-p tukio.testing.plugin` or in the topmost `conftest.py`:
+The plugin is off by default. Turn it on by `-p tukio.testing.plugin`, or in the topmost
+`conftest.py`:
 
     pytest_plugins = ["tukio.testing.plugin"]
 
-and it takes only the tests that bear its mark:
+It runs only tests with its mark:
 
     @pytest.mark.virtual_time
     async def test_something() -> None: ...
@@ -13,8 +14,8 @@ and it takes only the tests that bear its mark:
     async def test_something_else(tukio_backend: str, tukio_seed: int) -> None: ...
 
 Owns:   the mark, and the parameters `tukio_backend` and `tukio_seed`.
-Knows:  `run`, and what pytest and Hypothesis make of a test. A test that it takes is an ordinary
-        function from then on, so that no other plugin for async tests takes it, too.
+Knows:  `run`, and how pytest and Hypothesis represent a test. The plugin replaces a marked test by
+        an ordinary function, so that no other plugin for async tests runs it as well.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .clock import BACKENDS, is_available, run
-from .standstill import PATIENCE
+from .deadlock import PATIENCE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable
@@ -40,12 +41,13 @@ SEED = "tukio_seed"
 
 @dataclass(frozen=True, kw_only=True)
 class VirtualTimeMark:
-    """What the mark of a test says.
+    """The arguments of a test's mark.
 
     Attributes:
-        backends: The backends to run it on, one or more; None is all that are installed. One that
-            is not installed is skipped.
-        seeds: The seeds to run it with: how many, or which; None is the order of the backend.
+        backends: The backends to run the test on, one or more; None is all that are installed. A
+            backend that is not installed is skipped.
+        seeds: The seeds to run the test with: their number, or the seeds themselves; None is the
+            order of the backend.
         patience: Real seconds to wait for the threads of the test.
     """
 
@@ -57,7 +59,7 @@ class VirtualTimeMark:
         """Return the backends as parameters.
 
         Raises:
-            UsageError: One of them is unknown.
+            UsageError: A backend is unknown.
         """
         names = self.backends
         if names is None:
@@ -80,7 +82,7 @@ class VirtualTimeMark:
 
 
 _way: ContextVar[dict[str, Any]] = ContextVar("_way")
-"""How to run the test that is being called: keyword arguments of `run`."""
+"""The keyword arguments of `run` for the test that is being called."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -93,7 +95,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_pycollect_makeitem(
     collector: pytest.Module | pytest.Class, name: str, obj: object
 ) -> object:
-    """Put an ordinary function in the place of a marked async test, and collect that."""
+    """Replace a marked async test by an ordinary function, and collect that."""
     mark = _mark_of(collector, obj) if collector.istestfunction(obj, name) else None
     hypothesis: Any = getattr(obj, "hypothesis", None)
     body: Any = obj if hypothesis is None else hypothesis.inner_test
@@ -120,7 +122,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Let the function in place of an async test know its parameters."""
+    """Set the arguments of `run` while a replaced test is called."""
     __tracebackhide__ = True
     mark = _mark_of(pyfuncitem)
     if mark is None or BACKEND not in pyfuncitem.funcargs:
@@ -135,14 +137,14 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 
 def _mark_of(node: pytest.Collector | pytest.Item, test: object = None) -> VirtualTimeMark | None:
-    """Return the mark of a test; None if it does not bear it.
+    """Return the mark of a test; None if the test has none.
 
     Args:
-        node: The test, or what it was found in.
-        test: In that case, what was found.
+        node: The test, or the collector that has found the function.
+        test: The function, if it was only found.
 
     Raises:
-        UsageError: The mark says something that it cannot say.
+        UsageError: The mark has wrong arguments.
     """
     own: list[pytest.Mark] = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == MARK]
     mark = own[-1] if own else node.get_closest_marker(MARK)
@@ -154,7 +156,7 @@ def _mark_of(node: pytest.Collector | pytest.Item, test: object = None) -> Virtu
 
 
 def _ordinary(test: Callable[..., Awaitable[object]]) -> Callable[..., object]:
-    """Return a function that runs an async test to its end."""
+    """Return an ordinary function that runs an async test to its end."""
 
     @functools.wraps(test)
     def call(*args: object, **kwargs: object) -> object:

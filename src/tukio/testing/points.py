@@ -1,7 +1,7 @@
-"""The points of a run: every place where something can come in between.
+"""The points of a run: every moment at which other code can interfere with the run.
 
 Owns:   the count of the points of one run, and the act at a chosen one.
-Knows:  the engine's way to make a run; it puts its own class of steps in.
+Knows:  how an engine makes a run; the steps of the run are replaced by a class of this module.
 """
 
 from __future__ import annotations
@@ -32,12 +32,13 @@ class Points:
 
     Args:
         chosen: The number of the point to act at; 0 only counts.
-        act: What to do there. What it returns is raised in the step, if it is one's.
+        act: Called with the workflow at that point. If the point is that of a step, the result is
+            raised there, unless it is None.
         of_steps: Whether the beginning and each suspension of a step is a point.
         of_events: Whether each execution event is a point.
 
     Attributes:
-        passed: What the points were, in order.
+        passed: The descriptions of the points so far, in order.
         run: The run; None before there is one.
     """
 
@@ -58,11 +59,11 @@ class Points:
 
     @property
     def reached(self) -> bool:
-        """Whether it came to the chosen point."""
+        """Whether the run has come to the chosen point."""
         return len(self.passed) >= self._chosen
 
     def pass_by(self, what: str) -> BaseException | None:
-        """Count a point, and act if it is the chosen one."""
+        """Count a point, act if it is the chosen one, and return the result of the act."""
         self.passed.append(what)
         if len(self.passed) != self._chosen or self.run is None or self._act is None:
             return None
@@ -71,13 +72,13 @@ class Points:
         return self._act(workflow)
 
     def of_step(self, what: str, step: TaskRun) -> BaseException | None:
-        """Count a point of a step; return what to raise there."""
+        """Count a point of a step, and return the exception to raise there, if any."""
         return self.pass_by(f"{what} of {step.template.uid!r}") if self.of_steps else None
 
     def step_suspends(self, step: TaskRun, coro: Any) -> BaseException | None:
-        """Count a suspension of a step; return what to raise there."""
-        # Leaving a task group raises what its tasks raised, and nothing of its own: an error
-        # there would leave them behind.
+        """Count a suspension of a step, and return the exception to raise there, if any."""
+        # Never while a task group is left, because that raises only errors of the group's tasks.
+        # Another error there would leave these tasks behind.
         if not self.of_events and any(
             frame.f_code.co_name == "__aexit__" for frame in frames_of(coro)
         ):
@@ -85,7 +86,7 @@ class Points:
         return self.of_step("an await", step)
 
     def event_comes(self, event: Event) -> None:
-        """Count an execution event of the run."""
+        """Called with each execution event; count those of the run."""
         source = event.source
         assert source is not None
         if self.of_events and self.run is not None and source.workflow_exec_id == self.run.uid:
@@ -97,10 +98,10 @@ class PointedEngine(Engine):
     """An engine that counts the points of its first run.
 
     Args:
-        points: Where it counts.
+        points: The points of that run.
 
     Attributes:
-        watch: Checks its runs; there is one when it has been entered.
+        watch: Checks the runs of the engine; set when the engine is entered.
     """
 
     watch: Watch
@@ -123,13 +124,13 @@ class PointedEngine(Engine):
                 workflow._run.plan.make = make
             return workflow
 
-        # Its own for the first run: no other engine is touched.
+        # Set on the instance, so that no other engine changes.
         self._binding.new_workflow = first_is_pointed  # type: ignore[method-assign]
         return self
 
 
 class PointedStep(TaskRun):
-    """A step that counts its beginning, and each time it suspends."""
+    """A step whose beginning and suspensions are counted."""
 
     __slots__ = ("_points",)
 
@@ -138,7 +139,7 @@ class PointedStep(TaskRun):
         self._points: Points = points
 
     def begin(self) -> Any:
-        """Begin as any step does, unless something is to be raised instead."""
+        """Begin as any step does, unless an exception is to be raised instead."""
         error = self._points.of_step("the beginning", self)
         if error is not None:
             self.run.emit(TaskExecState.BEGIN.value, self.input_data, self)
@@ -165,7 +166,7 @@ class _PointedCoroutine(Generator[Any, Any, Any]):
 
     @property
     def cr_await(self) -> Any:
-        """What the coroutine awaits."""
+        """The object that the coroutine awaits; None if there is none."""
         return getattr(self._coro, "cr_await", None)
 
     def send(self, value: Any, /) -> Any:
@@ -175,7 +176,7 @@ class _PointedCoroutine(Generator[Any, Any, Any]):
         return trap
 
     def throw(self, error: Any, /, *_: object) -> Any:
-        # A cancellation came first: the error that was to be raised is not.
+        # A cancellation came first, and replaces the error that was to be raised.
         self._error = None
         trap = self._coro.throw(error)
         self._error = self._suspends(self._coro)

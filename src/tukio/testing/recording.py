@@ -1,6 +1,6 @@
-"""The path that a run took, read off its report: who ended after whom, and when it was stopped.
+"""The recording of a run, read off its report: the order of ends, and when the run was stopped.
 
-Owns:   the order in which the ends of a report can have come, where its instants do not tell.
+Owns:   a possible order of ends, for reports whose times do not tell.
 Knows:  reports and templates; nothing of engines.
 """
 
@@ -29,28 +29,29 @@ STOPPED = frozenset({FutureState.cancelled, FutureState.timeout})
 
 
 class Recording:
-    """What a report says of a run.
+    """The path of a run, as its report tells of it.
 
     Args:
-        report: The report, as `Workflow.report()` made it or after it went through JSON.
-        name: Takes the place of the names of its tasks.
+        report: The report, as `Workflow.report()` made it, or after it went through JSON.
+        name: The name that replaces those of the template's tasks.
 
     Raises:
-        RescueError: It is not the report of a run that started, or it contradicts itself.
-        TemplateError: Its template has faults.
-        WorkflowRootTaskError: It has no tasks.
+        RescueError: The data is not the report of a run that started, or it contradicts itself.
+        TemplateError: The template in the report has faults.
+        WorkflowRootTaskError: The template has no tasks.
 
     Attributes:
-        template: The template without limits: when they are reached is part of the recording.
+        template: The template, without time limits, because the recording tells when these were
+            reached.
         graph: Task id -> ids of its successors.
-        state: How the run stood.
-        is_over: Whether it was over.
-        shown: Task id -> what the report shows of it, for those that were due.
-        steps: Task id -> the same as it was read, for those that began.
-        order: Ids of the tasks that were over, in an order in which they can have ended.
-        cut_at: How many of these had ended when the run was stopped; None if it was not, or
-            together with the end of a task.
-        cut_with: Id of the task as whose end the run was stopped or suspended; else None.
+        state: The state of the run.
+        is_over: Whether the run was over.
+        shown: Task id -> the execution in the report, for tasks that were due.
+        steps: Task id -> the same execution as a record, for tasks that had begun.
+        order: The ids of the tasks that were over, in an order in which they can have ended.
+        stopped_at: The number of tasks in `order` that had ended when the run was stopped. None if
+            the run was not stopped, or if it was stopped at the very end of a task.
+        stopped_with: The id of the task at whose end the run was stopped or suspended; else None.
     """
 
     def __init__(self, report: Mapping[str, Any], name: object) -> None:
@@ -60,7 +61,7 @@ class Recording:
         tasks = shape_of(self.template).tasks
         # Parents first.
         order = [tasks[number].uid for number in shape_of(self.template).order]
-        self._place: dict[str, int] = {uid: place for place, uid in enumerate(order)}
+        self._position: dict[str, int] = {uid: position for position, uid in enumerate(order)}
         self.state: FutureState = FutureState(report["exec"]["state"])
         self.is_over: bool = report["exec"]["end"] is not None
         self.shown: dict[str, Mapping[str, Any]] = {
@@ -69,20 +70,20 @@ class Recording:
         self.steps: dict[str, StepRecord] = {
             uid: step for uid, step in record.steps.items() if step.start is not None
         }
-        # Task id -> the parent that it began with.
+        # Task id -> id of the parent whose data the task began with.
         self._first: dict[str, str] = dict(self._first_parents())
         try:
             self.order: list[str] = self._given(record.order) or self._ordered()
         except CycleError as error:
             reason = "no order of its tasks leads to what it says"
             raise RescueError(record.uid, reason) from error
-        self.cut_at: int | None = None
-        self.cut_with: str | None = None
+        self.stopped_at: int | None = None
+        self.stopped_with: str | None = None
         stopped = self.state in STOPPED if self.is_over else self._is_unwinding()
         if stopped:
             self._find_stop()
         elif self.state is FutureState.suspended and len(self.order) == len(self.steps) > 0:
-            self.cut_with = self.order[-1]  # later it would have been over
+            self.stopped_with = self.order[-1]  # later the run would have been over
 
     def leads_to(self, uid: str) -> list[str]:
         """Return the ids of the successors that a task led to."""
@@ -106,27 +107,35 @@ class Recording:
                 yield uid, min(alike or leading, key=self._when)
 
     def leaves_no_trace(self, uid: str) -> bool:
-        """Say whether nothing came of the end of a task, though it led to others."""
+        """Return whether a task led to others, but one of those was not even due."""
         return any(down not in self.shown for down in self.leads_to(uid))
 
-    def stops(self, place: int) -> bool:
-        """Say whether the run is stopped before the end at a place of the order, or by it."""
-        uid = self.order[place]
-        return self._aborts(uid) or place == self.cut_at or uid == self.cut_with
+    def stops(self, position: int) -> bool:
+        """Return whether the run was stopped by an end, or right before.
+
+        Args:
+            position: The index of that end in `order`.
+        """
+        uid = self.order[position]
+        return self._aborts(uid) or position == self.stopped_at or uid == self.stopped_with
 
     def _when(self, uid: str) -> tuple[Any, bool, bool, int]:
         step = self.steps[uid]
         leads_elsewhere = self.leads_to(uid) != self.graph[uid]
-        return step.end, self.leaves_no_trace(uid), leads_elsewhere, self._place[uid]
+        return step.end, self.leaves_no_trace(uid), leads_elsewhere, self._position[uid]
 
     def _given(self, order: list[str] | None) -> list[str]:
-        """Return the order of ends that the report gives; empty if it gives none of all."""
+        """Return the order of ends in the report; empty unless it has all tasks that were over."""
         over = {uid for uid, step in self.steps.items() if step.end is not None}
         known = [uid for uid in order or () if uid in over]
         return known if set(known) == over and len(known) == len(over) else []
 
     def _ordered(self) -> list[str]:
-        """Return the tasks that were over by their ends; a tie is broken by what came of it."""
+        """Return the tasks that were over, by the times of their ends, and in a possible order.
+
+        Raises:
+            CycleError: No order is possible.
+        """
         over = [uid for uid, step in self.steps.items() if step.end is not None]
         sorter = TopologicalSorter[str]({uid: [] for uid in over})
         for before, after in self._constraints():
@@ -145,7 +154,7 @@ class Recording:
         return order
 
     def _constraints(self) -> Iterator[tuple[str, str]]:
-        """Yield pairs of tasks of which the first ended before the second."""
+        """Yield pairs of tasks of which the first must have ended before the second."""
         failed = [uid for uid, step in self.steps.items() if step.state is FutureState.exception]
         aborts = failed if self.state is FutureState.exception else []
         for uid, first in self._first.items():
@@ -153,38 +162,43 @@ class Recording:
             for other in self._parents(uid):
                 if uid in self.leads_to(other):
                     yield first, other
-            # It had begun before the run was aborted.
+            # The task had begun before a failure aborted the run.
             yield from ((first, last) for last in aborts)
 
     def _is_unwinding(self) -> bool:
-        """Say whether a run that is not over was being stopped; its state does not tell."""
-        # What came of the last end may be too new for the report; an abort explains the rest.
+        """Return whether a run that is not over was being stopped; its state does not tell."""
+        # Without the last end, whose successors may be missing because the report was taken at that
+        # moment. In a run that was aborted, missing successors are no sign of a stop.
         led_nowhere = any(map(self.leaves_no_trace, self.order[:-1]))
         return led_nowhere and not any(map(self._aborts, self.order))
 
     def _aborts(self, uid: str) -> bool:
-        """Say whether the run is stopped because this task failed."""
+        """Return whether the run was stopped because a task failed."""
         aborts = self.template.on_error is ErrorPolicy.ABORT
         return aborts and self.steps[uid].state is FutureState.exception
 
     def _find_stop(self) -> None:
-        """Find when a run was stopped: after all begins, before what else nobody can explain."""
+        """Set the moment at which the run was stopped.
+
+        That is after all begins, and before the first end that only a stop can explain.
+        """
         firsts = [self.order.index(first) + 1 for first in self._first.values()]
         earliest = max([0, *firsts])
-        for place, uid in enumerate(self.order[earliest:], earliest):
+        for position, uid in enumerate(self.order[earliest:], earliest):
             if self.steps[uid].state is FutureState.cancelled:
-                self.cut_at = place
+                self.stopped_at = position
                 return
             if self._aborts(uid) or self.leaves_no_trace(uid) or uid == self.order[-1]:
-                self.cut_with = uid
+                self.stopped_with = uid
                 return
-        self.cut_at = len(self.order)
+        self.stopped_at = len(self.order)
 
 
 def _template(report: Mapping[str, Any], name: object) -> WorkflowTemplate:
+    """Return the template in a report, without limits, and with one name for all tasks."""
     template = WorkflowTemplate.from_dict(report)
     template.timeout = None
     for task in template.tasks:
         task.timeout = None
-        task.name = name  # nobody else's, whatever is registered
+        task.name = name
     return template

@@ -24,7 +24,7 @@ def registered(name: Any, task: Any, method: str | None = None) -> Generator[Non
         method: The coroutine method of a holder class.
 
     Raises:
-        ValueError, TypeError, AttributeError: As `TaskRegistry.register`. Nothing was registered.
+        ValueError, TypeError, AttributeError: As `TaskRegistry.register`; nothing was registered.
     """
     register(name, method)(task)
     try:

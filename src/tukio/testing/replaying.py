@@ -1,9 +1,10 @@
-"""A run played again from its report, with what its tasks have returned, and compared with it.
+"""The replay of a run from its report, with the recorded results of its tasks, and a comparison.
 
-Owns:   the end of each task at its turn, and the comparison.
-Knows:  the recording, which has the turns; the engine, whose part of the run it really is.
+Owns:   the end of each task at its turn, and the comparison with the report.
+Knows:  the recording, which has the order of turns; the engine, which runs the workflow as usual.
 
-Nothing waits for a clock: the order is all that counts, and a limit is reached when it is told so.
+Nothing waits for a clock. Only the order counts, and a time limit is reached when the recording
+says so.
 """
 
 from __future__ import annotations
@@ -34,26 +35,26 @@ if TYPE_CHECKING:
     from .._run.workflow import Workflow
 
 SHOWN = ("state", "inputs", "outputs", "chosen", "error")
-"""What of a task is compared."""
+"""The keys of a task's execution that are compared."""
 
 TURNS = 100
-"""How often the event loop turns, and once more for each task, before nothing will come of it."""
+"""The turns of the event loop to wait for a condition, with one more for each task."""
 
 ON_ITS_OWN = frozenset({FutureState.finished, FutureState.skipped, FutureState.exception})
-"""The ends of a task that are its own doing, even if it was cancelled before."""
+"""The states of a task that ended by itself, even if it was cancelled before."""
 
 
 class ReplayDiffers(AssertionError):
     """A report was replayed, and the run took another path.
 
     Args:
-        task: Id of the task where it did; None if it is about the run itself.
-        problem: What differs.
-        timeline: What happened until then.
+        task: The id of the task that differs; None if the run itself does.
+        problem: The difference, as part of a sentence.
+        timeline: The events until then.
 
     Attributes:
-        task: Likewise.
-        timeline: Likewise.
+        task: The id of the task that differs; None if the run itself does.
+        timeline: The events until then.
     """
 
     def __init__(self, task: str | None, problem: str, timeline: Timeline) -> None:
@@ -64,24 +65,24 @@ class ReplayDiffers(AssertionError):
 
 
 async def replay(report: Mapping[str, Any]) -> Timeline:
-    """Run a workflow again from its report, and make sure that it takes the same path.
+    """Run a workflow again from its report, and make sure that the run takes the same path.
 
-    No task of it is called, joins included, and none need be registered: each ends as the report
-    says that it did, in the order in which they ended, and it takes no time. All else is the
-    engine's doing: what begins, with what data, how the run ends. So a report of any engine, taken
-    at any moment, is a test of this one.
+    No task of the workflow is called, joins included, and none need be registered. Each task ends
+    as in the report, in the same order, and takes no time. All else is up to the engine: which
+    tasks begin, with which data, and how the run ends. So a report of any engine, taken at any
+    moment, is a test of this engine.
 
     Args:
-        report: What `Workflow.report()` returned, also after it went through JSON.
+        report: The result of `Workflow.report()`; it may have gone through JSON.
 
     Returns:
-        What happened.
+        The execution events.
 
     Raises:
-        ReplayDiffers: It took another path; this is where it did so first.
-        RescueError: This is not the report of a run that started, or it contradicts itself.
-        TemplateError: Its template has faults.
-        WorkflowRootTaskError: It has no tasks.
+        ReplayDiffers: The run took another path; the error tells where it did so first.
+        RescueError: The data is not the report of a run that started, or it contradicts itself.
+        TemplateError: The template in the report has faults.
+        WorkflowRootTaskError: The template has no tasks.
 
     Cancellation: the run is cancelled.
     """
@@ -98,7 +99,7 @@ async def replay(report: Mapping[str, Any]) -> Timeline:
 
 
 class _Stage:
-    """A run, and the report that it has to follow."""
+    """A run, and the recording that it has to follow."""
 
     def __init__(self, engine: Engine, recording: Recording) -> None:
         self.recording: Recording = recording
@@ -109,27 +110,32 @@ class _Stage:
         engine.broker.register(self._note, EXEC_TOPIC)
 
     async def play(self) -> None:
-        """Let the tasks end one after the other, as they did."""
+        """Start the run, end its tasks one after the other as recorded, and compare each.
+
+        Raises:
+            ReplayDiffers: The run took another path.
+        """
         recording = self.recording
         self._start()
         await self._until(self._is_quiet)
-        for place, uid in enumerate(recording.order):
-            if recording.stops(place):
-                await self._reach_limits(recording.order[place:])
-            if place == recording.cut_at:
-                self._cut()
+        for position, uid in enumerate(recording.order):
+            if recording.stops(position):
+                await self._reach_limits(recording.order[position:])
+            if position == recording.stopped_at:
+                self._stop()
             await self._end(uid)
             self._compare(uid)
             await self._until(self._is_quiet)
-            # A report that was taken as a task ended does not know what came of it.
+            # Not for the last end of a run that was not over: the report may have been taken at
+            # that moment, before the successors were due.
             if recording.is_over or uid != recording.order[-1]:
                 self._find_strangers(uid)
-        if recording.cut_at == len(recording.order):
-            self._cut()
+        if recording.stopped_at == len(recording.order):
+            self._stop()
         await self._compare_the_end()
 
     def clear(self) -> None:
-        """Let everything end, be it as it may."""
+        """End all tasks, and cancel the run."""
         for turn in self.turns.values():
             turn.set()
         self.workflow.cancel()
@@ -141,7 +147,11 @@ class _Stage:
         self._engine._instances.launch(run, lambda: run.start(data))
 
     async def _reach_limits(self, following: list[str]) -> None:
-        """Let those be past their limits that were when the run was stopped; they end later."""
+        """Cancel the tasks that were past their limits when the run was stopped.
+
+        Args:
+            following: The ids of the tasks that end after the stop.
+        """
         for uid in following:
             if self.recording.steps[uid].state is FutureState.timeout and uid in self._steps():
                 await self._reach_limit(self._steps()[uid])
@@ -156,10 +166,10 @@ class _Stage:
         source = event.source
         assert source is not None
         ended = source.task_template_id if event.data["type"] in TASK_ENDS else None
-        if ended is not None and ended == self.recording.cut_with:
-            self._cut()
+        if ended is not None and ended == self.recording.stopped_with:
+            self._stop()
 
-    def _cut(self) -> None:
+    def _stop(self) -> None:
         if self.recording.state is FutureState.suspended:
             self.workflow.suspend()
         elif self.recording.state is FutureState.timeout:
@@ -171,11 +181,12 @@ class _Stage:
         return {step.template.uid: step for step in self.workflow.tasks}
 
     def _is_quiet(self) -> bool:
-        """Say whether all that is due has begun."""
+        """Return whether all steps that are due have begun."""
         run = self.workflow._run
         return not (run.plan.ready or run.driver_pending)
 
     async def _until(self, condition: Callable[[], bool]) -> bool:
+        """Wait for a condition for some turns of the loop, and return whether it holds."""
         for _ in range(TURNS + len(self.turns)):
             if condition():
                 return True
@@ -183,7 +194,7 @@ class _Stage:
         return condition()
 
     async def _end(self, uid: str) -> None:
-        """Let a task end as it did."""
+        """End a task as recorded."""
         step = self._steps().get(uid)
         if step is None or not step.in_progress():
             self._differ(uid, "was not begun, and in the report it was")
@@ -218,7 +229,7 @@ class _Stage:
         if recording.is_over:
             await self._until(lambda: run.ended_at is not None)
         elif run.ending is FutureState.exception:
-            return  # the report was taken as the run was aborted
+            return  # the report was taken while the run was being aborted
         elif recording.state is FutureState.suspended:
             self.workflow.suspend()
         if recording.state not in {self.workflow.state, FutureState.pending}:
@@ -226,19 +237,19 @@ class _Stage:
             self._differ(None, f"is {found}, and in the report it is {known}")
 
     def _differ(self, uid: str | None, problem: str) -> None:
-        # As it is now: the run will be cancelled.
+        # With a copy of the timeline, because the run will be cancelled.
         raise ReplayDiffers(uid, problem, self.timeline.of_run(self.workflow.uid))
 
 
 class _Replayed(TaskHolder):
-    """Stands for a task: ends as the report says."""
+    """Stands for a task: ends as recorded."""
 
     __slots__ = ()
 
     stage: ClassVar[_Stage]
 
     async def execute(self, event: Event) -> Any:
-        """Wait for the turn of this task, and end."""
+        """Wait for the turn of this task, and end as recorded."""
         del event
         uid = current_task().template.uid
         known, turn = self.stage.recording.steps.get(uid), self.stage.turns[uid]
@@ -252,7 +263,7 @@ class _Replayed(TaskHolder):
         return _end_as(known)
 
     async def teardown(self) -> Any:
-        """Return, or raise, what the report says of a task that was cancelled."""
+        """Return, or raise, the recorded outcome of a task that was cancelled."""
         uid = current_task().template.uid
         known = self.stage.recording.steps.get(uid)
         if known is None or known.state in ON_ITS_OWN:

@@ -1,8 +1,8 @@
-"""Random workflows and what is done to them, for tests with Hypothesis.
+"""Random workflows, and random actions on them, for tests with Hypothesis.
 
-Owns:   how likely what is. Few draws make an example, so that many are made; what is left of a
-        failure is small: actors that end at once, in a row, to which nothing is done.
-Knows:  the behaviours of actors, and the words of `play`. All that is drawn is plain data.
+Owns:   the probabilities. An example takes few draws, so that there can be many examples. A failure
+        shrinks to a small example: a chain of actors that end at once, and no actions.
+Knows:  the behaviours of actors, and the actions of `play`. All examples are plain data.
 
     from hypothesis import given
     from tukio.testing import actors, play, run
@@ -13,8 +13,8 @@ Knows:  the behaviours of actors, and the words of `play`. All that is drawn is 
         with actors():
             run(play, template, history)
 
-Durations are whole seconds, and the instants of a history lie between them: what is done comes
-between two things that happen, unless a suspension has shifted those.
+Durations are whole seconds, and the instants of a history lie between whole seconds. So an action
+never comes at the same instant as an event of a run, unless a suspension has shifted the events.
 """
 
 from __future__ import annotations
@@ -74,10 +74,10 @@ _aborts: SearchStrategy[bool] = st.sampled_from([False, False, False, True])
 
 
 class Tasks(Protocol):
-    """Draws the template of a task for its place in a workflow; `task_templates` is one."""
+    """Draws the template of a task with given parents; `task_templates` is one."""
 
     def __call__(self, uid: str, *, parents: Sequence[str]) -> SearchStrategy[Data]:
-        """Return the strategy for one place."""
+        """Return the strategy for the task with an id and some parents."""
         ...
 
 
@@ -85,21 +85,21 @@ class Tasks(Protocol):
 def dags(draw: DrawFn, *, max_tasks: int = 6) -> Graph:
     """Draw a graph with one root: task id -> ids of its successors.
 
-    Chains, wide ones, diamonds, shortcuts and everything else, declared from the root on or
-    towards it. It shrinks to a short chain.
+    The graphs are chains, wide graphs, diamonds, shortcuts and anything else, declared from the
+    root on or towards it. They shrink to a short chain.
 
     Args:
         draw: Given by Hypothesis.
-        max_tasks: How many tasks there are at most.
+        max_tasks: The largest number of tasks.
     """
     return _graph(draw, dict(_places(draw, max_tasks)))
 
 
 def faults() -> SearchStrategy[Data]:
-    """Draw something that may go wrong in a task, as a part of an actor's behaviour.
+    """Draw a fault of a task, as a part of an actor's behaviour.
 
-    It ends in another way, swallows or shields its cancellation, has a teardown that fails or
-    takes too long, a group of tasks that breaks, and so on.
+    The actor ends in another way, swallows or shields its cancellation, has a teardown that fails
+    or takes too long, or a task group that fails, and so on.
     """
     return st.sampled_from(FAULTS).map(dict)
 
@@ -110,8 +110,8 @@ def task_templates(draw: DrawFn, uid: str = "a", *, parents: Sequence[str] = ())
 
     Args:
         draw: Given by Hypothesis.
-        uid: Its id.
-        parents: Ids of the tasks that lead to it.
+        uid: The id of the task.
+        parents: The ids of the tasks that lead to this one.
     """
     if len(parents) > 1 and draw(_below(3)):
         task: Data = {"id": uid, "name": "join", "config": _join(draw, parents)}
@@ -132,13 +132,13 @@ def workflow_templates(draw: DrawFn, *, max_tasks: int = 6, tasks: Tasks = task_
 
     Args:
         draw: Given by Hypothesis.
-        max_tasks: How many tasks there are at most.
-        tasks: What its tasks are drawn from, each for its place: with tasks of your own, random
-            workflows are made of these.
+        max_tasks: The largest number of tasks.
+        tasks: Draws each task; pass a function of your own for random workflows of your own tasks.
     """
     parents: dict[str, list[str]] = {}
     drawn: dict[str, Data] = {}
-    # Each task right after its place: what is left of a failure is found by leaving tasks out.
+    # Each task is drawn right after its parents, because Hypothesis shrinks a failure by leaving
+    # out a contiguous part of the draws.
     for uid, ups in _places(draw, max_tasks):
         parents[uid] = ups
         drawn[uid] = draw(tasks(uid, parents=ups))
@@ -159,11 +159,11 @@ def workflow_templates(draw: DrawFn, *, max_tasks: int = 6, tasks: Tasks = task_
 
 @st.composite
 def histories(draw: DrawFn, *, max_actions: int = 4) -> list[Action]:
-    """Draw what is done to a workflow and when, as `play` takes it: to any workflow.
+    """Draw actions on a workflow with their instants, for `play`; they fit any workflow.
 
     Args:
         draw: Given by Hypothesis.
-        max_actions: How many actions there are at most; to suspend and resume counts as one.
+        max_actions: The largest number of actions; to suspend and resume counts as one.
     """
     history: list[Action] = []
     for number, (deed, detail) in draw(_actions(max_actions)):
@@ -177,7 +177,7 @@ def histories(draw: DrawFn, *, max_actions: int = 4) -> list[Action]:
 
 @cache
 def _actions(most: int) -> SearchStrategy[list[tuple[int, tuple[str, Any]]]]:
-    """Draw numbers of instants, and what is done then; "pause" is to suspend and resume."""
+    """Draw actions with the numbers of their instants; "pause" is to suspend and resume."""
     some: list[tuple[str, Any]] = [("suspend", None), ("resume", None), ("cancel", None)]
     some += [("pause", seconds) for seconds in (0, 1, 4, 9)]
     some += [("timeout", None), ("stop", None), ("stop", 3)]
@@ -188,10 +188,10 @@ def _actions(most: int) -> SearchStrategy[list[tuple[int, tuple[str, Any]]]]:
 
 
 def _places(draw: DrawFn, most: int) -> Iterator[tuple[str, list[str]]]:
-    """Draw tasks one by one, each with those before it that lead to it."""
+    """Draw the ids of tasks one by one, each with the ids of its parents."""
     ids: list[str] = []
-    # Neither their number first, nor fewer draws for some: so any one of them can be left out of a
-    # failure, and the others stay as they are.
+    # Not by drawing the number of tasks first, and with as many draws for each task: so Hypothesis
+    # can leave any task out of a failure, and the others stay as they are.
     while not ids or (draw(_below(5)) and len(ids) < most):
         match draw(_ways):
             case "chain":
@@ -206,7 +206,7 @@ def _places(draw: DrawFn, most: int) -> Iterator[tuple[str, list[str]]]:
 
 
 def _graph(draw: DrawFn, parents: dict[str, list[str]]) -> Graph:
-    """Draw the order in which tasks are declared, and each one's successors."""
+    """Draw the order in which tasks are declared, and the order of each task's successors."""
     graph = {uid: [down for down, ups in parents.items() if uid in ups] for uid in parents}
     for successors in graph.values():
         if len(successors) > 1 and draw(_flags):
@@ -224,7 +224,7 @@ def _behaviour(draw: DrawFn) -> Data:
 
 
 def _join(draw: DrawFn, parents: Sequence[str]) -> Data:
-    """Draw the config of a join; it shrinks to one that waits for all of its parents."""
+    """Draw the config of a join; it shrinks to a join that waits for all of its parents."""
     number = draw(_below(len(parents) + 2 ** len(parents) - 1))
     more = number - len(parents) + 1
     config: Data = {"wait_for": len(parents) - number if more < 1 else _some_of(parents, more)}
@@ -241,10 +241,10 @@ def _id(number: int) -> str:
 
 @cache
 def _below(number: int) -> SearchStrategy[int]:
-    """Draw a number from zero on; made once, as that is what takes time."""
+    """Draw a number from zero on, below another; cached, because making a strategy takes long."""
     return st.integers(0, number - 1)
 
 
 def _some_of(values: Sequence[str], mask: int) -> list[str]:
-    """Return the values whose bits are set."""
+    """Return the values whose bits in a mask are set."""
     return [value for place, value in enumerate(values) if mask >> place & 1]

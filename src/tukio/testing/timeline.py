@@ -1,4 +1,4 @@
-"""What happened in an engine, in order, with the instants: to look at, and to check.
+"""The timeline of an engine: its execution events in order, with their instants.
 
 Owns:   the list of execution events as they came.
 """
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .._model.event import Event
 
 CONTENT_WIDTH = 60
-"""How many characters of an event's content a timeline shows."""
+"""The largest number of characters of an event's content that a timeline shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,9 @@ class Moment:
     Attributes:
         time: Seconds since the timeline began.
         kind: The type of the event: "task-begin", or any word of the user's.
-        run: Id of the run.
-        task: Id of the task in its template; None for an event of the run itself.
-        execution: Id of the execution of the task; likewise.
+        run: The id of the run.
+        task: The id of the task in its template; None for an event of the run itself.
+        execution: The id of the execution of the task; None for an event of the run itself.
         content: The content of the event.
     """
 
@@ -56,7 +56,7 @@ class Timeline:
     `Timeline.of(engine)` begins to listen; `print(timeline)` shows a line per event.
 
     Attributes:
-        moments: What happened so far.
+        moments: The events so far.
     """
 
     moments: list[Moment] = field(default_factory=list[Moment])
@@ -64,13 +64,13 @@ class Timeline:
 
     @classmethod
     def of(cls, engine: Engine) -> Timeline:
-        """Return a timeline of all that happens in an engine from now on."""
+        """Return a timeline of all execution events of an engine from now on."""
         timeline = cls(_start=anyio.current_time())
         engine.broker.register(timeline._note, EXEC_TOPIC)
         return timeline
 
     def of_run(self, run_id: str) -> Timeline:
-        """Return the part that is about one run."""
+        """Return the part of the timeline that is about one run."""
         return Timeline([moment for moment in self.moments if moment.run == run_id], self._start)
 
     def kinds(self) -> list[str]:

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
 
 
 class Timer(NamedTuple):
-    """A timer that is set; the least is the next one.
+    """A timer that is set; the least of several timers is the next one.
 
     Attributes:
-        when: The virtual time it is set to.
-        tie: Its rank among those of the same instant.
-        number: Its number, in the order in which they were set.
-        handle: What can cancel it.
-        queue: Queues its callback.
+        when: The virtual time that the timer is set to.
+        tie: The rank of the timer among those of the same instant.
+        number: The number of the timer, in the order in which timers were set.
+        handle: The handle by which the timer can be cancelled.
+        queue: Queues the callback of the timer.
     """
 
     when: float

@@ -1,8 +1,8 @@
 """trio in virtual time: a clock that jumps to the next deadline, and a seed for the scheduler.
 
 Owns:   the clock of one run, which jumps when nothing else can happen and no thread is at work.
-Knows:  trio's public `Clock` and `Instrument`; of what is private, the random numbers that order
-        the tasks. Sockets and processes are invisible to it, as to trio's own mock clock.
+Knows:  trio's public `Clock` and `Instrument`, and one private thing: the random numbers that order
+        tasks. Sockets and processes are invisible to the clock, as to trio's own mock clock.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import trio.testing
 
 from .._loop.coroutines import finish_awaiting
 from .._loop.frames import frames_of
-from .standstill import START, Deadlock, Patience, started_by
+from .deadlock import START, Deadlock, Patience, started_by
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterator
@@ -34,15 +34,15 @@ _WAITS_FOR_THREADS = frozenset(
 )
 
 JUMP = 1.0
-"""Real seconds that trio is told to sleep, if it is to be woken up at once. More than none."""
+"""Real seconds that trio is told to sleep if it is to be woken up at once; must not be zero."""
 
 
 def run(main: Callable[[], Awaitable[T]], *, seed: int | None, patience: Patience) -> T:
     """Run an async function on trio, in virtual time.
 
     Raises:
-        Deadlock: It has lost patience with its threads, or nothing could happen any more.
-        NotImplementedError: There is a seed, and this trio cannot be given one.
+        Deadlock: The run has lost patience with its threads, or nothing could happen any more.
+        NotImplementedError: There is a seed, but this trio cannot be given one.
     """
     clock = VirtualClock(patience)
 
@@ -56,14 +56,14 @@ def run(main: Callable[[], Awaitable[T]], *, seed: int | None, patience: Patienc
         except trio.TrioInternalError as error:
             if not isinstance(error.__cause__, Deadlock):
                 raise
-            # Not itself, for its traceback keeps the tasks of the run.
+            # A copy, because the traceback of the original keeps the tasks of the run alive.
             deadlock = Deadlock(*error.__cause__.args)
         _discard_tasks()
         raise deadlock
 
 
 def _discard_tasks() -> None:
-    """Let the tasks of a run be destroyed that broke off where they stood: they will complain."""
+    """Destroy the tasks of a run that broke off, and silence the complaints about that."""
     hook, sys.unraisablehook = sys.unraisablehook, _nothing
     try:
         gc.collect()
@@ -77,7 +77,7 @@ async def settle() -> None:
 
 
 def is_virtual() -> bool:
-    """Say whether the time of the running trio is virtual, by this clock or by trio's own."""
+    """Return whether the time of the running trio is virtual, by this clock or by trio's own."""
     clock = trio.lowlevel.current_clock()
     return isinstance(clock, VirtualClock | trio.testing.MockClock)
 
@@ -85,32 +85,34 @@ def is_virtual() -> bool:
 class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
     """A clock that stands still while anything can happen, and then jumps to the next deadline.
 
-    trio asks it how long to sleep when no task is ready. It jumps if that turns out to be what
-    trio will do: no task waits for the others to be blocked.
+    trio asks the clock how long to sleep when no task is ready. The clock jumps only if trio is
+    really about to sleep, that is, if no task waits for the others to be blocked.
 
     Args:
-        patience: How long it waits for news, when there is no deadline or a thread is at work.
+        patience: The real time to wait when there is no deadline, or a thread is at work.
     """
 
     def __init__(self, patience: Patience) -> None:
         self._patience: Patience = patience
         self._now: float = START
+        # The three below are set together, each time trio asks: the next deadline, the answer that
+        # trio got, and whether to jump to the deadline if trio does sleep.
         self._deadline: float = math.inf
         self._sleep: float = JUMP
         self._may_jump: bool = False
 
     def start_clock(self) -> None:
-        """Begin."""
+        """Called when the run begins; nothing to do."""
 
     def current_time(self) -> float:
         """Return the virtual time."""
         return self._now
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
-        """Return how many real seconds trio may sleep, if nothing happens.
+        """Return the real seconds that trio may sleep while nothing happens.
 
         Raises:
-            Deadlock: It has slept long enough, and there is nothing to jump to.
+            Deadlock: The run has lost patience, and there is no deadline to jump to.
         """
         if deadline <= self._now:
             return 0
@@ -119,18 +121,18 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
         return self._sleep
 
     def before_io_wait(self, timeout: float) -> None:
-        """Jump, if trio is about to sleep until something happens."""
+        """Called before trio sleeps; jump if trio is going to sleep as long as it may."""
         if timeout < self._sleep:
-            # A task is ready, or one waits for the others to be blocked.
+            # A task is ready, or a task waits for the others to be blocked.
             self._patience.renew()
         elif self._may_jump:
             self._patience.renew()
             self._now = self._deadline
-            # It has been told to sleep by now: this wakes it up.
+            # Wakes trio up, which is going to sleep.
             trio.lowlevel.current_trio_token().run_sync_soon(_nothing, idempotent=True)
 
     def _decide(self, threads: int) -> tuple[float, bool]:
-        """Return how long trio may sleep, and whether to jump if it is about to."""
+        """Return how long trio may sleep, and whether to jump to the deadline if it does."""
         has_deadline = self._deadline < math.inf
         if has_deadline and not threads:
             return JUMP, True
@@ -142,13 +144,14 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
         raise Deadlock(msg)
 
     def _threads_at_work(self) -> int:
-        # The limiter also knows of those that no task waits for any more.
+        """Return the number of threads at work, without those that wait for a task."""
+        # The limiter also knows of threads that no task waits for any more.
         limiter = trio.to_thread.current_default_thread_limiter()
         at_work = max(trio.testing.active_thread_count(), limiter.borrowed_tokens)
-        return max(0, at_work - sum(map(self._serves_thread, all_tasks()))) if at_work else 0
+        return max(0, at_work - sum(map(self._is_awaited_by_thread, all_tasks()))) if at_work else 0
 
-    def _serves_thread(self, task: trio.lowlevel.Task) -> bool:
-        """Say whether a worker thread waits for a task, to which it has given a call."""
+    def _is_awaited_by_thread(self, task: trio.lowlevel.Task) -> bool:
+        """Return whether a worker thread waits for a task, which runs a call for it."""
         return task.context.get(started_by) is self and any(
             frame.f_globals is _TO_THREAD.__globals__ and frame.f_code not in _WAITS_FOR_THREADS
             for frame in _frames(task)
@@ -181,10 +184,10 @@ def all_tasks() -> Iterator[trio.lowlevel.Task]:
 
 @contextmanager
 def scheduled(seed: int | None) -> Generator[None, None, None]:
-    """Have the order in which trio goes on with tasks that are ready together follow from a seed.
+    """Make the order of tasks that are ready together follow from a seed, for a `with` block.
 
     Args:
-        seed: Where it comes from; None leaves it to chance, or to Hypothesis, as trio does.
+        seed: The seed; None leaves the order to chance, or to Hypothesis, as trio does.
 
     Raises:
         NotImplementedError: This trio cannot be given a seed.

@@ -1,7 +1,7 @@
-"""What is true of every run while it goes on: looked at whenever something is told of it.
+"""The invariants of every run in progress, checked at each of its execution events.
 
-Owns:   what each run has told so far, and the first guarantee that it broke.
-Knows:  the run and its steps, only to read from; `invariants` looks at runs that are over.
+Owns:   the events of each run so far, and the first guarantee that was broken.
+Knows:  the run and its steps, which are only read. `invariants` checks runs that are over.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from .._run.task_run import TaskRun
 
 LEADS_ON = frozenset({FutureState.finished, FutureState.skipped, FutureState.timeout})
-"""The ends of a task after which its successors may begin."""
+"""The states of a task that has ended and whose successors may begin."""
 
 
 @dataclass(slots=True)
 class _Life:
-    """What a run has told so far.
+    """The events of a run so far.
 
     Attributes:
         run: The run.
-        begun: Execution id -> the step, for those that told their begin.
-        ended: Execution ids of those that told their end.
-        over: Whether it told its own end.
+        begun: Execution id -> the step, for each begin of a task that was told.
+        ended: The execution ids of the tasks whose end was told.
+        over: Whether the end of the run was told.
     """
 
     run: Run
@@ -45,33 +45,39 @@ class _Life:
 class Watch:
     """Checks the runs of an engine at each of their execution events.
 
-    `Watch.of(engine)` begins; a handler that acts on runs has to be registered after it. What
-    breaks first is kept, and raised by `check`.
+    `Watch.of(engine)` begins; a handler that acts on runs must be registered after that. The first
+    broken guarantee is kept, and raised by `check`.
+
+    Args:
+        engine: The engine.
     """
 
     __slots__ = ("_engine", "_exact", "_lives", "_over_before", "_problem")
 
     def __init__(self, engine: Engine) -> None:
         self._engine: Engine = engine
-        # A real clock goes on while a deadline is on its way.
+        # Whether deadlines are exact. They are not on a real clock, which goes on while a deadline
+        # takes effect.
         self._exact: bool = is_virtual()
+        # Execution id -> the events of each run that has told anything before its end.
         self._lives: dict[str, _Life] = {}
-        # The runs of which the first that was heard is their end.
+        # The ids of runs whose first event was that of their end.
         self._over_before: set[str] = set()
+        # The first broken guarantee; nothing is checked from then on.
         self._problem: BrokenGuarantee | None = None
 
     @classmethod
     def of(cls, engine: Engine) -> Watch:
-        """Return a watch over all that happens in an engine from now on."""
+        """Return a watch over all runs of an engine, from now on."""
         watch = cls(engine)
         engine.broker.register(watch._note, EXEC_TOPIC)
         return watch
 
     def check(self) -> None:
-        """Make sure that nothing was broken so far.
+        """Make sure that no guarantee was broken so far.
 
         Raises:
-            BrokenGuarantee: What was broken first.
+            BrokenGuarantee: A guarantee was broken; this is the first one.
         """
         if self._problem is not None:
             raise self._problem
@@ -87,7 +93,7 @@ class Watch:
                 if life is not None:
                     self._look(life, kind, source.task_exec_id, event.data["content"])
             except BrokenGuarantee as problem:
-                # A handler that raises harms nobody: it would go unnoticed.
+                # Kept, because the broker only logs an exception of a handler.
                 self._problem = problem
 
     def _life_of(self, uid: str, kind: str) -> _Life | None:
@@ -96,7 +102,8 @@ class Watch:
             return life
         workflow = self._engine.get(uid)
         if workflow is None:
-            # A handler of another event may have ended it before it had told anything.
+            # The run is over. That can be its first event, if a handler of another event has ended
+            # the run.
             ends = kind in TERMINAL and uid not in self._over_before
             demand("G2", ends, "a run that is over told something")
             self._over_before.add(uid)
@@ -126,12 +133,12 @@ class Watch:
 
 
 def _limits_are_kept(run: Run) -> None:
-    """What is at work although its time is up has been cancelled, at least."""
+    """Check that each step at work whose time is up has been cancelled, at least."""
     now = run.backend.time()
     for driver in run.drivers:
         step = driver.step
         if step is None or step.driver is None or step.started_at is None or driver.scope is None:
-            continue  # idle, or being cleaned up after
+            continue  # the driver is idle, or runs a `teardown()`
         limit = step.template.timeout or math.inf
         late = now > min(step.started_at + limit, run.deadline)
         demand("G4", not late or driver.scope.cancel_called, "{!r} goes on past its limit", step)
@@ -153,7 +160,7 @@ def _begins(life: _Life, execution: str, content: Any) -> TaskRun:
     demand("G2", step is not None, "an execution began that is not in the run")
     assert step is not None
     demand("G2", execution not in life.begun, "{!r} began twice", step)
-    # What makes its holder may have stopped the run: then it is interrupted already.
+    # The holder's `__init__` may have stopped the run; then the step is interrupted already.
     at_work = step.driver is not None and step.driver.scope_spent
     running = run.phase is Phase.RUNNING or at_work
     demand("G3", running, "{!r} began while the run was {}", step, run.phase.value)

@@ -1,7 +1,8 @@
 """The asyncio backend (uvloop too): drivers are `TukioTask`s, each in a cancel scope of its own.
 
-Structured, one child of an anyio task group stands for all drivers: cancelled, it cancels each run
-and waits until all have unwound. Loose, as in 1.x, each run is a root of its own.
+In structured mode, one child of an anyio task group stands for all drivers: when it is cancelled,
+it cancels each run and waits until all have unwound. In loose mode, as in 1.x, each run is a root
+of its own.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from ..._run.run import Run
     from ..._run.task_run import TaskRun
 
-# Runs in loose mode have no tree above them; this is what keeps them alive.
+# Keeps loose runs alive, because nothing above them does: from `hold` or `attend` to `release`.
 _roots: set[Any] = set()
 
 
@@ -41,16 +42,18 @@ class AsyncioDriver(TukioTask):
     """A driver on asyncio.
 
     Args:
-        function: What it runs.
-        run: The run it works for.
+        function: The async function that the task runs.
+        run: The run that the driver works for.
         loop: The event loop.
         name: The name of the task.
-        context: Where it runs. It changes nothing in there: each step has a copy.
+        context: The context that the task runs in. The driver changes nothing in it, because each
+            step runs in a copy.
     """
 
     __slots__ = ()
 
-    # Cancelled before it begins, it begins all the same: its run is cancelled in its place.
+    # Always: a driver that is cancelled before it begins begins all the same, because its `cancel`
+    # cancels the run instead.
     cancelled_early = False
 
     def __init__(
@@ -61,8 +64,8 @@ class AsyncioDriver(TukioTask):
         name: str,
         context: Context | None,
     ) -> None:
-        # Not by way of TukioTask, which is made for one coroutine of a user's. A test holds the
-        # two equal.
+        # The fields of TukioTask, set here because its __init__ is for a coroutine of user code. A
+        # test holds the two equal.
         self.run: Run | None = run
         self._workflow: Any = run.face
         self.step: TaskRun | None = None
@@ -82,22 +85,35 @@ class AsyncioBackend:
 
     Args:
         loop: The loop.
-        structured: Whether runs live in the tree of whoever opens the backend.
+        structured: Whether runs live in the tree that `open` opens; if not, each is a root.
+
+    Attributes:
+        loop: The loop; never changes.
+        time: Returns the time on the clock of the loop.
+        alarms: The alarms of the loop, shared with the other backends on it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, structured: bool) -> None:
         self.loop: asyncio.AbstractEventLoop = loop
-        # What the method of asyncio's loops does, without the detour.
+        # `time` of asyncio's own loops only calls `time.monotonic`: that call is saved here.
         own_clock = type(loop).time is not asyncio.BaseEventLoop.time
         self.time: Callable[[], float] = loop.time if own_clock else time.monotonic
         self.alarms: Alarms = alarms_of(loop)
+        # The wall time at instant 0 of the loop's clock, in seconds. Taken once, so that times of a
+        # run are always in the order of their instants, even if the wall clock is set back.
         self._anchor: float = time.time() - loop.time()
+        # Whether the tree keeps, and cancels, the runs; never changes.
         self._structured: bool = structured
         self.roots: set[Any] | None = None if structured else _roots
+        # The tree, and the event that ends its child; both set once, by `open`, and None in loose
+        # mode.
         self._group: Any = None
         self._closing: anyio.Event | None = None
+        # Looked up on first use, by `scope` and by `checkpoint_if_cancelled`, because the loop may
+        # not be running yet.
         self._scope_class: Any = None
         self._if_cancelled: Callable[[], Awaitable[None]] | None = None
+        # Undone by `close`, and so never in loose mode, as in 1.x.
         install(loop)
 
     def wall_time(self, instant: float) -> datetime:
@@ -105,31 +121,32 @@ class AsyncioBackend:
         return datetime.fromtimestamp(self._anchor + instant, UTC)
 
     def instant(self, time: datetime) -> float:
-        """Return the instant on that clock at an aware time."""
+        """Return the instant on the loop's clock at an aware time."""
         return time.timestamp() - self._anchor
 
     def scope(self, deadline: float = math.inf, *, shield: bool = False) -> Any:
         """Return an anyio cancel scope."""
         if self._scope_class is None:
-            # The constructor of the public class looks for the backend each time.
+            # The class for asyncio, because the constructor of the public class looks for the
+            # running backend each time.
             self._scope_class = type(anyio.CancelScope())
         return self._scope_class(deadline=deadline, shield=shield)
 
     async def checkpoint(self) -> None:
-        """Let the loop turn once."""
+        """Give other tasks a turn, and raise the cancellation if one was requested."""
         await asyncio.sleep(0)
 
     def checkpoint_if_cancelled(self) -> Awaitable[None]:
-        """Be cancelled if so requested; nobody else has a turn before."""
+        """Raise the cancellation if one was requested; otherwise no other task has a turn."""
         if self._if_cancelled is None:
             self._if_cancelled = _checkpoint_if_cancelled()
         return self._if_cancelled()
 
     def check_here(self) -> None:
-        """Make sure that the calling code runs on this loop, or that nothing does.
+        """Make sure that the caller runs on this loop, or that neither runs at all.
 
         Raises:
-            EngineError: It runs in another loop, or in another thread than this loop.
+            EngineError: The caller runs in another loop, or in another thread than this loop.
         """
         running = asyncio._get_running_loop()
         if running is not self.loop and (running is not None or self.loop.is_running()):
@@ -139,9 +156,8 @@ class AsyncioBackend:
         """Run an async function on this loop, from another thread, and return its result.
 
         Raises:
-            EngineError: Called in an event loop, which would stand still, or the loop does not
-                run.
-            Exception: What the function raised.
+            EngineError: Called in an event loop, which this would block, or this loop does not run.
+            Exception: The exception of the function.
         """
         if running_backend() is not None:
             raise EngineError(IN_LOOP)
@@ -157,18 +173,21 @@ class AsyncioBackend:
         context: Context | None,
     ) -> None:
         """Start a driver; the loop runs it in its next turn."""
+        # Not in the task group: a native cancellation of a child would cancel the whole group.
         AsyncioDriver(function, work, self.loop, name, context)
 
     def new_driver(self) -> Driver:
-        """Return the driver that the calling task is; had it been cancelled, it would not begin."""
-        # Looking for the running loop is a system call, up to Python 3.11.
+        """Return the calling task, which is a driver; from now on `cancel` cancels the task."""
+        # The loop is given, because looking for the running one is a system call up to Python 3.11.
         driver: Any = asyncio.current_task(self.loop)
+        # Before the first await, because `cancel` cancels the run instead while this is False.
         driver.begun = True
-        # Its scope stands for the one that was set: while the loop stands still, it acts later.
+        # Its `scope` is a property: while the loop is not running, changes of the scope are
+        # deferred.
         return driver  # type: ignore[no-any-return]  # a cast would be a call, for every driver
 
     def attend(self, work: Any) -> None:
-        """Stand for a run that has no driver; structured, the task of the engine does."""
+        """Cancel a loose run with all tasks of its loop; structured, the engine does that."""
         if not self._structured:
             Attendant.of(self.loop).attend(work)
 
@@ -180,7 +199,7 @@ class AsyncioBackend:
     def take_apart(self, exc: BaseException) -> Unwound:
         """Return the parts of an exception that left a driver's scope.
 
-        A native cancellation was aimed at the step; it goes no further.
+        A cancellation is never re-raised: a native one was meant for the step, and ends there.
         """
         if isinstance(exc, asyncio.CancelledError):
             return Unwound(cancelled=True, error=None, outwards=None)
@@ -192,21 +211,24 @@ class AsyncioBackend:
         return Unwound(cancelled is not None, exc, exc if ends_program else None)
 
     async def absorb_native_cancel(self, driver: Driver) -> None:
-        """Answer native cancellations that were aimed at a step that is over."""
+        """Take back native cancellations that were meant for a step that is over."""
         assert isinstance(driver, TukioTask)
         while True:
             while driver.cancelling():
                 driver.uncancel()
-            # Before 3.13, uncancel() leaves the exception itself pending.
+            # Always with an await: before 3.13, `uncancel` leaves the exception itself pending, to
+            # be raised at the next await, which must not be one of the next step.
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(0)
+            # Others had a turn, and may have cancelled the driver once more.
             if not driver.cancelling():
                 return
 
     def start_service(self, service: Callable[[], Awaitable[None]], name: str) -> None:
-        """Run something in the background.
+        """Run an async function in the background.
 
-        Like a driver it is no child of the group, which a native cancellation of it would cancel.
+        Like a driver, the task is no child of the task group: a native cancellation of a child
+        would cancel the whole group.
         """
         start_service(self.loop, service, name)
 
@@ -221,12 +243,14 @@ class AsyncioBackend:
         self._group.start_soon(supervise, name="tukio engine")
 
     async def close(self, exc: BaseException | None) -> None:
-        """Close the task group: cancel it if `exc` is the reason, and wait until it is empty."""
+        """Close the task group; cancel it first if the body has ended by an exception, `exc`."""
         assert self._closing is not None
+        # Before the group is left, because that waits for the child, which waits for this.
         self._closing.set()
         try:
             await _leave_group(self._group, exc)
         finally:
+            # Even if the body has failed, because the factory is shared with other engines.
             uninstall(self.loop)
 
     async def _supervise(
@@ -235,18 +259,32 @@ class AsyncioBackend:
         stop_all: Callable[[], object],
         drained: Callable[[], Awaitable[None]],
     ) -> None:
+        """Stand for all runs in the task group: stop them at its end, and wait for them.
+
+        Args:
+            closing: Set when the engine closes the group.
+            stop_all: Cancels every run.
+            drained: Returns when no run is left.
+        """
         try:
             await closing.wait()
         finally:
+            # Also when the group is cancelled from outside: then this is what cancels the runs.
             stop_all()
+            # Shielded, because the group must not be left before the runs have unwound.
             with anyio.CancelScope(shield=True):
                 await drained()
 
 
 async def _leave_group(group: Any, exc: BaseException | None) -> None:
-    """Leave a task group whose children raise nothing of their own.
+    """Leave a task group whose children raise no exceptions of their own.
 
-    An exception of the body is not handed to the group, which would wrap it: it goes on as it is.
+    The exception of the body is not passed to the group, which would wrap it: the caller raises it
+    as it is.
+
+    Args:
+        group: The task group.
+        exc: The exception of the body, or None.
     """
     if exc is not None:
         group.cancel_scope.cancel()
@@ -260,7 +298,10 @@ async def _leave_group(group: Any, exc: BaseException | None) -> None:
 
 
 def _checkpoint_if_cancelled() -> Callable[[], Awaitable[None]]:
-    """Return what anyio's function of that name looks for each time; before 4.11, the function."""
+    """Return the function behind `anyio.lowlevel.checkpoint_if_cancelled` on asyncio.
+
+    anyio's own function looks for the running backend each time; before anyio 4.11 it is returned.
+    """
     token = getattr(anyio.lowlevel, "current_token", None)
     backend = anyio.lowlevel if token is None else token().backend_class
     checkpoint: Callable[[], Awaitable[None]] = backend.checkpoint_if_cancelled

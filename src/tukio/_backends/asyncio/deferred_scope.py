@@ -1,7 +1,7 @@
-"""A cancel scope whose event loop stands still.
+"""A cancel scope that is changed while its event loop is not running.
 
-As in `loop.run_until_complete(engine.stop(force=True))`: `stop` is called before the loop runs, and
-anyio's scopes can only be changed while it does.
+As in `loop.run_until_complete(engine.stop(force=True))`: `stop` is called before the loop runs, but
+anyio's scopes can only be changed while the loop runs.
 """
 
 from __future__ import annotations
@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 class DeferredScope:
     """Defers changes of a scope until its event loop runs.
 
+    Reading always shows the scope as it is now, without the changes that are deferred.
+
     Args:
         scope: The scope itself.
-        call_soon: Queues a function on its loop.
+        call_soon: The method of the scope's loop.
     """
 
     __slots__ = ("_call_soon", "_scope")
@@ -30,17 +32,17 @@ class DeferredScope:
 
     @property
     def cancel_called(self) -> bool:
-        """Whether it was cancelled, or its deadline has passed."""
+        """Whether the scope was cancelled, or its deadline has passed."""
         return self._scope.cancel_called
 
     @property
     def cancelled_caught(self) -> bool:
-        """Whether the block was left by its cancellation."""
+        """Whether the block was left by this scope's cancellation."""
         return self._scope.cancelled_caught
 
     @property
     def deadline(self) -> float:
-        """The instant at which it cancels itself, on the clock of the loop; inf for never."""
+        """The instant at which the scope is cancelled, on the clock of the loop; inf is never."""
         return self._scope.deadline
 
     @deadline.setter
@@ -48,5 +50,5 @@ class DeferredScope:
         self._call_soon(setattr, self._scope, "deadline", deadline)
 
     def cancel(self) -> None:
-        """Cancel what is in it."""
+        """Cancel the code within the scope."""
         self._call_soon(self._scope.cancel)

@@ -1,7 +1,7 @@
 """The task factory: makes the coroutines of registered tasks `TukioTask`s, as in 1.x.
 
-Owns:   its place among other factories of a loop.
-Knows:  asyncio; the engine works without the factory, which serves only users' own
+Owns:   the order of this factory and other factories of a loop.
+Knows:  asyncio. The engine works without the factory, which is there only for user code like
         `loop.create_task(registered_coroutine())`.
 """
 
@@ -26,9 +26,10 @@ def tukio_factory(
 
 
 def install(loop: asyncio.AbstractEventLoop) -> None:
-    """Make registered coroutines `TukioTask`s on a loop; other coroutines stay what they were.
+    """Make registered coroutines `TukioTask`s on a loop; this does not change other coroutines.
 
-    A factory that is there already goes on making the others. Installing twice changes nothing.
+    A factory that is set already goes on making the tasks of other coroutines. Installing twice is
+    only counted.
     """
     previous = loop.get_task_factory()
     ours = _ours(previous)
@@ -39,7 +40,10 @@ def install(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def uninstall(loop: asyncio.AbstractEventLoop) -> None:
-    """Undo one `install`; the last one puts back what was there, unless it was replaced since."""
+    """Undo one `install`.
+
+    The last call restores the previous factory, unless user code has set another one since.
+    """
     ours = _ours(loop.get_task_factory())
     if ours is not None:
         ours.engines -= 1
@@ -48,7 +52,16 @@ def uninstall(loop: asyncio.AbstractEventLoop) -> None:
 
 
 class _Factory:
-    """A task factory of ours: what it stands over, and how many engines need it."""
+    """A task factory of tukio.
+
+    Args:
+        previous: The factory that makes the tasks of other coroutines; None for asyncio's own way.
+
+    Attributes:
+        previous: The same factory, restored by the last `uninstall`; never changes.
+        engines: The number of engines that need this factory: one more by each `install`, one less
+            by each `uninstall`.
+    """
 
     __slots__ = ("engines", "previous")
 
@@ -59,7 +72,8 @@ class _Factory:
     def __call__(
         self, loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **kwargs: Any
     ) -> asyncio.Future[Any]:
-        # Some loops pass None for what was not given, which older factories refuse.
+        # Without the arguments that are None: some loops pass None for what was not given, which
+        # older factories refuse.
         given = {name: value for name, value in kwargs.items() if value is not None}
         if _is_registered(coro):
             return TukioTask(coro, loop=loop, **given)
@@ -69,36 +83,43 @@ class _Factory:
         return task
 
     def make_eagerly(self, coro: Coroutine[Any, Any, Any], **kwargs: Any) -> asyncio.Future[Any]:
-        """Stand in for the constructor of tasks in an eager factory."""
+        """Make a task; called in place of the constructor of tasks in an eager factory."""
         if _is_registered(coro):
             return TukioTask(coro, **kwargs)
         task: asyncio.Future[Any] = _constructor_in(self.previous)(coro, **kwargs)
         return task
 
     def for_loop(self) -> Any:
-        """Return what to set on the loop."""
+        """Return the factory to set on the loop: this one, or an eager one that uses this."""
         if sys.version_info >= (3, 12) and _is_eager(self.previous):
-            # Told from others, by those who must know, by its code: so it is made by that hand.
+            # Made by asyncio, because anyio and others recognize an eager factory by its code.
             return asyncio.create_eager_task_factory(self.make_eagerly)
         return self
 
 
 def _ours(factory: Any) -> _Factory | None:
-    """Return our factory that was set on a loop; None if what is set there is not ours."""
+    """Return the factory of tukio behind the one that is set on a loop, or None.
+
+    Args:
+        factory: The factory that is set on the loop.
+    """
     if _is_eager(factory):
         factory = getattr(_constructor_in(factory), "__self__", None)
     return factory if isinstance(factory, _Factory) else None
 
 
 def _is_registered(coro: Any) -> bool:
+    """Return whether a coroutine is that of a registered task."""
     return getattr(coro, "cr_code", None) in REGISTRY.codes
 
 
 def _is_eager(factory: Any) -> bool:
+    """Return whether a factory makes eager tasks."""
     if sys.version_info < (3, 12):
         return False
     return getattr(factory, "__code__", None) is asyncio.eager_task_factory.__code__
 
 
 def _constructor_in(eager_factory: Any) -> Any:
+    """Return the constructor of tasks that an eager factory was made with."""
     return eager_factory.__closure__[0].cell_contents

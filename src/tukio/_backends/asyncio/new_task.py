@@ -1,4 +1,4 @@
-"""Registered tasks by themselves, outside a workflow; and their registration, as in 1.x.
+"""Registered tasks by themselves, outside a workflow.
 
 Source: 1.x `tukio.task.task`.
 """
@@ -26,19 +26,19 @@ def new_task(
 ) -> TukioTask:
     """Run a registered task by itself, outside a workflow. For asyncio only, as in 1.x.
 
-    No engine looks after it: no event tells of it, and `teardown()` is not called.
+    No engine takes part: no execution events are sent, and `teardown()` is not called.
 
     Args:
-        name: The name it is registered under.
-        data: What its coroutine is called with.
-        config: For a holder class.
-        timeout: Seconds after which it is cancelled and fails with `TimeoutError`; None or 0 is
-            no limit.
+        name: The name that the task is registered under.
+        data: The argument of its coroutine function.
+        config: The argument of its holder class, if it has one.
+        timeout: Seconds after which the task is cancelled and fails with `TimeoutError`; None or 0
+            is no limit.
         loop: The event loop; None is the running one.
 
     Raises:
-        UnknownTaskName: Nothing is registered under that name.
-        Exception: What the holder class or the call raised.
+        UnknownTaskName: No task is registered under that name.
+        Exception: The exception of the holder class, or of calling the coroutine function.
     """
     holder_class, function = REGISTRY.get(name)
     loop = loop or asyncio.get_running_loop()
@@ -47,17 +47,20 @@ def new_task(
         return TukioTask(coro, loop=loop)
     standalone = StandaloneTask(coro, loop.time)
     task = TukioTask(_within(timeout, coro, standalone), loop=loop, standalone=standalone)
-    # It was never awaited if the task is cancelled before it begins, and Python would warn.
+    # If the task is cancelled before it begins, the coroutine was never awaited, and Python would
+    # warn unless the coroutine is closed.
     task.add_done_callback(lambda _: coro.close())
     return task
 
 
 async def _within(limit: float, coro: Coroutine[Any, Any, Any], standalone: StandaloneTask) -> Any:
+    """Await a coroutine, within a time limit, and note whether the limit was reached."""
     scope = asyncio.timeout(limit)
     try:
         async with scope:
             return await coro
     except TimeoutError:
-        # Or it is one of the task's own, which is an ordinary error.
+        # Asked of the scope, because the task may raise a `TimeoutError` of its own, which is an
+        # ordinary error.
         standalone.timed_out = scope.expired()
         raise

@@ -1,7 +1,7 @@
-"""A registered task that runs by itself, outside a workflow: what its `TukioTask` knows of it.
+"""A registered task that runs by itself, outside a workflow: the part of `TukioTask` about it.
 
-Owns:   its holder, data, id, queue and times, and how it ended.
-Knows:  the coroutine it was made from, and once it is over the asyncio task.
+Owns:   the holder, data, id, queue and times of the task, and how it ended.
+Knows:  the coroutine of the task, and the asyncio task once that is over.
 """
 
 from __future__ import annotations
@@ -31,13 +31,15 @@ class StandaloneTask:
     """One execution of one registered task, outside a workflow.
 
     Args:
-        coro: The coroutine of the task, not started; None if there is none to know of.
-        clock: Where its times are from; in seconds.
+        coro: The coroutine of the task, not begun; None if it is unknown.
+        clock: Returns the time, in seconds.
 
     Attributes:
-        holder: The instance of the holder class; None for a plain coroutine function.
-        timed_out: Whether it reached its time limit.
-        state: How it ended; `pending` before.
+        holder: The instance of the holder class; None for a plain coroutine function. Never
+            changes.
+        timed_out: Whether the task has reached its time limit. Set by the code that cancels the
+            task for its limit, always before the task is over.
+        state: The state that the task ended in; `pending` before. Set once, by `is_over`.
     """
 
     __slots__ = (
@@ -58,17 +60,22 @@ class StandaloneTask:
     def __init__(self, coro: Coroutine[Any, Any, Any] | None, clock: Callable[[], float]) -> None:
         self._clock: Callable[[], float] = clock
         self._started_at: float = clock()
+        # The wall time at instant 0 of the clock, in seconds.
         self._anchor: float = time.time() - self._started_at
+        # None exactly while the task is pending; set once, by `is_over`.
         self._ended_at: float | None = None
+        # Made on first use, and never changed then: most tasks need neither.
         self._uid: str | None = None
         self._mailbox: Mailbox | None = None
+        # The broker that topics are from: the first one that the task has subscribed with.
         self._broker: Broker | None = None
+        # Set once, by `is_over`; a copy.
         self._output_data: Any = None
         self.state: FutureState = FutureState.pending
         self.timed_out: bool = False
         holder, data = _holder_and_data(coro)
         self.holder: Any = holder
-        # Now: the task may change what it was given.
+        # Copied now, because the task may change the data that it was given.
         self._input_data: Any = _copy(data)
         if self.holder is not None:
             with suppress(AttributeError):
@@ -76,48 +83,52 @@ class StandaloneTask:
 
     @property
     def uid(self) -> str:
-        """Id of this execution: the holder's `uid` if it has one."""
+        """The id of this execution: the `uid` of the holder, or else a new one."""
         if self._uid is None:
             self._uid = execution_id(self.holder)
         return self._uid
 
     @property
     def queue(self) -> Inbox:
-        """Events it receives while it runs."""
+        """The events that the task receives while it runs."""
         return self.mailbox.queue
 
     @property
     def mailbox(self) -> Mailbox:
-        """What it receives while it runs."""
+        """The mailbox of the task, made on first use."""
         if self._mailbox is None:
             self._mailbox = Mailbox(self)
         return self._mailbox
 
     @property
     def broker(self) -> Broker:
-        """The broker that its topics are from."""
+        """The broker that the task's topics are from; there is one once `listens` was called."""
         assert self._broker is not None
         return self._broker
 
     def listens(self, broker: Broker) -> Mailbox:
-        """Return its mailbox, for topics of a broker."""
+        """Return the mailbox of the task, for topics of a broker.
+
+        Args:
+            broker: The broker; only the one of the first call counts.
+        """
         if self._broker is None:
             self._broker = broker
         return self.mailbox
 
     @property
     def source(self) -> EventSource:
-        """The source of the events that it sends."""
+        """The source of the events that the task sends."""
         return EventSource(task_exec_id=self.uid)
 
     @property
     def inputs(self) -> Any:
-        """A copy of the data it was called with."""
+        """A copy of the data that the task was called with."""
         return _copy(self._input_data)
 
     @property
     def outputs(self) -> Any:
-        """A copy of the data it returned; None before, and if it returned None."""
+        """A copy of the data that the task returned; None before, and if it returned None."""
         return _copy(self._output_data)
 
     def as_dict(self) -> dict[str, Any]:
@@ -132,11 +143,11 @@ class StandaloneTask:
         }
 
     def is_over(self, task: asyncio.Future[Any]) -> None:
-        """Take how the asyncio task has ended."""
+        """Called when the asyncio task is over: note how it ended, and close the mailbox."""
         self._ended_at = self._clock()
         if self._mailbox is not None:
             self._mailbox.close()
-        # Not exception(), which would keep asyncio from reporting an error that nobody looks at.
+        # Read past `exception()`, which would keep asyncio from reporting an unhandled error.
         error = task._exception
         if self.timed_out:
             self.state = FutureState.timeout
@@ -157,7 +168,11 @@ class StandaloneTask:
 
 
 def _holder_and_data(coro: Coroutine[Any, Any, Any] | None) -> tuple[Any, Any]:
-    """Return what a registered coroutine was called with; (None, None) for any other."""
+    """Return the holder and the data that a registered coroutine was called with.
+
+    Args:
+        coro: The coroutine, not begun. For any other coroutine the answer is (None, None).
+    """
     code = getattr(coro, "cr_code", None)
     frame = getattr(coro, "cr_frame", None)
     if frame is None or code not in REGISTRY.codes:
@@ -165,13 +180,14 @@ def _holder_and_data(coro: Coroutine[Any, Any, Any] | None) -> tuple[Any, Any]:
     holder_class, _ = REGISTRY.get(REGISTRY.codes[code])
     names, rest, _, values = inspect.getargvalues(frame)
     arguments = [values.get(name) for name in names]
-    # A decorated task may take whatever it is given.
+    # A decorated task may take its arguments by `*args`.
     arguments += values[rest] if rest is not None else ()
     arguments += [None, None]
     return (None, arguments[0]) if holder_class is None else (arguments[0], arguments[1])
 
 
 def _copy(data: Any) -> Any:
+    """Return a copy, one level deep, of a dict or of an event's data; other data as it is."""
     if isinstance(data, Event):
         return data.data.copy()
     return data.copy() if isinstance(data, dict) else data

@@ -1,4 +1,4 @@
-"""Tukio tasks as asyncio tasks: what `asyncio.current_task()` is inside a task, as in 1.x."""
+"""Tasks of workflows as asyncio tasks: `asyncio.current_task()` inside a task, as in 1.x."""
 
 from __future__ import annotations
 
@@ -31,18 +31,25 @@ if TYPE_CHECKING:
 class TukioTask(asyncio.Task[Any]):
     """An asyncio task that runs tasks of a workflow, one at a time.
 
-    Inside a task of a workflow, `asyncio.current_task()` is one of these, and its `template`,
-    `workflow`, `uid`, `inputs`, ... are those of that task. It may go on with another task
-    afterwards: to keep a hold of a task, use `tukio.current_task()`.
+    Inside a task of a workflow, `asyncio.current_task()` is a `TukioTask`, whose `template`,
+    `workflow`, `uid`, `inputs`, ... are those of the task of the workflow. The same `TukioTask` may
+    run another task afterwards: to keep a reference to a task, use `tukio.current_task()`.
 
-    Made outside a workflow, by `new_task` or the task factory, it runs one registered coroutine
-    for itself, and has neither template nor workflow.
+    Outside a workflow, a `TukioTask` made by `new_task` or the task factory runs one registered
+    coroutine by itself, and has neither template nor workflow.
+
+    The fields that are not listed here are those of `Driver`.
 
     Args:
         coro: The coroutine to run.
         loop: The event loop; None is the running one.
-        standalone: What is known of the registered task, if `coro` is not that task itself.
-        kwargs: As `asyncio.Task`.
+        standalone: The registered task, if `coro` only wraps its coroutine.
+        kwargs: Further arguments of `asyncio.Task`.
+
+    Attributes:
+        run: The run that a driver works for; None outside a workflow. Never changes.
+        begun: Whether a driver has begun; set once, by `new_driver`. While it is False, `cancel`
+            cancels the run instead of the task.
     """
 
     __slots__ = (
@@ -67,10 +74,12 @@ class TukioTask(asyncio.Task[Any]):
         standalone: StandaloneTask | None = None,
         **kwargs: Any,
     ) -> None:
-        # Before the parent's __init__: an eager task runs inside it.
+        # All fields come before the parent's __init__, because an eager task runs inside it.
         self.run: Run | None = None
+        # The workflow of that run, kept alive by its drivers; never changes.
         self._workflow: Workflow | None = None
         self.step: TaskRun | None = None
+        # The scope itself; `scope` shows it as a `DeferredScope` while the loop is not running.
         self._scope: Scope | None = None
         self.scope_spent: bool = False
         self.has_step_deadline: bool = False
@@ -80,17 +89,21 @@ class TukioTask(asyncio.Task[Any]):
         self.coroutine: Any = None
         loop = loop or asyncio.get_running_loop()
         standalone = standalone or StandaloneTask(coro, loop.time)
+        # The registered task outside a workflow. None for a driver, until one of the properties
+        # below is read between two steps.
         self._standalone: StandaloneTask | None = standalone
         super().__init__(coro, loop=loop, **kwargs)
         if self.done():
+            # An eager task that did not suspend.
             standalone.is_over(self)
         else:
-            # The first one, so that every other one and every waiter finds it over.
+            # Always the first callback, so that all other callbacks, and all waiters, find the
+            # standalone task over.
             super().add_done_callback(standalone.is_over)
 
     @property
     def scope(self) -> Any:
-        """The cancel scope it is in, or was in last; None before the first, and outside a run."""
+        """The cancel scope of the driver, or its last one; None before it, and outside a run."""
         loop = self.get_loop()
         if self._scope is None or loop.is_running():
             return self._scope
@@ -100,97 +113,16 @@ class TukioTask(asyncio.Task[Any]):
     def scope(self, scope: Scope | None) -> None:
         self._scope = scope
 
-    @property
-    def template(self) -> TaskTemplate | None:
-        """The task's template; None outside a workflow."""
-        return self.step.template if self.step is not None else None
-
-    @property
-    def workflow(self) -> Workflow | None:
-        """The workflow it works for; None outside a workflow."""
-        return self._workflow
-
-    @property
-    def uid(self) -> str:
-        """Id of this execution."""
-        return self._who().uid
-
-    @property
-    def holder(self) -> Any:
-        """The instance of the holder class; None for a plain coroutine function."""
-        return self._who().holder
-
-    @property
-    def queue(self) -> Inbox:
-        """Events it receives while it runs."""
-        return self._who().queue
-
-    @property
-    def inputs(self) -> Any:
-        """A copy of the data it was given."""
-        return self._who().inputs
-
-    @property
-    def outputs(self) -> Any:
-        """A copy of the data it returned; None before."""
-        return self._who().outputs
-
-    @property
-    def state(self) -> FutureState:
-        """How it stands."""
-        return self._who().state
-
-    @property
-    def event_source(self) -> EventSource:
-        """The source of the events that it sends."""
-        return self._who().source
-
-    @property
-    def timed_out(self) -> bool:
-        """Whether it reached its time limit."""
-        return self._who().timed_out
-
-    @property
-    def committed(self) -> bool:
-        """Whether it is not suspended."""
-        return self.state is not FutureState.suspended
-
-    def in_progress(self) -> bool:
-        """Return whether it has started."""
-        return self.step is None or self.step.in_progress()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return a snapshot: id, start, end (aware UTC or None), state, inputs, outputs."""
-        return self._who().as_dict()
-
-    async def data_received(self, event: Event) -> None:
-        """Put an event into the queue; it does not wait."""
-        self.queue.put_nowait(event)
-
-    def dispatch_progress(self, data: Any, event_type: str | None = None) -> None:
-        """Send an execution event of this task; see `TaskRun.dispatch_progress`."""
-        if self.step is not None:
-            self.step.dispatch_progress(data, event_type)
-
-    def timeout(self) -> None:
-        """Cut the task as if it had reached its time limit.
-
-        Outside a workflow, it is cancelled, and its state is that of a timeout.
-        """
-        if self.step is not None:
-            self.step.timeout()
-        elif self._standalone is not None and self.cancel():
-            self._standalone.timed_out = True
-
     def cancel(self, msg: Any | None = None) -> bool:
-        """Cancel as any asyncio task.
+        """Cancel the task, as any asyncio task.
 
-        One that has not begun is not lost: the run it was spawned for is cancelled instead, and
-        ends in good order. So is a run whose loop is being shut down.
+        A driver that has not begun is never cancelled itself: the run that it was started for is
+        cancelled instead, and ends in good order.
         """
         if self.run is None or self.done():
             return super().cancel(msg)
         if asyncio._get_running_loop() is None:
+            # The loop is being shut down, as by `asyncio.run`, so the whole run must end.
             self.run.start_stopping_from_outside()
         elif not self.begun:
             self.run.cancel_from_outside()
@@ -203,18 +135,19 @@ class TukioTask(asyncio.Task[Any]):
             remaining = super().uncancel()
             pending: bool = self._must_cancel  # type: ignore[attr-defined]  # of both kinds of task
             if pending and not remaining and self.step is not None:
-                # Before 3.13, the exception stays pending. Counted again, it will be answered
-                # when the step is over, and not by the next one.
+                # Before 3.13, the exception stays pending. It is counted once more, so that the
+                # driver takes it back when the step is over, and it does not cancel the next step.
                 super().cancel()
             return remaining
 
     def add_done_callback(
         self, fn: Callable[[Any], object], /, *, context: Context | None = None
     ) -> None:
-        """Have a function called when this is over.
+        """Call a function when the task is over.
 
-        A task of a workflow that calls this for itself gets it called with its `TaskRun` when
-        that task is over, although this may go on with another one.
+        A task of a workflow may call this for itself. The function is then called with the
+        `TaskRun` when the task of the workflow is over, even if this asyncio task goes on with
+        another one.
         """
         step = self._calling_step()
         if step is None:
@@ -225,19 +158,19 @@ class TukioTask(asyncio.Task[Any]):
             step.add_done_callback(lambda over: context.run(fn, over))
 
     def remove_done_callback(self, fn: Callable[[Any], object], /) -> int:
-        """Remove a callback wherever it was added without a context; return how often that was."""
+        """Remove a callback that was added without a context; return how often it was added."""
         step = self._calling_step()
         count = 0 if step is None else step.remove_done_callback(fn)
         return count + super().remove_done_callback(fn)
 
     def get_stack(self, *, limit: int | None = None) -> list[FrameType]:
-        """Return the frames of its coroutine and of those that it awaits, outermost first.
+        """Return the frames of the task's coroutine and of those that it awaits, outermost first.
 
-        For a task of a workflow, those of that task: not of the engine, which drives it. Once it
-        is over, as any asyncio task.
+        For a task of a workflow, the frames of the engine, which drives it, are left out. For a
+        task that is over, the answer is that of any asyncio task.
 
         Args:
-            limit: How many at most, of the innermost ones; None is all.
+            limit: The largest number of frames to return, innermost ones; None is all.
         """
         frames = [] if self.step is None else list(frames_of(self.coroutine))
         frames = frames or list(frames_of(self.get_coro()))
@@ -246,18 +179,105 @@ class TukioTask(asyncio.Task[Any]):
         return frames if limit is None else frames[max(0, len(frames) - limit) :]
 
     def standalone_mailbox(self, broker: Broker) -> Mailbox | None:
-        """Return what it receives from a broker, outside a workflow; None within one."""
+        """Return the mailbox of a task outside a workflow; None for a driver.
+
+        Args:
+            broker: The broker that the task's topics are from.
+        """
         outside = self._standalone if self.run is None else None
         return None if outside is None else outside.listens(broker)
 
     def _calling_step(self) -> TaskRun | None:
-        """Return the step that this drives, if it is what calls this."""
+        """Return the step that this task drives, if the step itself is the caller; else None."""
         called_by_itself = asyncio.current_task(self.get_loop()) is self
         return self.step if called_by_itself else None
 
+    # As in 1.x -----------------------------------------------------------------------------------
+
+    @property
+    def template(self) -> TaskTemplate | None:
+        """The task's template; None outside a workflow."""
+        return self.step.template if self.step is not None else None
+
+    @property
+    def workflow(self) -> Workflow | None:
+        """The workflow of the task; None outside a workflow."""
+        return self._workflow
+
+    @property
+    def uid(self) -> str:
+        """The id of this execution."""
+        return self._who().uid
+
+    @property
+    def holder(self) -> Any:
+        """The instance of the holder class; None for a plain coroutine function."""
+        return self._who().holder
+
+    @property
+    def queue(self) -> Inbox:
+        """The events that the task receives while it runs."""
+        return self._who().queue
+
+    @property
+    def inputs(self) -> Any:
+        """A copy of the data that the task was given."""
+        return self._who().inputs
+
+    @property
+    def outputs(self) -> Any:
+        """A copy of the data that the task returned; None before."""
+        return self._who().outputs
+
+    @property
+    def state(self) -> FutureState:
+        """The state of the task."""
+        return self._who().state
+
+    @property
+    def event_source(self) -> EventSource:
+        """The source of the events that the task sends."""
+        return self._who().source
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether the task has reached its time limit."""
+        return self._who().timed_out
+
+    @property
+    def committed(self) -> bool:
+        """Whether the task is not suspended."""
+        return self.state is not FutureState.suspended
+
+    def in_progress(self) -> bool:
+        """Return whether the task has started."""
+        return self.step is None or self.step.in_progress()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return a snapshot: id, start, end (aware UTC or None), state, inputs, outputs."""
+        return self._who().as_dict()
+
+    async def data_received(self, event: Event) -> None:
+        """Put an event into the queue of the task; never waits."""
+        self.queue.put_nowait(event)
+
+    def dispatch_progress(self, data: Any, event_type: str | None = None) -> None:
+        """Send an execution event of this task; see `TaskRun.dispatch_progress`."""
+        if self.step is not None:
+            self.step.dispatch_progress(data, event_type)
+
+    def timeout(self) -> None:
+        """Cancel the task as if it had reached its time limit; its state becomes `timeout`."""
+        if self.step is not None:
+            self.step.timeout()
+        elif self._standalone is not None and self.cancel():
+            self._standalone.timed_out = True
+
     def _who(self) -> TaskRun | StandaloneTask:
+        """Return the object behind the properties: the present step, or the standalone task."""
         if self.step is not None:
             return self.step
         if self._standalone is None:
+            # A driver between two steps: a task of which nothing is known.
             self._standalone = StandaloneTask(None, self.get_loop().time)
         return self._standalone

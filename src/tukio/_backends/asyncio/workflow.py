@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
     """A run on asyncio: also an `asyncio.Future`, whose result is the set of its tasks.
 
-    Cancelling one who awaits it cancels the run, as with any future; `wait()` does not. The
-    future is cancelled only when the run has unwound.
+    Cancelling a task that awaits the workflow cancels the run, as with any future. Cancelling a
+    task that awaits `wait()` does not. The future is cancelled only when the run has unwound.
     """
 
     __slots__ = ("_result", "_run", "_steps")
 
     if not TYPE_CHECKING:
-        # There is no kind to choose any more.
+        # `Workflow.__new__` chooses the class for the backend, which is this one already.
         __new__ = asyncio.Future.__new__
 
     def __init__(
@@ -50,6 +50,7 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
             environment = _standalone(loop, broker)
         backend: Any = environment.backend
         asyncio.Future.__init__(self, loop=backend.loop)
+        # The result, made on first use.
         self._result: set[TaskRun] | None = None
         self._run: Run = Run(self, template, environment)
         self._steps: Any = self._run.plan.steps
@@ -60,33 +61,35 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
     async def _awaited(self) -> set[TaskRun]:
         if self.done():
             return self.result()
-        # Not Future.__await__: a waiter in a cancelled anyio scope is cancelled again at every
-        # turn of the loop until it leaves, which would spin for as long as the run unwinds.
+        # Not by `Future.__await__`: anyio cancels a waiter in a cancelled scope at every turn of
+        # the loop until it leaves. The waiter would spin for as long as the run unwinds.
         try:
             return await asyncio.shield(self)
         except asyncio.CancelledError:
+            # If the future is done, the run itself was cancelled; otherwise the waiter was.
             if not self.done():
                 self.cancel()
+                # Shielded, because the run must have unwound before its waiter goes on.
                 with anyio.CancelScope(shield=True):
                     await self.wait()
             raise
 
     def unlock_when_task_done(self, task: Any = None) -> None:
-        """Unlock when a task is over.
+        """Unlock the run when a task is over.
 
         Args:
-            task: Anything with `add_done_callback`; None is the calling task, of a workflow or
-                not.
+            task: Any object with `add_done_callback`; None is the calling task, whether it is a
+                task of a workflow or any other asyncio task.
         """
         super().unlock_when_task_done(task or running_step() or asyncio.current_task())
 
     def result(self) -> set[TaskRun]:
-        """Return the executions of its tasks.
+        """Return the executions of the run's tasks.
 
         Raises:
-            InvalidStateError: It is not over.
-            CancelledError: It was cancelled, or has reached its time limit.
-            WorkflowFailed: It failed.
+            InvalidStateError: The run is not over.
+            CancelledError: The run was cancelled, or has reached its time limit.
+            WorkflowFailed: The run has failed.
         """
         super().result()
         if self._result is None:
@@ -98,20 +101,21 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
             return
         if failure is not None:
             self.set_exception(failure)
-            # The engine has logged it; asyncio need not complain that nobody looked.
+            # Read once: the engine has logged the failure, so asyncio need not report it as never
+            # retrieved.
             self.exception()
         elif ending is FINISHED:
-            self.set_result(None)  # type: ignore[arg-type]  # the set is made when someone looks
+            self.set_result(None)  # type: ignore[arg-type]  # the set is made on first use
         else:
-            # Past Workflow.cancel, which cancels the run.
+            # Not `self.cancel`, which is that of Workflow and cancels the run.
             asyncio.Future.cancel(self)
 
 
 def _standalone(loop: asyncio.AbstractEventLoop | None, broker: Broker | None) -> Environment:
-    """Return an environment of its own for a run without an engine."""
+    """Return an environment for one run without an engine, as in 1.x."""
     backend = AsyncioBackend(loop or asyncio.get_running_loop(), structured=False)
     return assemble(backend, loop_broker(backend.loop) if broker is None else broker)
 
 
 WORKFLOW = AsyncioWorkflow
-"""The class of runs on this backend."""
+"""The class of runs on this backend; the engine looks it up by this name."""

@@ -1,7 +1,7 @@
-"""The trio backend: all drivers are in the engine's nursery, spread over some within it.
+"""The trio backend: all drivers are in the engine's nursery, spread over nurseries within it.
 
-A run needs no nursery of its own: each driver has a scope, raises nothing of its steps, and the run
-is over when its last driver has left and nothing of it is due.
+A run needs no nursery of its own. Each driver has its own scope, and raises no exception of its
+steps. The run is over when its last driver has left and no step is due.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class TrioDriver:
-    """A driver on trio."""
+    """A driver on trio: the notes of the task that makes it; see `Driver` for the fields."""
 
     __slots__ = (
         "cancelled_at",
@@ -52,20 +52,30 @@ class TrioDriver:
 
     @staticmethod
     def cancelling() -> int:
-        """Return 0: trio has no cancellation outside of scopes."""
+        """Return 0: on trio all cancellations belong to scopes."""
         return 0
 
 
 class TrioBackend:
-    """The backend for the trio run that it is made in."""
+    """The backend for the trio run that it is made in.
+
+    Attributes:
+        time: Returns the time on trio's clock.
+        alarms: The alarms of this backend; their timer is a task in its nursery.
+    """
 
     def __init__(self) -> None:
-        # What `trio.current_time` does, without looking for the clock each time.
+        # The method of the clock, because `trio.current_time` looks for the clock each time.
         self.time: Callable[[], float] = trio.lowlevel.current_clock().current_time
         self.alarms: Alarms = Alarms(self.time, self._call_at)
         self.roots: set[Any] | None = None
+        # The wall time at instant 0 of trio's clock, in seconds. Taken once, so that times of a run
+        # are always in the order of their instants, even if the wall clock is set back.
         self._anchor: float = time.time() - trio.current_time()
+        # Identifies the trio run, for `check_here`, and lets other threads call into it.
         self._token: trio.lowlevel.TrioToken = trio.lowlevel.current_trio_token()
+        # The nursery of the engine: its context manager, itself, and the nurseries for drivers
+        # within it. All set once, by `open`, before the engine can start anything.
         self._manager: Any = None
         self._nursery: trio.Nursery | None = None
         self._drivers: Nurseries | None = None
@@ -75,7 +85,7 @@ class TrioBackend:
         return datetime.fromtimestamp(self._anchor + instant, UTC)
 
     def instant(self, time: datetime) -> float:
-        """Return the instant on that clock at an aware time."""
+        """Return the instant on trio's clock at an aware time."""
         return time.timestamp() - self._anchor
 
     def scope(self, deadline: float = math.inf, *, shield: bool = False) -> Any:
@@ -83,18 +93,21 @@ class TrioBackend:
         return trio.CancelScope(deadline=deadline, shield=shield)
 
     def _call_at(self, instant: float, function: Callable[[], object]) -> Callable[[], None]:
-        """Have a function called at an instant on that clock; return what calls that off."""
+        """Call a function at an instant of trio's clock, and return a function that prevents that.
+
+        Only `alarms` uses this.
+        """
         assert self._nursery is not None
-        # Shielded: it is needed most while all around it is cancelled.
+        # Shielded, because alarms are needed most while all around them is being cancelled.
         scope = trio.CancelScope(shield=True)
         self._nursery.start_soon(_call_at, instant, function, scope, name="tukio timer")
         return scope.cancel
 
     def check_here(self) -> None:
-        """Make sure that the calling code runs in this trio run.
+        """Make sure that the caller runs in this trio run.
 
         Raises:
-            EngineError: It runs in another one, or in another thread.
+            EngineError: The caller runs in another trio run, or in another thread.
         """
         if not trio.lowlevel.in_trio_run() or trio.lowlevel.current_trio_token() is not self._token:
             raise EngineError(ELSEWHERE)
@@ -103,8 +116,8 @@ class TrioBackend:
         """Run an async function in this trio run, from another thread, and return its result.
 
         Raises:
-            EngineError: Called in an event loop, which would stand still, or the trio run is over.
-            Exception: What the function raised.
+            EngineError: Called in an event loop, which this would block, or the trio run is over.
+            Exception: The exception of the function.
         """
         if running_backend() is not None:
             raise EngineError(IN_LOOP)
@@ -114,11 +127,11 @@ class TrioBackend:
             raise EngineError(NOT_RUNNING) from None
 
     async def checkpoint(self) -> None:
-        """Let others have a turn, and be cancelled if so requested."""
+        """Give other tasks a turn, and raise the cancellation if one was requested."""
         await trio.lowlevel.checkpoint()
 
     def checkpoint_if_cancelled(self) -> Awaitable[None]:
-        """Be cancelled if so requested; nobody else has a turn before."""
+        """Raise the cancellation if one was requested; otherwise no other task has a turn."""
         return trio.lowlevel.checkpoint_if_cancelled()  # noqa: ASYNC105 - the caller awaits it
 
     def spawn(
@@ -128,7 +141,7 @@ class TrioBackend:
         name: str,
         context: Context | None,
     ) -> None:
-        """Start a driver; trio gives it a context of its own."""
+        """Start a driver; trio gives the task a context of its own."""
         del context
         assert self._drivers is not None
         self._drivers.start_soon(function, work, name=name)
@@ -138,15 +151,16 @@ class TrioBackend:
         return TrioDriver()
 
     def attend(self, work: Any) -> None:
-        """Do nothing: an engine that is cancelled stops its runs."""
+        """Do nothing: an engine that is cancelled stops all its runs, with a driver or without."""
 
     def leave(self, work: Any) -> None:
-        """Do nothing."""
+        """Do nothing, as `attend`."""
 
     def take_apart(self, exc: BaseException) -> Unwound:
         """Return the parts of an exception that left a driver's scope.
 
-        A cancellation that is not that scope's comes from further out, and goes on there.
+        A cancellation that has left the scope belongs to a scope further out, and must be re-raised
+        for that one.
         """
         if isinstance(exc, trio.Cancelled):
             return Unwound(cancelled=True, error=None, outwards=exc)
@@ -156,30 +170,36 @@ class TrioBackend:
             outwards, error = exc.split(trio.Cancelled)
         cancelled = outwards is not None
         if isinstance(error, KeyboardInterrupt | SystemExit):
+            # Before any cancellation, because these end the program.
             outwards = error
         return Unwound(cancelled, error, outwards)
 
     async def absorb_native_cancel(self, driver: Driver) -> None:
-        """Do nothing: on trio no cancellation is left over."""
+        """Do nothing: on trio no native cancellation can be pending."""
 
     def start_service(self, service: Callable[[], Awaitable[None]], name: str) -> None:
-        """Run something in the background for as long as the engine lives."""
+        """Run an async function in the background, in the nursery of the engine."""
         assert self._nursery is not None
         self._nursery.start_soon(service, name=name)
 
     async def open(
         self, stop_all: Callable[[], object], drained: Callable[[], Awaitable[None]]
     ) -> None:
-        """Open the nursery that the runs live in."""
+        """Open the nursery that the runs live in.
+
+        The arguments are not needed: a nursery that is cancelled cancels all drivers, and waits for
+        them.
+        """
         del stop_all, drained
         self._manager = trio.open_nursery()
         self._nursery = nursery = await self._manager.__aenter__()
         self._drivers = Nurseries(nursery)
 
     async def close(self, exc: BaseException | None) -> None:
-        """Close the nursery: cancel it if `exc` is the reason, and wait until it is empty."""
+        """Close the nursery; cancel it first if the body has ended by an exception, `exc`."""
         assert self._nursery is not None
         assert self._drivers is not None
+        # Before the nursery is left, because that waits for the nurseries within it.
         self._drivers.close()
         if exc is not None:
             self._nursery.cancel_scope.cancel()
@@ -187,6 +207,7 @@ class TrioBackend:
 
 
 async def _call_at(instant: float, function: Callable[[], object], scope: trio.CancelScope) -> None:
+    """Wait for an instant, and call a function, unless the scope was cancelled before."""
     with scope:
         await trio.sleep_until(instant)
         function()

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class TrioWorkflow(Workflow):
     """A run on trio. `await` it for the set of its tasks.
 
-    Awaiting raises `WorkflowCancelled`, `WorkflowTimedOut` or `WorkflowFailed` if that is how it
-    ended. Cancelling one who awaits it does not cancel the run.
+    Awaiting raises `WorkflowCancelled`, `WorkflowTimedOut` or `WorkflowFailed` if the run ended
+    like that. Cancelling a task that awaits the workflow does not cancel the run.
     """
 
     __slots__ = ("__weakref__", "_run", "_steps")
@@ -49,4 +49,4 @@ class TrioWorkflow(Workflow):
 
 
 WORKFLOW = TrioWorkflow
-"""The class of runs on this backend."""
+"""The class of runs on this backend; the engine looks it up by this name."""

@@ -1,11 +1,12 @@
-"""What virtual time is on every backend: where it begins, and what makes it stand still.
+"""Virtual time, shared by all backends: its start, and how a deadlock is detected.
 
-Owns:   the verdict `Deadlock`, the patience of a run with what is on no clock, and the mark by
-        which a call from a thread is known as one that the run itself has started.
+Owns:   the exception `Deadlock`, the patience of a run with threads and sockets, and the mark of
+        threads that the run itself has started.
 Knows:  no backend.
 
-Time stands still while a thread is at work that the run has started. It does not while the thread
-waits for the loop in turn: for an async function that it has called from there.
+Time stands still while a thread is at work that the run has started. Time passes while such a
+thread waits for the loop in turn, that is, for an async function that it has called by
+`from_thread`.
 """
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 START = 0.0
-"""What every clock shows when its run begins. Zero, so that `==` on times stays exact."""
+"""The time of every clock when its run begins. Zero, so that `==` on times stays exact."""
 
 PATIENCE = 10.0
-"""Real seconds that a run waits for its threads, unless it is told otherwise."""
+"""Real seconds that a run waits for its threads, by default."""
 
 NAP = 0.02
-"""Real seconds that a run waits, when it has no patience left, or between two looks at sockets."""
+"""Real seconds between two looks at sockets, and the patience of a run that has lost it before."""
 
 started_by: ContextVar[object] = ContextVar("started_by")
-"""The loop or the clock of the run that the calling task, or worker thread, belongs to."""
+"""The loop or the clock of the run that the calling task or worker thread belongs to."""
 
 
 class Deadlock(RuntimeError):
@@ -37,34 +38,37 @@ class Deadlock(RuntimeError):
 
 
 class Patience:
-    """How long a run waits, by the real clock, while nothing happens that it can see.
+    """The real time that a run waits while nothing happens that the run can see.
 
-    A run that loses patience with its threads is not torn down at once. For as long again it lets
-    time pass, bit by bit, so that a thread that waits for just that can end, and all else as well.
-    What the run comes to is the verdict all the same.
+    A run that loses patience with its threads is not ended at once. For the same time again it lets
+    virtual time pass, bit by bit, so that a thread that waits for time to pass can end, and so can
+    everything else. The run ends with the verdict all the same.
 
     Args:
         limit: Real seconds.
 
     Attributes:
-        verdict: What the run will come to; None if it has not lost patience with threads.
+        verdict: The exception that the run will end with; None while it has not lost patience with
+            threads. Set by `lose`, and taken by `judged`.
     """
 
     def __init__(self, limit: float = PATIENCE) -> None:
         self.verdict: Deadlock | None = None
         self._limit: float = limit
+        # The real time of the first look at which nothing had happened; NaN while there was none.
         self._since: float = math.nan
+        # The real time from which on virtual time may not pass any more; set with the verdict.
         self._ends_at: float = math.inf
 
     def renew(self) -> None:
-        """Learn that something has happened."""
+        """Called when something has happened: the patience begins anew."""
         self._since = math.nan
 
     def left(self, threads: int) -> float:
-        """Return how many real seconds of it are left; none, or less, if it is over.
+        """Return the real seconds of patience that are left; zero or less if it is over.
 
         Args:
-            threads: How many are at work.
+            threads: The number of threads at work.
         """
         now = time.monotonic()
         if math.isnan(self._since):
@@ -73,10 +77,10 @@ class Patience:
         return limit - (now - self._since)
 
     def lose(self, threads: int) -> bool:
-        """Give the verdict that threads do not come to an end, and say whether time may pass.
+        """Set the verdict that threads do not end, and return whether virtual time may pass.
 
         Args:
-            threads: How many are at work.
+            threads: The number of threads at work.
         """
         now = time.monotonic()
         if self.verdict is None:
@@ -91,10 +95,10 @@ class Patience:
 
     @contextmanager
     def judged(self) -> Generator[None, None, None]:
-        """Run something, and raise the verdict at its end if there is one.
+        """Run a `with` block, and raise the verdict at its end if there is one.
 
         Raises:
-            Deadlock: There is; the cause is what it raised otherwise.
+            Deadlock: There is a verdict. The cause is the exception of the block, if any.
         """
         try:
             yield
