@@ -31,7 +31,7 @@ class Announcement:
         self._steps: dict[LiveStep, None] = dict.fromkeys(steps)
 
     def wait_also_for(self, kind: str, steps: Iterable[LiveStep]) -> None:
-        """Be another event from now on, and wait for more steps."""
+        """Become another event, which waits for more steps."""
         self.kind = kind
         self._steps |= dict.fromkeys(steps)
 
@@ -44,5 +44,5 @@ class Announcement:
         return self._steps.pop(step, self) is not self and not self._steps
 
     def call_off(self) -> None:
-        """Wait for no step any more, and never be due."""
+        """Wait for no step any more: the event never comes, for none of them will begin."""
         self._steps.clear()

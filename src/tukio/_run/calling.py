@@ -90,7 +90,7 @@ def _call(run: Run, step: LiveStep) -> Coroutine[Any, Any, Any]:
 
 
 def _agree_on_id(holder: Any, step: LiveStep) -> None:
-    """Have one id with the holder: the one that was looked at, or the holder's own choice."""
+    """Give the step and its holder one id: that which users have seen, or the choice of the holder."""
     extras = step._extras
     if extras is None or extras.uid is None:
         return

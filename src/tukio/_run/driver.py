@@ -195,7 +195,7 @@ async def _failed(run: Run, driver: Driver, exc: Exception, *, cut: bool) -> Non
 
 
 def _open(run: Run, driver: Driver, scope: Scope | None, step: LiveStep, now: float) -> Context:
-    """Let a step begin now: it is at work from here on."""
+    """Note down on the step and its driver that the step is at work from now on."""
     assert run.context is not None
     step.started_at = now
     driver.context = context = run.context.copy()

@@ -2,8 +2,8 @@
 
 Owns:   the order of the ends of steps, for the report; and the facts, for whoever keeps them.
 
-A run has one only if its template has a join, whose outcome depends on the order, or if somebody
-keeps its facts.
+A run has one only if its template has a join, whose outcome depends on the order, or if its
+facts are kept.
 """
 
 from __future__ import annotations

@@ -123,7 +123,7 @@ class Run(RunState):
             self.cancel_from_outside()
 
     def remove_driver(self, driver: Driver) -> None:
-        """Let go of a driver that has nothing to do; the last one ends the run."""
+        """Take note that a driver has left, for it has nothing to do; the last one ends the run."""
         drivers = self.drivers
         del drivers[driver]
         if not drivers:
@@ -171,7 +171,7 @@ class Run(RunState):
         self._keep_deadline(self.waiting)
 
     def _keep_deadline(self, waiting: Waiting) -> None:
-        """Have an alarm keep the deadline: there may be no driver whose scope would."""
+        """Set the alarm of the deadline: there may be no driver whose scope keeps it."""
         waiting.keep_deadline(self.backend.alarms, self.deadline, self.stop_if_expired)
 
     def stop_waiting(self) -> None:
@@ -187,7 +187,7 @@ class Run(RunState):
         """Cancel the run at an instant of its clock, unless it is over by then."""
         self._end_by(deadline, CANCELLED)
         for driver in self.drivers:
-            # Without a scope, it needs one from the next step on.
+            # A driver without a scope needs one from the next step on.
             driver.scope_spent |= driver.scope is None
             if driver.scope is not None and not driver.scope_spent:
                 driver.scope.deadline = min(driver.scope.deadline, deadline)
@@ -239,10 +239,12 @@ class Run(RunState):
         if self.backend.time() >= self.deadline:
             # That came first, though every driver was too busy unwinding to notice.
             ending, failure, final = self._deadline_means, None, True
+        # From here on nothing starts: drivers look at the phase before each step.
         self.phase = after(self.phase, Move.STOP)
         self.ending = ending
         self.failure = failure
         self.keep_fact(RunStopped(ending, final))
+        # They never began: they have no event and no end.
         for step in self.plan.ready:
             step.state = CANCELLED
         self.plan.ready.clear()
@@ -278,6 +280,7 @@ class Run(RunState):
             self.failure = WorkflowFailed(f"workflow {self.template.uid!r} failed", errors)
         if self.ledger is not None:
             self.ledger.keep_fact(RunEnded(ending, self.backend.wall_time(now)))
+        # Before any waiter learns of the end: whoever waits then finds what handlers have done.
         if self.broker.has_listeners:
             self._emit_the_end(ending)
         assert self.face is not None
@@ -293,6 +296,7 @@ class Run(RunState):
         self.plan = empty_plan(self.plan.shape)
         self.context = self._trigger = self.face = self.waiting = self.announcement = None
         self.drivers = {}
+        # Last, as this may start another run.
         when_over, self.when_over = self.when_over, None
         if when_over is not None:
             when_over(self)

@@ -38,37 +38,35 @@ class TaskRun(LiveStep):
 
     @property
     def workflow(self) -> Workflow:
-        """The workflow it belongs to."""
+        """The workflow that this step belongs to."""
         workflow: Any = self.run.face or self.extras.workflow
         assert workflow is not None, "the run is over, and this was not handed out"
         return workflow  # type: ignore[no-any-return]  # the face of a run is a Workflow
 
     @property
     def inputs(self) -> Any:
-        """A copy of the data it was given."""
+        """A copy of the data that this step was given."""
         data = self.input_data
         return dict(data) if isinstance(data, dict) else data
 
     @property
     def outputs(self) -> Any:
-        """A copy of the data it returned; None before, and if it returned None."""
+        """A copy of the data that the task returned; None before, and if it returned None."""
         data = self.output_data
         return dict(data) if isinstance(data, dict) else data
 
     @property
     def queue(self) -> Inbox:
-        """Events it receives while it runs."""
+        """The events that this step receives while it runs."""
         return self.mailbox.queue
-
-    event_source = LiveStep.source
 
     @property
     def timed_out(self) -> bool:
-        """Whether it has reached its time limit; its `teardown()` can see that already."""
+        """Whether this step has reached its time limit; its `teardown()` can see that already."""
         return FutureState.timeout in {self.state, self.interrupted_for}
 
     def in_progress(self) -> bool:
-        """Return whether it has started."""
+        """Return whether this step has started."""
         return self.started_at is not None
 
     def as_dict(self) -> dict[str, Any]:
@@ -104,11 +102,11 @@ class TaskRun(LiveStep):
         return self.result()
 
     def done(self) -> bool:
-        """Return whether it is over."""
+        """Return whether this step is over."""
         return self.ended_at is not None
 
     def cancelled(self) -> bool:
-        """Return whether it ended by being cancelled."""
+        """Return whether this step ended by being cancelled."""
         return self.state is FutureState.cancelled
 
     def result(self) -> Any:
@@ -130,7 +128,7 @@ class TaskRun(LiveStep):
         return self.outputs
 
     def exception(self) -> BaseException | None:
-        """Return what it raised; None if it did not, or is not over."""
+        """Return what the task raised; None if it raised nothing, or is not over."""
         return self.error
 
     def cancel(self) -> bool:
@@ -167,7 +165,7 @@ class TaskRun(LiveStep):
         return True
 
     def add_done_callback(self, callback: Callable[[TaskRun], object]) -> None:
-        """Have a function called with this task when it is over; now, if it is."""
+        """Call a function with this task when it is over; at once, if it is over already."""
         if self.done():
             callback(self)
             return
@@ -192,7 +190,7 @@ class TaskRun(LiveStep):
         self.run.emit(kind, data, self)
 
     async def data_received(self, event: Event) -> None:
-        """Put an event into the queue; it does not wait."""
+        """Put an event into the queue of this step; this never waits."""
         self.queue.put_nowait(event)
 
     def parents(self, among: Collection[str] | None = None, *, others: bool = False) -> Parents:
@@ -217,3 +215,7 @@ class TaskRun(LiveStep):
 
     # The function itself: one call less for each step. Tests of users may override it.
     begin = begin
+
+    # As in 1.x ------------------------------------------------------------------------------------
+
+    event_source = LiveStep.source

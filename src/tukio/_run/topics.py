@@ -1,4 +1,4 @@
-"""The broker that code has to do with, and the topics of the task that it runs in.
+"""The broker of the calling code, and the topics of the calling task.
 
 Owns:   the context variable of an engine's broker.
 """
@@ -21,7 +21,7 @@ engine_broker: ContextVar[Broker] = ContextVar("tukio_broker")
 
 
 def get_broker(loop: Any = None) -> Broker:
-    """Return the broker that this code has to do with.
+    """Return the broker of the calling code.
 
     Inside a task, or inside `async with Engine()`, that is the engine's. Elsewhere it is that of
     an asyncio event loop, which all engines share that are used on it as in 1.x.
@@ -43,7 +43,7 @@ def get_broker(loop: Any = None) -> Broker:
 
 
 class TopicManager:
-    """Within a task, have the events of a topic put into the task's queue.
+    """A subscription of a task: the events of a topic land in the queue of the task.
 
     `with TopicManager("topic"):` does it for the block; `subscribe` and `unsubscribe` do it by
     hand. Both may be nested. What is still subscribed when the task ends is unsubscribed then.
@@ -64,7 +64,7 @@ class TopicManager:
 
     @staticmethod
     def subscribe(topic: str) -> None:
-        """Have the events of a topic put into the queue of the calling task.
+        """Subscribe the calling task to a topic: its events land in the queue of the task.
 
         Raises:
             EngineError: Not called from a task, or by something that has outlived its task.

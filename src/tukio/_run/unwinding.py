@@ -60,13 +60,14 @@ async def unwound(
         step: The step; its coroutine has ended.
         error: What it raised while it unwound; None if nothing but the cancellation.
     """
-    # From now on nobody interrupts the driver: the clean-up is not to be cut.
+    # Always before the first await: from now on nobody interrupts this driver, so no clean-up is
+    # cut by what it cleans up after.
     step.driver = None
-    # Before the clean-up, which asks the step.
+    # Before the clean-up: `teardown()` may ask whether the step has timed out.
     reason = step.interrupted_for = _reason(run, step)
     output = None if reason is INTERRUPTED else await _clean_up(run, driver, step)
     driver.step = None
-    # The clean-up may have outlasted the run's limit: then nothing follows.
+    # After the clean-up, which may have outlasted the run's limit: then nothing follows.
     run.stop_if_expired()
     now = run.backend.time()
     if error is not None:
@@ -113,7 +114,7 @@ async def _clean_up(run: Run, driver: Driver, step: LiveStep) -> Any:
 async def _tear_down(driver: Driver, step: LiveStep) -> Any:
     context = driver.context
     assert context is not None
-    # Where it stands now, for whoever asks.
+    # For the watchdog and `get_stack`: the step stands in its clean-up now.
     driver.coroutine = coro = _result_of(step.holder.teardown)
     try:
         trap = context.run(coro.send, None)

@@ -38,7 +38,9 @@ class Waiting:
     __slots__ = ("_call_off", "interrupted", "reasons")
 
     def __init__(self) -> None:
+        # `Run.wait_for` adds to it, `Run.stop_waiting` empties it.
         self.reasons: set[WaitsFor] = set()
+        # A step gets here only while the run is suspended: otherwise it is run again, or cancelled.
         self.interrupted: list[LiveStep] = []
         # Calls off the alarm; None exactly when there is none.
         self._call_off: Callable[[], None] | None = None
@@ -54,7 +56,7 @@ class Waiting:
     def keep_deadline(
         self, alarms: Alarms, deadline: float, function: Callable[[], object]
     ) -> None:
-        """Have a function called at the deadline of the run; one that was set before is not."""
+        """Set the alarm that calls a function at the deadline of the run, in place of an earlier one."""
         self.stop_keeping_deadline()
         if deadline < math.inf:
             self._call_off = alarms.at(deadline, function)

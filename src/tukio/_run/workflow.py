@@ -70,14 +70,7 @@ class Workflow:
             """Wait until it is over; what is raised depends on the backend."""
             ...
 
-    @classmethod
-    def current_workflow(cls, loop: Any = None) -> Workflow | None:
-        """Return the workflow that this code runs in a task of; None outside, as in 1.x."""
-        del loop
-        workflow: Workflow | None = running_workflow()
-        return workflow
-
-    # What it is ------------------------------------------------------------------------------
+    # What it is -----------------------------------------------------------------------------------
 
     @property
     def uid(self) -> str:
@@ -88,11 +81,6 @@ class Workflow:
     def template(self) -> WorkflowTemplate:
         """What is run."""
         return self._run.template
-
-    @property
-    def policy(self) -> OverrunPolicy:
-        """The overrun policy of its template."""
-        return self._run.template.policy
 
     @property
     def state(self) -> FutureState:
@@ -124,16 +112,6 @@ class Workflow:
         """
         return {step.keep_workflow(self): None for step in self._steps if step is not None}.keys()
 
-    @property
-    def timed_out(self) -> bool:
-        """Whether it reached its time limit."""
-        return self._run.ending is TIMED_OUT
-
-    @property
-    def committed(self) -> bool:
-        """Whether it has started and is not suspended."""
-        return self._run.phase not in {WAITING, SUSPENDED}
-
     def report(self) -> dict[str, Any]:
         """Return a snapshot of the template and of the execution; see the reference for its form.
 
@@ -151,39 +129,7 @@ class Workflow:
     def __repr__(self) -> str:
         return f"<Workflow {self.template.uid} {self.uid} {self.state.value}>"
 
-    # What can be done to it -------------------------------------------------------------------
-
-    def run(self, data: Any) -> TaskRun:
-        """Start it, without an engine.
-
-        Args:
-            data: A dict or an event; anything else is handed to the root task as it is.
-
-        Returns:
-            The execution of the root task.
-
-        Raises:
-            IllegalMove: It was started, or cancelled, before.
-        """
-        if isinstance(data, dict):
-            data = Event(data)
-        elif isinstance(data, Event):
-            # With its topic and its source; the caller may go on to change it.
-            data = copy(data)
-        root: TaskRun = self._run.start(data).keep_workflow(self)
-        return root
-
-    def fast_forward(self, report: Mapping[str, Any]) -> None:
-        """Go on with a run from its report, without an engine; see `Engine.rescue`.
-
-        Raises:
-            TemplateError: The template has faults. Nothing was started.
-            RescueError: The report cannot be continued. Nothing was started.
-            IllegalMove: This was started, or cancelled, before. It goes on as it was.
-        """
-        self.template.validate()
-        restoring.restore(self._run, read(report, self.template))
-        restoring.go_on(self._run)
+    # What can be done to it -----------------------------------------------------------------------
 
     async def wait(self) -> FutureState:
         """Wait until it is over, and return how it ended; its own fate is never raised.
@@ -238,16 +184,8 @@ class Workflow:
             log.error("cannot resume %s: it is not suspended", self)
         return resumed
 
-    def timeout(self) -> bool:
-        """Cancel it as if it had reached its time limit.
-
-        Returns:
-            Whether it was not over yet.
-        """
-        return self._stop(TIMED_OUT)
-
     def set_next_tasks(self, task_tmpl_ids: Iterable[str]) -> None:
-        """Let the calling task lead only to some of its successors; the last call counts.
+        """Choose the successors that the calling task leads to; the last call counts.
 
         Args:
             task_tmpl_ids: Ids of the tasks to go on with; empty to stop the branch here.
@@ -263,14 +201,50 @@ class Workflow:
             raise EngineError(msg)
         self._run.plan.choose(step, task_tmpl_ids)
 
+    def unlock(self) -> None:
+        """Release the lock: new data may start another run (policy `skip-until-unlock`)."""
+        self._run.locked = False
+
+    # For the run ----------------------------------------------------------------------------------
+
+    def _stop(self, ending: FutureState) -> bool:
+        self._run.backend.check_here()
+        if self._run.phase is OVER:
+            return False
+        self._run.stop(ending)
+        return True
+
+    def _resolved(self, ending: FutureState, failure: Exception | None) -> None:
+        """Called once, when it is over; `wait()` needs nothing more."""
+
+    # As in 1.x ------------------------------------------------------------------------------------
+
+    @classmethod
+    def current_workflow(cls, loop: Any = None) -> Workflow | None:
+        """Return the workflow that this code runs in a task of; None outside, as in 1.x."""
+        del loop
+        workflow: Workflow | None = running_workflow()
+        return workflow
+
+    @property
+    def policy(self) -> OverrunPolicy:
+        """The overrun policy of its template."""
+        return self._run.template.policy
+
+    @property
+    def timed_out(self) -> bool:
+        """Whether it reached its time limit."""
+        return self._run.ending is TIMED_OUT
+
+    @property
+    def committed(self) -> bool:
+        """Whether it has started and is not suspended."""
+        return self._run.phase not in {WAITING, SUSPENDED}
+
     @property
     def lock(self) -> _Lock:
         """Its lock, for the policy `skip-until-unlock`; has `locked()` and `release()`."""
         return _Lock(self)
-
-    def unlock(self) -> None:
-        """Let new data start another run (for the policy `skip-until-unlock`)."""
-        self._run.locked = False
 
     def unlock_when_task_done(self, task: Any = None) -> None:
         """Unlock when a task is over.
@@ -285,17 +259,45 @@ class Workflow:
         step: Any = task or here()[0]
         step.add_done_callback(unlock)
 
-    def _stop(self, ending: FutureState) -> bool:
-        self._run.backend.check_here()
-        if self._run.phase is OVER:
-            return False
-        self._run.stop(ending)
-        return True
+    def run(self, data: Any) -> TaskRun:
+        """Start it, without an engine.
 
-    # For the run -------------------------------------------------------------------------------
+        Args:
+            data: A dict or an event; anything else is handed to the root task as it is.
 
-    def _resolved(self, ending: FutureState, failure: Exception | None) -> None:
-        """Called once, when it is over; `wait()` needs nothing more."""
+        Returns:
+            The execution of the root task.
+
+        Raises:
+            IllegalMove: It was started, or cancelled, before.
+        """
+        if isinstance(data, dict):
+            data = Event(data)
+        elif isinstance(data, Event):
+            # With its topic and its source; the caller may go on to change it.
+            data = copy(data)
+        root: TaskRun = self._run.start(data).keep_workflow(self)
+        return root
+
+    def fast_forward(self, report: Mapping[str, Any]) -> None:
+        """Go on with a run from its report, without an engine; see `Engine.rescue`.
+
+        Raises:
+            TemplateError: The template has faults. Nothing was started.
+            RescueError: The report cannot be continued. Nothing was started.
+            IllegalMove: This was started, or cancelled, before. It goes on as it was.
+        """
+        self.template.validate()
+        restoring.restore(self._run, read(report, self.template))
+        restoring.go_on(self._run)
+
+    def timeout(self) -> bool:
+        """Cancel it as if it had reached its time limit.
+
+        Returns:
+            Whether it was not over yet.
+        """
+        return self._stop(TIMED_OUT)
 
 
 _WITH_OUTPUT = {FINISHED, SKIPPED, TIMED_OUT}
@@ -314,7 +316,7 @@ class _Lock:
         return self._workflow._run.locked
 
     def release(self) -> None:
-        """Let new data start another run."""
+        """Release the lock: new data may start another run."""
         self._workflow.unlock()
 
 
