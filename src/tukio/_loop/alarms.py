@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import deque
 from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import count
@@ -59,8 +60,8 @@ class Alarms:
     def at(self, instant: float, function: Callable[[], object]) -> Callable[[], None]:
         """Call a function at an instant, and return what calls that off.
 
-        Functions of one instant are called in the order they were set. One that raises is logged,
-        and keeps no other from being called.
+        Functions of one instant are called in the order they were set, never from within this. One
+        that raises is logged, and keeps no other from being called.
         """
         cell = [function]
         heappush(self._heap, (instant, next(self._numbers), cell))
@@ -94,15 +95,25 @@ class Alarms:
         self._unset = None
         self._next = math.inf
         now = self._clock()
+        # What is set from now on is for the next turn: one alarm that sets itself anew, on a clock
+        # that stands still meanwhile, would keep everybody else from ever having theirs.
+        due: deque[Alarm] = deque()
+        while self._heap and (self._heap[0][0] <= now or not self._heap[0][2]):
+            due.append(heappop(self._heap))
         try:
-            while self._heap and (self._heap[0][0] <= now or not self._heap[0][2]):
-                *_, cell = heappop(self._heap)
+            while due:
+                *_, cell = due.popleft()
                 if cell:
                     self._call(cell.pop())
         finally:
-            # Whatever was raised: those that are not due yet still are to come.
-            if self._heap and self._heap[0][0] < self._next:
-                self._set_timer(self._heap[0][0])
+            # Whatever was raised: those that were not called are still to come.
+            for alarm in due:
+                heappush(self._heap, alarm)
+            while self._heap and not self._heap[0][2]:
+                heappop(self._heap)
+            instant = self._heap[0][0] if self._heap else math.inf
+            if instant != self._next:
+                self._set_timer(instant)
 
     def _call(self, function: Callable[[], object]) -> None:
         self._live -= 1
