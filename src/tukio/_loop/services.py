@@ -57,9 +57,20 @@ def service_on(loop: Any = None) -> Callable[[Callable[[], Awaitable[None]], str
 
 
 def start_service(
-    loop: asyncio.AbstractEventLoop, service: Callable[[], Awaitable[None]], name: str
+    loop: asyncio.AbstractEventLoop,
+    service: Callable[[], Awaitable[None]],
+    name: str,
+    *,
+    instead: Callable[[], None] | None = None,
 ) -> None:
-    """Run something in the background of a loop. It begins even if it is cancelled before that."""
+    """Run something in the background of a loop.
+
+    Args:
+        loop: The loop.
+        service: What to run.
+        name: Of its task.
+        instead: Called if the task is cancelled before it begins; None begins in another one.
+    """
     begun = False
 
     async def begin() -> None:
@@ -69,7 +80,9 @@ def start_service(
 
     def over(task: asyncio.Task[None]) -> None:
         _services.discard(task)
-        if not begun:
+        if not begun and instead is not None:
+            instead()
+        elif not begun:
             # Cancelled before that, by somebody who cancels all tasks there are. Without another
             # one, what was asked for would be waited for in vain.
             start_service(loop, service, name)
@@ -124,7 +137,8 @@ class Attendant:
         self._runs[run] = None
         if self._nobody_left is None:
             self._nobody_left = asyncio.Event()
-            start_service(self._loop, self._stay, "tukio waiting")
+            # Cancelled before it begins, it has been cancelled all the same.
+            start_service(self._loop, self._stay, "tukio waiting", instead=self._cancel_all)
 
     def leave(self, run: Cancellable) -> None:
         """Undo `attend`; nothing happens if the run was not attended to."""
@@ -139,7 +153,10 @@ class Attendant:
                 self._nobody_left.clear()
                 await self._nobody_left.wait()
         finally:
-            # Facts first: whoever comes next gets a task of its own.
-            self._nobody_left = None
-            for run in list(self._runs):
-                run.cancel_from_outside()
+            self._cancel_all()
+
+    def _cancel_all(self) -> None:
+        # Facts first: whoever comes next gets a task of its own.
+        self._nobody_left = None
+        for run in list(self._runs):
+            run.cancel_from_outside()
