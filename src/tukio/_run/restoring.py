@@ -40,9 +40,9 @@ def restore(run: Run, record: RunRecord) -> None:
         for step in run.plan.reached()
         if step.error is not None and step.state is not SKIPPED
     }
-    if run.ledger is not None:
-        numbers = {task.uid: number for number, task in enumerate(run.plan.shape.tasks)}
-        run.ledger.order = [numbers[uid] for uid in order_of_ends(record, run.plan.shape)]
+    # Kept in any case: a task may ask for its parents later, and instants do not tell.
+    numbers = {task.uid: number for number, task in enumerate(run.plan.shape.tasks)}
+    run.keep_order().order = [numbers[uid] for uid in order_of_ends(record, run.plan.shape)]
 
 
 def go_on(run: Run) -> None:
