@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -308,8 +309,6 @@ async def test_a_limit_that_had_passed_before_is_the_end_of_the_run(
 @pytest.mark.usefixtures("steps")
 async def test_the_end_of_the_program_is_no_end_of_a_loose_run(suspends: bool) -> None:
     """All tasks are cancelled, the one that stands for those that wait among them."""
-    import asyncio
-
     engine = KeepingEngine()
     run = await waits(engine, suspends, flow("nap"))
     me = asyncio.current_task()
