@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import deque
 from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import count
@@ -65,8 +66,9 @@ class Alarms:
     def at(self, instant: float, function: Callable[[], object]) -> Callable[[], None]:
         """Call a function at an instant, and return a function that calls this off.
 
-        Functions of one instant are called in the order in which they were set. An exception that
-        a function raises is logged, and the other functions are called all the same.
+        Functions of one instant are called in the order in which they were set, never from within
+        this method. An exception that a function raises is logged, and the other functions are
+        called all the same.
         """
         cell = [function]
         heappush(self._heap, (instant, next(self._numbers), cell))
@@ -109,15 +111,25 @@ class Alarms:
         self._unset = None
         self._next = math.inf
         now = self._clock()
+        # What is set from now on is for the next turn: one alarm that sets itself anew, on a clock
+        # that stands still meanwhile, would keep everybody else from ever having theirs.
+        due: deque[Alarm] = deque()
+        while self._heap and (self._heap[0][0] <= now or not self._heap[0][2]):
+            due.append(heappop(self._heap))
         try:
-            while self._heap and (self._heap[0][0] <= now or not self._heap[0][2]):
-                *_, cell = heappop(self._heap)
+            while due:
+                *_, cell = due.popleft()
                 if cell:
                     self._call(cell.pop())
         finally:
-            # Even if a function has ended the program, the other alarms keep a timer.
-            if self._heap and self._heap[0][0] < self._next:
-                self._set_timer(self._heap[0][0])
+            # Whatever was raised: those that were not called are still to come.
+            for alarm in due:
+                heappush(self._heap, alarm)
+            while self._heap and not self._heap[0][2]:
+                heappop(self._heap)
+            instant = self._heap[0][0] if self._heap else math.inf
+            if instant != self._next:
+                self._set_timer(instant)
 
     def _call(self, function: Callable[[], object]) -> None:
         # Before the call: the function may set alarms, or call others off, which looks at this.

@@ -58,11 +58,20 @@ def service_on(loop: Any = None) -> Callable[[Callable[[], Awaitable[None]], str
 
 
 def start_service(
-    loop: asyncio.AbstractEventLoop, service: Callable[[], Awaitable[None]], name: str
+    loop: asyncio.AbstractEventLoop,
+    service: Callable[[], Awaitable[None]],
+    name: str,
+    *,
+    instead: Callable[[], None] | None = None,
 ) -> None:
     """Run an async function in the background of a loop.
 
-    The function begins even if its task is cancelled before. Once begun, it can be cancelled.
+    Args:
+        loop: The loop.
+        service: The function. Once begun, it can be cancelled.
+        name: The name of its task.
+        instead: Called if the task is cancelled before it begins; None starts another task, so that
+            the function begins in any case.
     """
     begun = False
 
@@ -73,9 +82,11 @@ def start_service(
 
     def over(task: asyncio.Task[None]) -> None:
         _services.discard(task)
-        if not begun:
-            # The task was cancelled before it began, as by code that cancels all tasks of the loop.
-            # Another one is started, because other code waits for what the service does.
+        if not begun and instead is not None:
+            instead()
+        elif not begun:
+            # Cancelled before that, by somebody who cancels all tasks there are. Without another
+            # one, what was asked for would be waited for in vain.
             start_service(loop, service, name)
 
     task = asyncio.Task(begin(), loop=loop, name=name)
@@ -131,7 +142,8 @@ class Attendant:
         self._runs[run] = None
         if self._nobody_left is None:
             self._nobody_left = asyncio.Event()
-            start_service(self._loop, self._stay, "tukio waiting")
+            # Cancelled before it begins, it has been cancelled all the same.
+            start_service(self._loop, self._stay, "tukio waiting", instead=self._cancel_all)
 
     def leave(self, run: Cancellable) -> None:
         """Undo `attend`; nothing happens if the run was not attended to."""
@@ -148,7 +160,10 @@ class Attendant:
                 self._nobody_left.clear()
                 await self._nobody_left.wait()
         finally:
-            # Before any run is cancelled: a run that begins to wait from here on gets a new task.
-            self._nobody_left = None
-            for run in list(self._runs):
-                run.cancel_from_outside()
+            self._cancel_all()
+
+    def _cancel_all(self) -> None:
+        # Facts first: whoever comes next gets a task of its own.
+        self._nobody_left = None
+        for run in list(self._runs):
+            run.cancel_from_outside()

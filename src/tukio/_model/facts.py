@@ -130,28 +130,34 @@ KINDS: Final[dict[str, type[Any]]] = {
     "run-ended": RunEnded,
 }
 _NAMES: Final = {kind: name for name, kind in KINDS.items()}
+_STATES: Final = ("state", "ending")
 
 
 def to_body(fact: Fact) -> dict[str, Any]:
     """Return a fact as a dict: its `kind`, and its fields by name; states by their values."""
-    body: dict[str, Any] = {"kind": _NAMES[type(fact)]}
-    for name, value in fact._asdict().items():
-        body[name] = value.value if isinstance(value, FutureState) else value
+    body: dict[str, Any] = {"kind": _NAMES[type(fact)], **fact._asdict()}
+    for name in _STATES:
+        # Not wherever there is one: it may be what a task returned.
+        if name in body:
+            body[name] = body[name].value
     return body
 
 
-def from_body(body: dict[str, Any]) -> Fact:
+def from_body(body: Any) -> Fact:
     """Return the fact that `to_body` made a dict of; the dict may have lists for its tuples.
 
     Raises:
         ValueError: The dict is not that of a fact.
     """
+    if not isinstance(body, dict):
+        msg = f"{shown(body)} is not the body of a fact"
+        raise ValueError(msg)  # noqa: TRY004 - as any other body that is none
     fields = dict(body)
     kind = KINDS.get(str(fields.pop("kind", None)))
     if kind is None:
         msg = f"{shown(body.get('kind'))} is no kind of fact - known: {listed(KINDS)}"
         raise ValueError(msg)
-    for name in ("state", "ending"):
+    for name in _STATES:
         if name in fields:
             fields[name] = FutureState(fields[name])
     for name in ("chosen", "error", "reporting") + (("inputs",) if kind is StepEnded else ()):

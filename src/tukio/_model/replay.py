@@ -41,19 +41,24 @@ def replay(plan: Plan[Any], facts: Iterable[Fact]) -> None:
             must not be used then.
     """
     numbers = {task.uid: number for number, task in enumerate(plan.shape.tasks)}
-    due: list[StepDue] = []
+    due: dict[str, StepDue] = {}
     for fact in facts:
         if isinstance(fact, RunStarted):
+            if plan.steps[plan.shape.root] is not None:
+                msg = "it started more than once"
+                raise Contradiction(msg)
             plan.begin(fact.data)
         elif isinstance(fact, StepEnded):
+            # It was due before that.
+            due.pop(fact.task, None)
             _end(plan, _reached(plan, numbers, fact.task, "has an outcome"), fact)
         elif isinstance(fact, StepDue):
             # Handled after all ends, because a later end may still lead to this step.
-            due.append(fact)
+            due[fact.task] = fact
     ready = [step for step in plan.ready if step.ended_at is None]
     plan.ready.clear()
     plan.ready.extend(ready)
-    for fact in due:
+    for fact in due.values():
         verb = "was begun" if fact.begun else "was due"
         _give_inputs(_reached(plan, numbers, fact.task, verb), fact.inputs)
 

@@ -10,6 +10,7 @@ from .._model.policy import ErrorPolicy
 from .._model.rescue import restore as restore_plan
 from .._model.shape import shape_of
 from .._model.state import FAILED, SKIPPED, TIMED_OUT, Move, WorkflowExecState, after
+from .ledger import Ledger
 
 if TYPE_CHECKING:
     from .._model.record import RunRecord
@@ -40,8 +41,9 @@ def restore(run: Run, record: RunRecord) -> None:
         for step in run.plan.reached()
         if step.error is not None and step.state is not SKIPPED
     }
-    if run.ledger is not None:
-        run.ledger.take_over(run.plan.shape, facts)
+    # Kept in any case: a task may ask for its parents later, and instants do not tell.
+    run.ledger = run.ledger or Ledger()
+    run.ledger.take_over(run.plan.shape, facts)
 
 
 def go_on(run: Run) -> None:

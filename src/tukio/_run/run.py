@@ -248,7 +248,9 @@ class Run(RunState):
             return False
         if self.backend.time() >= self.deadline:
             # That came first, though every driver was too busy unwinding to notice.
-            ending, failure, final = self._deadline_means, None, True
+            ending, failure = self._deadline_means, None
+            # The grace of a stop is the end of the engine, as a stop without any is.
+            final = ending is TIMED_OUT
         # From here on nothing starts: drivers look at the phase before each step.
         self.phase = after(self.phase, Move.STOP)
         self.ending = ending

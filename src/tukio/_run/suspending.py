@@ -55,8 +55,6 @@ def resume(run: Run) -> bool:
     assert run.waiting is not None
     run.phase = after(run.phase, Move.RESUME)
     run.stop_waiting(WaitsFor.RESUME)
-    # It had nobody to look at while the run was suspended.
-    run.environment.watchdog.watch(run, run.deadline)
     steps = [run.plan.requeue(step) for step in run.waiting.take_interrupted()]
     run.keep_fact(RunResumed())
     run.call_for_driver()

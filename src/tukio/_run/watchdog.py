@@ -38,6 +38,7 @@ class Watched(Protocol):
     """What the watchdog asks of a run."""
 
     drivers: dict[Driver, None]
+    deadline: float
 
     @property
     def uid(self) -> str:
@@ -100,6 +101,9 @@ class Watchdog:
         now = self._clock.time()
         following = math.inf
         for run in list(self._runs):
+            if run.deadline > now:
+                # What will be at work then may not have begun, or waits for a resume.
+                following = min(following, run.deadline + PATIENCE)
             for driver in list(run.drivers):
                 due = _due(driver, self._runs.get(run, _NOBODY))
                 if due > now:
