@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 RETURNS = ("dict", "event", "none", "text")
 """The ways to end without raising: a step that does so has finished, interrupted or not."""
 ERRORS = {"error": "ValueError", "timeout error": "TimeoutError", "group error": "ExceptionGroup"}
+LATE_ERRORS = {"skip": "SkipTask", "task error": "TukioTaskError"}
+"""What is an error, too, of a step that has overrun its limit."""
 CLEANUP = 5
 """Seconds that a teardown may take."""
 HORIZON = 1000.25
@@ -326,9 +328,16 @@ class Run(Timeline):
             act()
 
     def react(self, step: Step, how: str) -> None:
-        """End in the way of its own, if it has one; else as it was told."""
+        """End in the way of its own, if it has one; else as it was told. Past its limit, by that."""
         self.slow[step.uid] = max(self.slow.get(step.uid, 0), self.now - step.cut_at)
-        if how == "passes" and step.cut == "suspend":
+        limit, begun = step.task.get("timeout"), step.start
+        step.overran = bool(limit) and begun is not None and self.now > begun + limit
+        if step.overran:
+            if step.cut == "suspend":
+                step.cut = "limit"
+            # Whatever it returned: it was too late.
+            self.tear_down(step, "passes" if how in RETURNS else how)
+        elif how == "passes" and step.cut == "suspend":
             step.state = "suspended"
             if self.phase == "suspended":
                 self.put_off.append(step)
@@ -358,9 +367,11 @@ class Run(Timeline):
         if step.is_join:
             step.status = "timeout" if step.cut == "limit" else "cancelled"
             result = joins.collected(self, step)
-        if how != "passes":
+        if how != "passes" and not (step.overran and step.cut == "limit"):
             self.end_as(step, how)
         elif step.cut == "limit":
+            if how != "passes":
+                self.note(step, LATE_ERRORS.get(how) or ERRORS[how])
             step.outputs = result
             if step.is_join:
                 self.tell("task-progress", step.uid, (tuple(step.joined), "timeout"))

@@ -60,6 +60,7 @@ class Step:
     cut_at: float = 0.0
     called_off: bool = False  # cancelled before it began
     cleaning: bool = False  # whether its teardown has begun
+    overran: bool = False  # whether it came to its end later than its limit
     joined: list[str] = field(default_factory=list[str])  # parents that a join has noticed
     status: str = "running"  # of a join
     woken: bool = False  # a join that has yet to look round

@@ -171,7 +171,7 @@ def check_story(workflow: Any, facts: list[Fact]) -> None:
         if isinstance(fact, RunStopped):
             assert fact.ending is workflow.state
     ends = Counter(fact.task for fact in facts if isinstance(fact, StepEnded))
-    over = {step.template.uid for step in workflow.tasks if step.done()}
+    over = {step.template.uid for step in workflow.tasks if step.ended_at is not None}
     assert ends == dict.fromkeys(over, 1)
 
 

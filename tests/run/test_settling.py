@@ -321,7 +321,7 @@ async def test_state_then_event_then_callbacks_then_successors() -> None:
         step_of(run, "ends").add_done_callback(lambda _: look("callback"))
         assert await run.wait() is FINISHED
     assert told == [
-        ("event", (FINISHED, 3, {"n": 1}, True, False, 1, [])),
+        ("event", (FINISHED, 3, {"n": 1}, True, True, 1, [])),
         ("callback", (FINISHED, 3, {"n": 1}, True, True, 1, [])),
         ("after", None),
     ]

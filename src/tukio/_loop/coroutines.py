@@ -25,6 +25,22 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 
+
+class EscapedExit(Exception):
+    """Stands for a `GeneratorExit` that a coroutine has raised by itself, while nothing closed it.
+
+    A `GeneratorExit` that comes out of an await says that whoever awaits is being closed, and that
+    there is nobody left to tell. That of a user's code says nothing of the kind.
+
+    Args:
+        error: What the coroutine raised.
+    """
+
+    def __init__(self, error: GeneratorExit) -> None:
+        super().__init__(error)
+        self.error: GeneratorExit = error
+
+
 ENDED: Final = object()
 """Yielded by a runner between two coroutines; all else that a runner yields is for the backend."""
 
@@ -83,10 +99,16 @@ def finish_awaiting(
                 context.run(coro.close)
                 raise
             except BaseException as exc:  # noqa: ASYNC103, BLE001 - thrown on, as by `await`
-                trap = context.run(coro.throw, exc)
+                try:
+                    trap = context.run(coro.throw, exc)
+                except GeneratorExit as exit_:
+                    raise EscapedExit(exit_) from exit_
             else:
                 try:
                     trap = context.run(coro.send, answer)
+                except GeneratorExit as exit_:
+                    # Nothing was closed: the coroutine has raised this, like any other error.
+                    raise EscapedExit(exit_) from exit_
                 finally:
                     # On trio the answer may be an exception whose traceback leads to this frame,
                     # which would be a reference cycle.

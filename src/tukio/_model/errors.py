@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self, cast
 from .display import nearest, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class TukioError(Exception):
@@ -303,3 +303,16 @@ def as_exception(error: BaseException) -> Exception:
     wrapped = TukioError(f"a task raised {error!r}")
     wrapped.__cause__ = error
     return wrapped
+
+
+def failure_of(template_id: str, errors: Mapping[str, BaseException]) -> WorkflowFailed:
+    """Return what a run has failed with, for the errors of its tasks.
+
+    It never fails itself, however little there is to make it of: a run must come to its end.
+    """
+    message = f"workflow {template_id!r} failed"
+    try:
+        group = [as_exception(error) for error in errors.values()]
+        return WorkflowFailed(message, group or [TukioError("nothing is known of the error")])
+    except Exception:  # noqa: BLE001 - what users raise may refuse to be shown or held
+        return WorkflowFailed(message, [TukioError("its errors cannot be shown")])

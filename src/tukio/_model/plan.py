@@ -91,6 +91,9 @@ class Step:
         # Any instant will do: a plan has no clock, and asks only whether there is one.
         self.started_at = self.ended_at = 0.0
 
+    def hand_over(self, new: Any) -> None:
+        """Called when this step was interrupted, and is run again as a new one."""
+
     def give_up_on(self, number: int) -> None:
         """Called when a parent, given by its number, will not pass data on any more."""
 
@@ -160,6 +163,7 @@ class Plan(Generic[S]):
         new = self._reach(step.number, step.input_data, parent)
         for data, parent in step.late:
             new.receive(data, parent)
+        step.hand_over(new)
         return new
 
     def open_parents(self, step: S) -> set[int]:

@@ -22,7 +22,7 @@ from .._model.state import FAILED, RUNNING
 from .._step.log_fields import log_fields
 from .outcome import failed, finished
 from .settling import settle
-from .unwinding import broken_off, unwound
+from .unwinding import Overrun, broken_off, check_limit, is_late, unwound
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -102,21 +102,27 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
     """
     ready, budget, clock = run.plan.ready, BUDGET, run.backend.time
     steps, send = _one_by_one(driver)
-    # Looked at before each step, as the one before may have changed all three.
-    while ready and not driver.scope_spent and run.phase is RUNNING:
-        if not budget:
-            budget = BUDGET
-            # Left over, the limit of a step may cut this, too; there is a next scope then.
-            await run.backend.checkpoint()
-            continue
-        # As in `_may_be_cut`, whose call would be the larger part for most steps.
-        if scope is None and (
-            ready[0].template.timeout or run.environment.may_suspend(ready[0].template.name)
+    # Looked at before each step, as the one before may have changed all of these. A native asyncio
+    # cancellation that is still pending was meant for the step before: it is answered outside of
+    # the scope.
+    while (
+        ready
+        and budget
+        and not driver.scope_spent
+        and run.phase is RUNNING
+        and not driver.cancelling()
+    ):
+        # The clock decides about the limit, not a timer: the steps before may never have let the
+        # loop turn. The rest is as in `_may_be_cut`, whose call would be the larger part for most.
+        now = clock()
+        if now >= run.deadline or (
+            scope is None
+            and (ready[0].template.timeout or run.environment.may_suspend(ready[0].template.name))
         ):
             return
         budget -= 1
         step = ready.popleft()
-        context = _open(run, driver, scope, step, clock())
+        context = _open(run, driver, scope, step, now)
         pinned = False
         try:
             trap = context.run(send, step)
@@ -128,16 +134,18 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
                 budget = BUDGET
                 # A step that swallowed its cancellation and returned counts as finished.
                 driver.scope_spent |= _is_cut(scope)
-        except Exception as exc:
+            now = clock()
+            if step.template.timeout:
+                check_limit(step, now)
+        except (Exception, GeneratorExit) as exc:
             steps, send = _one_by_one(driver)
-            await _failed(run, driver, exc, cut=pinned and _is_cut(scope))
+            await _failed(run, driver, exc, pinned=pinned, cut=pinned and _is_cut(scope))
         else:
-            settle(run, step, finished(run.plan, step, step.output_data, clock()))
+            settle(run, step, finished(run.plan, step, step.output_data, now))
         driver.step = None
-        # A native asyncio cancellation that is still pending was meant for the step that has just
-        # ended: it is answered outside of the scope, before the next step.
-        if driver.cancelling():
-            driver.scope_spent = True
+    if not budget:
+        # Left over, the limit of a step may cut this, too; there is a next scope then.
+        await run.backend.checkpoint()
 
 
 def _scope_for(run: Run) -> AbstractContextManager[Scope | None]:
@@ -185,15 +193,31 @@ async def _out_of_scope(run: Run, driver: Driver) -> None:
         await run.backend.absorb_native_cancel(driver)
 
 
-async def _failed(run: Run, driver: Driver, exc: Exception, *, cut: bool) -> None:
-    """Take what the driver's step raised; if it was cut, clean up after it first."""
+async def _failed(
+    run: Run, driver: Driver, exc: Exception | GeneratorExit, *, pinned: bool, cut: bool
+) -> None:
+    """Take what the driver's step raised, or that it has overrun its limit.
+
+    Args:
+        run: The run.
+        driver: The driver.
+        exc: What was raised.
+        pinned: Whether the step has suspended.
+        cut: Whether it was cut: then it is cleaned up after first.
+
+    Raises:
+        GeneratorExit: The driver is being closed, for its event loop is gone.
+    """
     step = driver.step
     assert step is not None
-    if cut:
-        await unwound(run, driver, step, exc)
+    if pinned and isinstance(exc, GeneratorExit):
+        raise exc
+    now = run.backend.time()
+    if cut or is_late(step, now):
+        await unwound(run, driver, step, None if isinstance(exc, Overrun) else exc)
         driver.scope_spent = True
     else:
-        settle(run, step, failed(step, exc, run.backend.time()))
+        settle(run, step, failed(step, exc, now))
 
 
 def _open(run: Run, driver: Driver, scope: Scope | None, step: LiveStep, now: float) -> Context:

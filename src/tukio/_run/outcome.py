@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from .._loop.coroutines import EscapedExit
 from .._model.errors import InvalidResult, SkipTask, TukioTaskError
 from .._model.state import (
     CANCELLED,
@@ -76,6 +77,8 @@ def failed(step: LiveStep, error: BaseException, at: float, output: Any = None) 
     """Decide how a step ends that raised: its branch stops, or goes on if it was skipped."""
     if isinstance(error, CalledOff):
         return cancelled(at)
+    if isinstance(error, EscapedExit):
+        error = error.error
     if isinstance(error, SkipTask):
         return Ending(SKIPPED, TASK_SKIP, None, step.input_data, error, at)
     if isinstance(error, TukioTaskError):

@@ -12,7 +12,7 @@ import math
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from .._model.errors import WorkflowFailed, as_exception
+from .._model.errors import failure_of
 from .._model.event import Event
 from .._model.facts import RunEnded, RunStarted, RunStopped
 from .._model.plan import empty_plan
@@ -233,11 +233,15 @@ class Run(RunState):
         Returns:
             False if it was stopping or over already: then nothing changes.
         """
-        if not self.start_stopping(ending, failure, final=final):
+        if self.phase is STOPPING or self.phase is OVER:
             return False
-        for driver in self.drivers:
-            self.interrupt(driver)
-        self.end_if_empty()
+        try:
+            self.start_stopping(ending, failure, final=final)
+        finally:
+            # Also when a handler has ended the program: the steps at work are told.
+            for driver in list(self.drivers):
+                self.interrupt(driver)
+            self.end_if_empty()
         return True
 
     def start_stopping(
@@ -256,8 +260,9 @@ class Run(RunState):
         self.ending = ending
         self.failure = failure
         self.keep_fact(RunStopped(ending, final))
-        # They never began: they have no event and no end.
-        for step in self.plan.ready:
+        # These never began: they have no event and no end, but those who wait for them are told.
+        unbegun = list(self.plan.ready)
+        for step in unbegun:
             step.state = CANCELLED
         self.plan.ready.clear()
         if self.announcement is not None:
@@ -267,6 +272,9 @@ class Run(RunState):
             # There will be no resume.
             for step in self.waiting.take_interrupted():
                 settle(self, step, cancelled(self.backend.time()))
+        for step in unbegun:
+            step.release()
+            step.run_done_callbacks()
         return True
 
     def cancel_from_outside(self) -> None:
@@ -284,34 +292,43 @@ class Run(RunState):
 
     def conclude(self) -> None:
         """End the run: it is empty. Tell everybody, subscribers before waiters."""
+        # Facts first: whatever is raised further down, the run is over.
         self.phase = after(self.phase, END)
         self.ended_at = now = self.backend.time()
         ending = self.ending = self.ending or FINISHED
         if ending is FAILED and self.failure is None:
-            errors = [as_exception(error) for error in self.errors.values()]
-            self.failure = WorkflowFailed(f"workflow {self.template.uid!r} failed", errors)
-        if self.ledger is not None:
-            self.ledger.keep_fact(RunEnded(ending, self.backend.wall_time(now)))
-        # Before any waiter learns of the end: whoever waits then finds what handlers have done.
-        if self.broker.has_listeners:
-            self._emit_the_end(ending)
-        assert self.face is not None
-        self.face._resolved(ending, self.failure)
-        if self._end_event is not None:
-            self._end_event.set()
-        self.environment.watchdog.forget(self)
-        roots = self.backend.roots
-        if roots is not None:
-            roots.discard(self)
-        # What is kept is what it takes to look at it. The workflow holds this and the steps, and
-        # they hold this: no circle, so they go without the garbage collector.
-        self.plan = empty_plan(self.plan.shape)
-        self.context = self._trigger = self.face = self.waiting = self.announcement = None
-        self.drivers = {}
-        # Last, as this may start another run.
-        when_over, self.when_over = self.when_over, None
-        if when_over is not None:
-            when_over(self)
+            self.failure = failure_of(self.template.uid, self.errors)
+        try:
+            if self.ledger is not None:
+                self.ledger.keep_fact(RunEnded(ending, self.backend.wall_time(now)))
+            # Before any waiter learns of the end: whoever waits then finds what handlers have done.
+            if self.broker.has_listeners:
+                self._emit_the_end(ending)
+        finally:
+            self._wind_up(ending)
+
+    def _wind_up(self, ending: FutureState) -> None:
+        """Let go of everything, and tell those who wait for the end."""
+        face, when_over = self.face, self.when_over
+        try:
+            assert face is not None
+            face._resolved(ending, self.failure)
+        finally:
+            if self._end_event is not None:
+                self._end_event.set()
+            self.environment.watchdog.forget(self)
+            roots = self.backend.roots
+            if roots is not None:
+                roots.discard(self)
+            # What is kept is what it takes to look at it. The workflow holds this and the steps,
+            # and they hold this: no circle, so they go without the garbage collector.
+            self.plan = empty_plan(self.plan.shape)
+            self.context = self._trigger = self.face = self.waiting = self.announcement = None
+            self.drivers = {}
+            # Last, as this may start another run.
+            self.when_over = None
+            if when_over is not None:
+                when_over(self)
 
     def _emit_the_end(self, ending: FutureState) -> None:
         kind: WorkflowExecState = WorkflowExecState.END

@@ -5,6 +5,7 @@ Owns:   nothing; `Run` changes this.
 
 from __future__ import annotations
 
+import logging
 import math
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import uuid4
@@ -16,6 +17,7 @@ from .._model.plan import Plan
 from .._model.policy import OverrunPolicy
 from .._model.shape import shape_of
 from .._model.state import INTERRUPTED, NEW, OVER, PENDING, SUSPENDED, TIMED_OUT
+from .._step.log_fields import log_fields
 from .ledger import Ledger
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from .announcement import Announcement
     from .environment import Environment
     from .waiting import Waiting
+
+log: logging.Logger = logging.getLogger("tukio.run")
 
 # Looked up for every run; up to Python 3.11 a member of an enum is worked out each time.
 LOCKED_FROM_THE_START = OverrunPolicy.SKIP_UNTIL_UNLOCK
@@ -213,5 +217,10 @@ class RunState:
 
     def emit(self, kind: str, content: Any, step: LiveStep | None = None) -> None:
         """Send an execution event of the run, or of one of its tasks."""
-        if self.broker.has_listeners:
+        if not self.broker.has_listeners:
+            return
+        try:
             self.broker.emit_exec_event(kind, content, self.uid, step or self)
+        except Exception:
+            # Only what users hand in can fail here: a kind of dict that cannot be copied, an id.
+            log.exception("event %r of a run was not told", kind, extra=log_fields(self, step))

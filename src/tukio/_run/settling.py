@@ -60,48 +60,63 @@ def settle(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:
     The step is over, and everybody was told, when this returns. Called exactly once for each step
     that has begun; never for one that was interrupted and is run again, as a new step.
     """
-    state, event, output, leads_to, error, at = ending
+    # Facts first: whatever is raised further down, the step is over.
+    state, _, output, leads_to, error, at = ending
     step.state = state
     step.output_data = output
     step.ended_at = at
+    step.driver = None
     if error is not None:
         step.error = error
-        _take_error(run, step, error)
+        if state is not SKIPPED:
+            run.keep_error(step.template.uid, error)
     if run.ledger is not None:
         run.ledger.keep_end(step, ending)
+    try:
+        if run.broker.has_listeners or error is not None or step._extras is not None:
+            _tell(run, step, ending)
+    finally:
+        # Also when a handler has ended the program: nobody waits for ever for what comes next.
+        if leads_to is NOTHING:
+            run.plan.stop_branch(step)
+            if state is FAILED and run.template.on_error is ErrorPolicy.ABORT:
+                run.stop(FAILED)
+        # While it is suspended, a run goes on as far as to know what comes next.
+        elif run.phase is RUNNING or run.phase is SUSPENDED:
+            run.plan.follow(step, leads_to)
+
+
+def _tell(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:
+    """Tell that a step is over: subscribers, the log, and those who wait for it."""
+    state, event, output, _, error, _ = ending
+    raised = error is not None and not isinstance(error, TukioTaskError)
     # Handlers run in here. They may stop or suspend the run: its phase is looked at afterwards.
-    if run.broker.has_listeners:
-        raised = error is not None and not isinstance(error, TukioTaskError)
-        run.emit(event, {"exception": error} if raised else output, step)
-    step.driver = None
+    run.emit(event, {"exception": error} if raised else output, step)
+    if state is SKIPPED:
+        _log_skip(run, step)
+    elif error is not None:
+        _log_failure(run, step, error)
     if step._extras is not None:
         step.release()
         step.run_done_callbacks()
-    if leads_to is NOTHING:
-        run.plan.stop_branch(step)
-        if state is FAILED and run.template.on_error is ErrorPolicy.ABORT:
-            run.stop(FAILED)
-    # While it is suspended, a run goes on as far as to know what comes next.
-    elif run.phase is RUNNING or run.phase is SUSPENDED:
-        run.plan.follow(step, leads_to)
 
 
 def record_error(run: RunOfSteps, step: LiveStep, error: BaseException) -> None:
-    """Keep an error where users look; a second one of the same task beside the first."""
-    uid = step.template.uid
+    """Keep an error of a task that does not end its step, and log it."""
+    run.keep_error(step.template.uid, error)
+    _log_failure(run, step, error)
+
+
+def _log_skip(run: RunOfSteps, step: LiveStep) -> None:
+    reason = getattr(step.error, "reason", None)
+    log.info("task %r was skipped: %s", step.template.uid, reason, extra=log_fields(run, step))
+
+
+def _log_failure(run: RunOfSteps, step: LiveStep, error: BaseException) -> None:
     log.warning(
         "task %r of workflow %s failed",
-        uid,
+        step.template.uid,
         run.uid,
         exc_info=error,
         extra=log_fields(run, step),
     )
-    run.keep_error(uid, error)
-
-
-def _take_error(run: RunOfSteps, step: LiveStep, error: BaseException) -> None:
-    if step.state is SKIPPED:
-        reason = getattr(error, "reason", None)
-        log.info("task %r was skipped: %s", step.template.uid, reason, extra=log_fields(run, step))
-    else:
-        record_error(run, step, error)

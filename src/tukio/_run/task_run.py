@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from .._model.errors import EngineError
-from .._model.state import FutureState, TaskExecState
+from .._model.state import CANCELLED, INTERRUPTED, PENDING, TIMED_OUT, TaskExecState
 from .._step.snapshot import full_snapshot, snapshot
 from .._step.step import LiveStep
 from .calling import begin
@@ -63,7 +63,7 @@ class TaskRun(LiveStep):
     @property
     def timed_out(self) -> bool:
         """Whether this step has reached its time limit; its `teardown()` can see that already."""
-        return FutureState.timeout in {self.state, self.interrupted_for}
+        return TIMED_OUT in {self.state, self.interrupted_for}
 
     def in_progress(self) -> bool:
         """Return whether this step has started."""
@@ -95,19 +95,33 @@ class TaskRun(LiveStep):
         return self._awaited().__await__()
 
     async def _awaited(self) -> Any:
-        if not self.done():
+        self.run.backend.check_here()
+        if self.done():
+            await self.run.backend.checkpoint()
+        else:
             over = anyio.Event()
             self.add_done_callback(lambda _: over.set())
             await over.wait()
         return self.result()
 
+    # What these say is true of the task, however often it is begun: a step that was interrupted is
+    # over when the step that runs it again is.
+
+    @property
+    def _latest(self) -> TaskRun:
+        step = self
+        while step._extras is not None and step._extras.replaced_by is not None:
+            step = step._extras.replaced_by
+        return step
+
     def done(self) -> bool:
-        """Return whether this step is over."""
-        return self.ended_at is not None
+        """Return whether this task is over, or will never begin."""
+        state = self._latest.state
+        return state is not PENDING and state is not INTERRUPTED
 
     def cancelled(self) -> bool:
-        """Return whether this step ended by being cancelled."""
-        return self.state is FutureState.cancelled
+        """Return whether this task ended by being cancelled, or was cancelled before it began."""
+        return self._latest.state is CANCELLED
 
     def result(self) -> Any:
         """Return a copy of its output.
@@ -117,19 +131,20 @@ class TaskRun(LiveStep):
             TimeoutError: It reached its time limit.
             EngineError: It is not over, or was cancelled.
         """
-        if self.error is not None:
-            raise self.error
-        if self.state is FutureState.timeout:
-            msg = f"task {self.template.uid!r} reached its time limit"
+        step = self._latest
+        if step.error is not None:
+            raise step.error
+        if step.state is TIMED_OUT:
+            msg = f"task {step.template.uid!r} reached its time limit"
             raise TimeoutError(msg)
-        if not self.done() or self.state is FutureState.cancelled:
-            msg = f"task {self.template.uid!r} has no result: it is {self.state.value}"
+        if not step.done() or step.state is CANCELLED:
+            msg = f"task {step.template.uid!r} has no result: it is {step.state.value}"
             raise EngineError(msg)
-        return self.outputs
+        return step.outputs
 
     def exception(self) -> BaseException | None:
         """Return what the task raised; None if it raised nothing, or is not over."""
-        return self.error
+        return self._latest.error
 
     def cancel(self) -> bool:
         """Cancel this task only; its branch of the workflow stops, the others go on.
@@ -141,11 +156,12 @@ class TaskRun(LiveStep):
             EngineError: Called from another event loop or thread. Nothing changes.
         """
         self.run.backend.check_here()
-        if self.driver is not None:
-            self.run.interrupt(self.driver)
-        elif self.started_at is not None or self.state is not FutureState.pending:
+        step = self._latest
+        if step.driver is not None:
+            step.run.interrupt(step.driver)
+        elif step.started_at is not None or step.state is not PENDING:
             return False
-        self.cancel_called = True
+        step.cancel_called = True
         return True
 
     def timeout(self) -> bool:
@@ -158,10 +174,11 @@ class TaskRun(LiveStep):
             EngineError: Called from another event loop or thread. Nothing changes.
         """
         self.run.backend.check_here()
-        if self.driver is None:
+        step = self._latest
+        if step.driver is None:
             return False
-        self.interrupted_for = self.interrupted_for or FutureState.timeout
-        self.run.interrupt(self.driver)
+        step.interrupted_for = step.interrupted_for or TIMED_OUT
+        step.run.interrupt(step.driver)
         return True
 
     def add_done_callback(self, callback: Callable[[TaskRun], object]) -> None:
@@ -169,11 +186,12 @@ class TaskRun(LiveStep):
         if self.done():
             callback(self)
             return
-        self.extras.callbacks.append(callback)
+        self._latest.extras.callbacks.append(callback)
 
     def remove_done_callback(self, callback: Callable[[TaskRun], object]) -> int:
         """Remove a callback wherever it was added, and return how often that was."""
-        extras, before = self.extras, self.extras.callbacks
+        extras = self._latest.extras
+        before = extras.callbacks
         extras.callbacks = [other for other in before if other != callback]
         return len(before) - len(extras.callbacks)
 

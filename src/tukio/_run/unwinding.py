@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from .._loop.coroutines import finish_awaiting
+from .._loop.coroutines import EscapedExit, finish_awaiting
 from .._model.errors import CleanupTimedOut
 from .._model.state import CANCELLED, INTERRUPTED, STOPPING, TIMED_OUT
 from .outcome import cancelled, failed, timed_out
@@ -13,12 +13,14 @@ from .settling import record_error, settle
 from .suspending import take_interrupted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from .._loop.contract import Driver
     from .._model.state import FutureState
     from .._step.step import LiveStep
     from .run import Run
+
+
+class Overrun(Exception):
+    """A step has returned, later than its limit."""
 
 
 async def broken_off(run: Run, driver: Driver, exc: BaseException) -> None:
@@ -31,13 +33,16 @@ async def broken_off(run: Run, driver: Driver, exc: BaseException) -> None:
     """
     if isinstance(exc, GeneratorExit):
         raise exc
-    parts, step = run.backend.take_apart(exc), driver.step
+    parts, step = run.backend.take_apart(exc), _unsettled(driver)
     if parts.outwards is not None or step is None:
         # Before any await, so that no step starts meanwhile.
         run.cancel_from_outside()
     if step is not None:
-        if parts.cancelled or (driver.scope is not None and driver.scope.cancel_called):
-            step.cancel_called |= parts.cancelled
+        # What was asked of the scope counts. Only if nothing was, a cancellation that came out is a
+        # native one of this very step: libraries, and versions of Python, leave others behind.
+        asked = driver.scope is not None and driver.scope.cancel_called
+        if parts.cancelled or asked:
+            step.cancel_called |= not asked
             await unwound(run, driver, step, parts.error)
         elif parts.error is not None:
             settle(run, step, failed(step, parts.error, run.backend.time()))
@@ -47,6 +52,12 @@ async def broken_off(run: Run, driver: Driver, exc: BaseException) -> None:
     if step is None and parts.error is not None:
         raise parts.error
     await run.backend.absorb_native_cancel(driver)
+
+
+def _unsettled(driver: Driver) -> LiveStep | None:
+    """Return the step of a driver, unless something was raised while its end was told."""
+    step: LiveStep | None = driver.step
+    return None if step is None or step.ended_at is not None else step
 
 
 async def unwound(
@@ -63,18 +74,23 @@ async def unwound(
     # Always before the first await: from now on nobody interrupts this driver, so no clean-up is
     # cut by what it cleans up after.
     step.driver = None
+    # It may have returned something, although it was cut: that is not its output.
+    step.output_data = None
+    late = is_late(step, run.backend.time())
     # Before the clean-up: `teardown()` may ask whether the step has timed out.
-    reason = step.interrupted_for = _reason(run, step)
+    reason = step.interrupted_for = _reason(run, step, late=late)
     output = None if reason is INTERRUPTED else await _clean_up(run, driver, step)
     driver.step = None
     # After the clean-up, which may have outlasted the run's limit: then nothing follows.
     run.stop_if_expired()
     now = run.backend.time()
-    if error is not None:
+    if error is not None and not (late and reason is TIMED_OUT):
         settle(run, step, failed(step, error, now))
     elif reason is INTERRUPTED:
         take_interrupted(run, step)
     elif reason is TIMED_OUT:
+        if error is not None:
+            record_error(run, step, error)
         ending, problem = timed_out(run.plan, step, output, now)
         if problem is not None:
             record_error(run, step, problem)
@@ -83,16 +99,31 @@ async def unwound(
         settle(run, step, cancelled(now))
 
 
-def _reason(run: Run, step: LiveStep) -> FutureState:
+def is_late(step: LiveStep, now: float) -> bool:
+    """Return whether a step whose coroutine has ended just now has overrun its limit."""
+    limit, begun = step.template.timeout, step.started_at
+    if not limit or begun is None or now <= begun + limit:
+        return False
+    step.extras.overran = now - begun - limit
+    return True
+
+
+def check_limit(step: LiveStep, now: float) -> None:
+    """Raise `Overrun` if a step that has returned just now is late."""
+    if is_late(step, now):
+        raise Overrun
+
+
+def _reason(run: Run, step: LiveStep, *, late: bool) -> FutureState:
     """Return what a step was cut for: the end of the run counts most, then the step's own."""
     if run.stop_if_expired() or run.phase is STOPPING or step.cancel_called:
         return CANCELLED
-    return step.interrupted_for or TIMED_OUT
+    return TIMED_OUT if late else step.interrupted_for or TIMED_OUT
 
 
 async def _clean_up(run: Run, driver: Driver, step: LiveStep) -> Any:
     """Call `teardown()` out of reach of cancellation, and not for longer than the limit."""
-    if getattr(step.holder, "teardown", None) is None:
+    if step.holder is None:
         return None
     output, limit = None, run.environment.cleanup_timeout
     driver.cancelled_at = deadline = run.backend.time() + limit
@@ -101,6 +132,9 @@ async def _clean_up(run: Run, driver: Driver, step: LiveStep) -> Any:
         with run.backend.scope(deadline, shield=True) as scope:
             output = await _tear_down(driver, step)
     except BaseException as exc:
+        if isinstance(exc, GeneratorExit):
+            # The event loop is gone.
+            raise
         parts = run.backend.take_apart(exc)
         record_error(run, step, parts.error or exc)
         if parts.outwards is not None:
@@ -115,15 +149,18 @@ async def _tear_down(driver: Driver, step: LiveStep) -> Any:
     context = driver.context
     assert context is not None
     # For the watchdog and `get_stack`: the step stands in its clean-up now.
-    driver.coroutine = coro = _result_of(step.holder.teardown)
+    driver.coroutine = coro = _result_of_teardown(step.holder)
     try:
         trap = context.run(coro.send, None)
     except StopIteration as end:
         return end.value
+    except GeneratorExit as exit_:
+        raise EscapedExit(exit_) from exit_
     return await finish_awaiting(context, coro, trap)
 
 
-async def _result_of(function: Callable[[], Any]) -> Any:
-    """Call a function that may be async."""
-    result = function()
+async def _result_of_teardown(holder: Any) -> Any:
+    """Call the `teardown()` of a holder, if it has one; it may be async, and a property."""
+    teardown = getattr(holder, "teardown", None)
+    result = None if teardown is None else teardown()
     return await result if inspect.isawaitable(result) else result

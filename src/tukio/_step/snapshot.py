@@ -36,6 +36,8 @@ def full_snapshot(step: LiveStep) -> dict[str, Any]:
     if step.chosen is not None:
         tasks = step.run.plan.shape.tasks
         found["chosen"] = [tasks[number].uid for number in step.chosen]
+    if step._extras is not None and step._extras.overran:
+        found["overran"] = step._extras.overran
     error = step.run.errors.get(step.template.uid) or step.error
     if error is not None:
         found["error"] = described(error)

@@ -62,15 +62,20 @@ class Extras:
         mailbox: The mailbox of the step, made on first use; never changed then.
         callbacks: Functions that are called with the step when the step is over, in this order.
             Empty from then on.
+        replaced_by: The step that runs the task again, if this one was interrupted; else None. Set
+            once, by `hand_over`.
+        overran: By how many seconds the step ended later than its limit; 0 if it did not.
     """
 
-    __slots__ = ("callbacks", "mailbox", "uid", "workflow")
+    __slots__ = ("callbacks", "mailbox", "overran", "replaced_by", "uid", "workflow")
 
     def __init__(self) -> None:
         self.uid: str | None = None
         self.workflow: Any = None
         self.mailbox: Mailbox | None = None
         self.callbacks: list[Callable[[Any], object]] = []
+        self.replaced_by: Any = None
+        self.overran: float = 0.0
 
 
 class LiveStep(Step):
@@ -187,6 +192,19 @@ class LiveStep(Step):
         super().receive(data, parent)
         self.mailbox.receive(data, parent)
 
+    def hand_over(self, new: Any) -> None:
+        """Called when this step was interrupted, and is run again as a new one.
+
+        Whoever waits for this step waits for the task: they are told when that is over.
+        """
+        extras = self._extras
+        if extras is None:
+            # Nobody has got hold of this step.
+            return
+        extras.replaced_by = new
+        if extras.callbacks:
+            new.extras.callbacks, extras.callbacks = extras.callbacks, []
+
     def give_up_on(self, number: int) -> None:
         """Called when a parent, given by its number, will not lead to this step any more."""
         self.mailbox.give_up_on(number)
@@ -218,9 +236,16 @@ class LiveStep(Step):
         if self._extras is None:
             return
         callbacks, self._extras.callbacks = self._extras.callbacks, []
+        ends_program: BaseException | None = None
         for callback in callbacks:
             try:
                 callback(self)
-            except Exception:
+            except (KeyboardInterrupt, SystemExit) as exc:
+                # Raised on when all were called.
+                ends_program = exc
+            except BaseException:  # noqa: ASYNC103 - nobody can cancel what does not await
+                # The callback may have met the cancellation of something else.
                 uid, extra = self.template.uid, log_fields(self.run, self)
                 log.exception("a done callback of task %r failed", uid, extra=extra)
+        if ends_program is not None:
+            raise ends_program
