@@ -309,12 +309,14 @@ class Broker:
         self._sending = True
         try:
             # Read anew in each round, because `detach` replaces the outbox.
-            # Read anew in each round, because `detach` replaces the outbox.
             while self._outbox:
                 receiver, topics, event = self._outbox.popleft()
                 receiver.deliver(event, topics)
         finally:
             self._sending = False
+            if self._outbox:
+                # A handler has ended the program: the others are told all the same.
+                self._send()
 
     def _listens(self, receiver: Receiver, topics: Iterable[str]) -> bool:
         """Return whether a receiver is in one of some topics, or in every topic."""

@@ -6,6 +6,7 @@ Owns:   the tasks of the services, and the attendants of runs that wait without 
 from __future__ import annotations
 
 import asyncio
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -165,5 +166,7 @@ class Attendant:
     def _cancel_all(self) -> None:
         # Facts first: whoever comes next gets a task of its own.
         self._nobody_left = None
-        for run in list(self._runs):
-            run.cancel_from_outside()
+        with ExitStack() as ends:
+            # Each of them, whatever a handler raises; what is put on last is called first.
+            for run in reversed(self._runs):
+                ends.callback(run.cancel_from_outside)

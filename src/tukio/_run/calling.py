@@ -40,22 +40,24 @@ def begin(step: LiveStep) -> Coroutine[Any, Any, Any]:
     run: Run = step.run
     assert run.face is not None
     surround((step, run.face))
+    coro: Coroutine[Any, Any, Any] | None = None
     try:
-        coro = _call(run, step)
-    finally:
-        # Also when the call raised: a step that is over has begun.
-        if run.broker.has_listeners:
-            run.emit(TASK_BEGIN, step.input_data, step)
-        if run.announcement is not None:
-            run.has_begun(step)
-    topics = step.template.topics
-    if topics or topics is None:
         try:
+            coro = _call(run, step)
+        finally:
+            # Also when the call raised: a step that is over has begun.
+            if run.broker.has_listeners:
+                run.emit(TASK_BEGIN, step.input_data, step)
+            if run.announcement is not None:
+                run.has_begun(step)
+        topics = step.template.topics
+        if topics or topics is None:
             step.mailbox.subscribe_as(step.template)
-        except BaseException:
+    except BaseException:
+        if coro is not None:
             # Without this, Python warns that nobody has awaited it.
             coro.close()
-            raise
+        raise
     return coro
 
 

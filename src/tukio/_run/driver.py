@@ -80,15 +80,19 @@ def _break_down(run: Run, driver: Driver, exc: BaseException) -> None:
     if isinstance(exc, GeneratorExit):
         # The event loop is gone: there is nobody left to tell.
         return
-    if isinstance(exc, Exception):
-        log.error(
-            "workflow %s cannot go on",
-            run.uid,
-            exc_info=exc,
-            extra=log_fields(run),
-        )
-        run.stop(FAILED, exc)
-    run.remove_driver(driver)
+    try:
+        if isinstance(exc, Exception):
+            log.error(
+                "workflow %s cannot go on",
+                run.uid,
+                exc_info=exc,
+                extra=log_fields(run),
+            )
+            run.stop(FAILED, exc)
+        else:
+            run.cancel_from_outside()
+    finally:
+        run.remove_driver(driver)
 
 
 async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:

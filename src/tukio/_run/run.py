@@ -9,6 +9,7 @@ Knows:  the plan, which says what comes next; the backend, which spawns drivers;
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -267,14 +268,18 @@ class Run(RunState):
         self.plan.ready.clear()
         if self.announcement is not None:
             self.announcement.call_off()
+        interrupted: list[LiveStep] = []
         if self.waiting is not None:
             self.stop_waiting(*WaitsFor)
             # There will be no resume.
-            for step in self.waiting.take_interrupted():
-                settle(self, step, cancelled(self.backend.time()))
-        for step in unbegun:
-            step.release()
-            step.run_done_callbacks()
+            interrupted = self.waiting.take_interrupted()
+        with ExitStack() as told:
+            # Each of them, whatever a handler raises; what is put on last is called first.
+            for step in reversed(unbegun):
+                told.callback(step.run_done_callbacks)
+                told.callback(step.release)
+            for step in reversed(interrupted):
+                told.callback(settle, self, step, cancelled(self.backend.time()))
         return True
 
     def cancel_from_outside(self) -> None:

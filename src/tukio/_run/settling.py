@@ -90,15 +90,17 @@ def _tell(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:
     """Tell that a step is over: subscribers, the log, and those who wait for it."""
     state, event, output, _, error, _ = ending
     raised = error is not None and not isinstance(error, TukioTaskError)
-    # Handlers run in here. They may stop or suspend the run: its phase is looked at afterwards.
-    run.emit(event, {"exception": error} if raised else output, step)
-    if state is SKIPPED:
-        _log_skip(run, step)
-    elif error is not None:
-        _log_failure(run, step, error)
-    if step._extras is not None:
-        step.release()
-        step.run_done_callbacks()
+    try:
+        # Handlers run in here. They may stop or suspend the run: its phase is looked at afterwards.
+        run.emit(event, {"exception": error} if raised else output, step)
+        if state is SKIPPED:
+            _log_skip(run, step)
+        elif error is not None:
+            _log_failure(run, step, error)
+    finally:
+        if step._extras is not None:
+            step.release()
+            step.run_done_callbacks()
 
 
 def record_error(run: RunOfSteps, step: LiveStep, error: BaseException) -> None:

@@ -58,10 +58,12 @@ def resume(run: Run) -> bool:
     steps = [run.plan.requeue(step) for step in run.waiting.take_interrupted()]
     run.keep_fact(RunResumed())
     run.call_for_driver()
-    # Handlers run in here, and may stop the run.
-    run.announce_after(WorkflowExecState.RESUME.value, steps)
-    # It may have been suspended as its last step ended.
-    run.end_if_empty()
+    try:
+        # Handlers run in here, and may stop the run.
+        run.announce_after(WorkflowExecState.RESUME.value, steps)
+    finally:
+        # It may have been suspended as its last step ended.
+        run.end_if_empty()
     return True
 
 

@@ -100,19 +100,25 @@ class Watchdog:
         self._cancel_look = None
         now = self._clock.time()
         following = math.inf
-        for run in list(self._runs):
-            if run.deadline > now:
-                # What will be at work then may not have begun, or waits for a resume.
-                following = min(following, run.deadline + PATIENCE)
-            for driver in list(run.drivers):
-                due = _due(driver, self._runs.get(run, _NOBODY))
-                if due > now:
-                    following = min(following, due)
-                elif driver.step is not None:
-                    self._runs[run] |= {driver.step}
-                    _name(run, driver, driver.step, now - due + PATIENCE)
-        # Many steps with a limit each must not mean a look for each.
-        self._plan(max(following, now + PATIENCE))
+        try:
+            for run in list(self._runs):
+                following = min(following, self._look_at(run, now))
+        finally:
+            # Many steps with a limit each must not mean a look for each.
+            self._plan(max(following, now + PATIENCE))
+
+    def _look_at(self, run: Watched, now: float) -> float:
+        """Name the steps of a run that are stuck, and return when to look at it next."""
+        # What will be at work at its deadline may not have begun, or waits for a resume.
+        following = run.deadline + PATIENCE if run.deadline > now else math.inf
+        for driver in list(run.drivers):
+            due = _due(driver, self._runs.get(run, _NOBODY))
+            if due > now:
+                following = min(following, due)
+            elif driver.step is not None:
+                self._runs[run] |= {driver.step}
+                _name(run, driver, driver.step, now - due + PATIENCE)
+        return following
 
 
 def _due(driver: Driver, named: frozenset[LiveStep]) -> float:

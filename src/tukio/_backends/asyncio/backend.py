@@ -269,11 +269,13 @@ class AsyncioBackend:
         try:
             await closing.wait()
         finally:
-            # Also when the group is cancelled from outside: then this is what cancels the runs.
-            stop_all()
-            # Shielded, because the group must not be left before the runs have unwound.
-            with anyio.CancelScope(shield=True):
-                await drained()
+            try:
+                # Also when the group is cancelled from outside: then this is what cancels the runs.
+                stop_all()
+            finally:
+                # Shielded, because the group must not be left before the runs have unwound.
+                with anyio.CancelScope(shield=True):
+                    await drained()
 
 
 async def _leave_group(group: Any, exc: BaseException | None) -> None:
