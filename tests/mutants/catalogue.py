@@ -1,12 +1,13 @@
 """The faults: each a small change of the engine that breaks a promise, and who must notice it.
 
-To add one: a `Mutant` here, or in `of_engine` if it is not about the inside of one run. One that
-survives tells of a missing test.
+To add one: a `Mutant` here; in `of_core` if it is about ends, facts, alarms and waiting; in
+`of_engine` if it is not about the inside of one run. One that survives tells of a missing test.
 """
 
 from __future__ import annotations
 
 from .mutant import Mutant
+from .of_core import OF_CORE
 from .of_engine import OF_ENGINE
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -121,7 +122,7 @@ MUTANTS: tuple[Mutant, ...] = (
         name="starts what was ready although the run was cancelled",
         file="_run/run.py",
         old="        self.plan.ready.clear()\n",
-        new="        self.phase = Phase.RUNNING if self.plan.ready else self.phase\n",
+        new="        self.phase = RUNNING if self.plan.ready else self.phase\n",
         why="cancel does not mean cancelled (G3)",
         tests=("guarantees/test_g3_cancel.py",),
     ),
@@ -387,5 +388,6 @@ MUTANTS: tuple[Mutant, ...] = (
         why="a task gets a placeholder for its data (G11)",
         tests=("model/test_record.py",),
     ),
+    *OF_CORE,
     *OF_ENGINE,
 )

@@ -357,6 +357,8 @@ async def test_who_is_told_of_an_end_decides_whether_anything_follows(
         assert await run.wait() is ending
     assert [uid for uid, _ in settled.endings] == ["ends"] + ["after"] * (act == "suspend")
     assert settled.of("ends").state is FINISHED
+    # Nor is anything due in a run that was stopped.
+    assert [step.template.uid for step in run.tasks] == [uid for uid, _ in settled.endings]
 
 
 async def test_a_handler_and_a_callback_that_fail_keep_nothing_from_following(
