@@ -328,7 +328,7 @@ class Run(Timeline):
             act()
 
     def react(self, step: Step, how: str) -> None:
-        """End in the way of its own, if it has one; else as it was told. Past its limit, by that."""
+        """End in the way of its own, if it has one; else as it was told. Past its limit, late."""
         self.slow[step.uid] = max(self.slow.get(step.uid, 0), self.now - step.cut_at)
         limit, begun = step.task.get("timeout"), step.start
         step.overran = bool(limit) and begun is not None and self.now > begun + limit
@@ -367,11 +367,17 @@ class Run(Timeline):
         if step.is_join:
             step.status = "timeout" if step.cut == "limit" else "cancelled"
             result = joins.collected(self, step)
-        if how != "passes" and not (step.overran and step.cut == "limit"):
+        late = step.overran and step.cut == "limit"
+        if late and how != "passes":
+            self.note(step, LATE_ERRORS.get(how) or ERRORS[how])
+            how = "passes"
+        self.end_torn_down(step, how, result)
+
+    def end_torn_down(self, step: Step, how: str, result: Any) -> None:
+        """End a step that was interrupted and cleaned up after."""
+        if how != "passes":
             self.end_as(step, how)
         elif step.cut == "limit":
-            if how != "passes":
-                self.note(step, LATE_ERRORS.get(how) or ERRORS[how])
             step.outputs = result
             if step.is_join:
                 self.tell("task-progress", step.uid, (tuple(step.joined), "timeout"))

@@ -197,6 +197,14 @@ class Scopes(Protocol):
         """Raise the cancellation if one was requested; otherwise no other task has a turn."""
         ...
 
+    @property
+    def left_open(self) -> Callable[[Any], object]:
+        """A function that tells, truly or falsely, whether scopes are open within a scope.
+
+        A C function, as it is called before each step that may suspend.
+        """
+        ...
+
     def take_apart(self, exc: BaseException) -> Unwound:
         """Return the parts of an exception that left a driver's scope."""
         ...

@@ -262,6 +262,28 @@ class CleanupTimedOut(TukioError, TimeoutError):
         )
 
 
+class LeftBehind(TukioError, RuntimeError):
+    """A task is over, and has left something open that would have reached the next one.
+
+    The task itself has ended as it did, and no other was harmed.
+
+    Attributes:
+        task_id: The id of the task in its template.
+        what: What was left open.
+    """
+
+    def __init__(self, task_id: str, what: str) -> None:
+        super().__init__(task_id, what)
+        self.task_id: str = task_id
+        self.what: str = what
+
+    def __str__(self) -> str:
+        return (
+            f"task {self.task_id!r} has left {self.what} open - close a generator that is not read"
+            " to its end, as by contextlib.aclosing(...), and leave each scope where it was entered"
+        )
+
+
 class WorkflowCancelled(WorkflowError):
     """The awaited workflow was cancelled.
 

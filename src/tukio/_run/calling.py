@@ -28,7 +28,7 @@ log: logging.Logger = logging.getLogger("tukio.run")
 surround: Callable[[tuple[LiveStep, Any]], object] = surroundings.set
 
 
-def begin(step: LiveStep) -> Coroutine[Any, Any, Any]:
+def begin(step: LiveStep) -> Any:
     """Return the coroutine of a step, for the driver to run; tell that the step begins.
 
     Runs in the step's own context.
@@ -40,7 +40,7 @@ def begin(step: LiveStep) -> Coroutine[Any, Any, Any]:
     run: Run = step.run
     assert run.face is not None
     surround((step, run.face))
-    coro: Coroutine[Any, Any, Any] | None = None
+    coro: Any = None
     try:
         try:
             coro = _call(run, step)

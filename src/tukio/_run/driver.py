@@ -22,7 +22,7 @@ from .._model.state import FAILED, RUNNING
 from .._step.log_fields import log_fields
 from .outcome import failed, finished
 from .settling import settle
-from .unwinding import Overrun, broken_off, check_limit, is_late, unwound
+from .unwinding import Overrun, Retired, broken_off, check_limit, is_late, unwound
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -81,7 +81,9 @@ def _break_down(run: Run, driver: Driver, exc: BaseException) -> None:
         # The event loop is gone: there is nobody left to tell.
         return
     try:
-        if isinstance(exc, Exception):
+        if isinstance(exc, Retired):
+            run.call_for_driver()
+        elif isinstance(exc, Exception):
             log.error(
                 "workflow %s cannot go on",
                 run.uid,
@@ -104,7 +106,10 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
         scope: The scope that is entered; None if none is, and then this returns before the first
             step that needs one.
     """
-    ready, budget, clock = run.plan.ready, BUDGET, run.backend.time
+    ready, budget = run.plan.ready, BUDGET
+    clock, left_open = run.backend.time, run.backend.left_open
+    # The scope, once a step has run in it, and may have left another one open within.
+    used: Scope | None = None
     steps, send = _one_by_one(driver)
     # Looked at before each step, as the one before may have changed all of these. A native asyncio
     # cancellation that is still pending was meant for the step before: it is answered outside of
@@ -115,6 +120,7 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
         and not driver.scope_spent
         and run.phase is RUNNING
         and not driver.cancelling()
+        and not (used is not None and left_open(used))
     ):
         # The clock decides about the limit, not a timer: the steps before may never have let the
         # loop turn. The rest is as in `_may_be_cut`, whose call would be the larger part for most.
@@ -124,10 +130,9 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
             and (ready[0].template.timeout or run.environment.may_suspend(ready[0].template.name))
         ):
             return
-        budget -= 1
-        step = ready.popleft()
+        budget, step = budget - 1, ready.popleft()
         context = _open(run, driver, scope, step, now)
-        pinned = False
+        pinned, used = False, scope
         try:
             trap = context.run(send, step)
             if trap is not ENDED:
@@ -226,9 +231,8 @@ async def _failed(
 
 def _open(run: Run, driver: Driver, scope: Scope | None, step: LiveStep, now: float) -> Context:
     """Note down on the step and its driver that the step is at work from now on."""
-    assert run.context is not None
     step.started_at = now
-    driver.context = context = run.context.copy()
+    driver.context = context = run.context.copy()  # type: ignore[union-attr]  # it has started
     step.driver = driver
     driver.step = step
     if scope is not None and (step.template.timeout or driver.has_step_deadline):

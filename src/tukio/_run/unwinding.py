@@ -6,8 +6,9 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from .._loop.coroutines import EscapedExit, finish_awaiting
-from .._model.errors import CleanupTimedOut
+from .._model.errors import CleanupTimedOut, LeftBehind
 from .._model.state import CANCELLED, INTERRUPTED, STOPPING, TIMED_OUT
+from .._step.surroundings import surroundings
 from .outcome import cancelled, failed, timed_out
 from .settling import record_error, settle
 from .suspending import take_interrupted
@@ -23,6 +24,10 @@ class Overrun(Exception):
     """A step has returned, later than its limit."""
 
 
+class Retired(Exception):
+    """A step has left a scope open on its driver, which therefore runs no other step."""
+
+
 async def broken_off(run: Run, driver: Driver, exc: BaseException) -> None:
     """Take what came through a driver's scope: its step's own, or from further out.
 
@@ -33,7 +38,7 @@ async def broken_off(run: Run, driver: Driver, exc: BaseException) -> None:
     """
     if isinstance(exc, GeneratorExit):
         raise exc
-    parts, step = run.backend.take_apart(exc), _unsettled(driver)
+    parts, step = run.backend.take_apart(exc), _unsettled(run, driver)
     if parts.outwards is not None or step is None:
         # Before any await, so that no step starts meanwhile.
         run.cancel_from_outside()
@@ -54,10 +59,32 @@ async def broken_off(run: Run, driver: Driver, exc: BaseException) -> None:
     await run.backend.absorb_native_cancel(driver)
 
 
-def _unsettled(driver: Driver) -> LiveStep | None:
-    """Return the step of a driver, unless something was raised while its end was told."""
+def _retire_if_left_open(run: Run, driver: Driver) -> None:
+    """Name the step that has left a scope open on a driver, if one has.
+
+    Raises:
+        Retired: One has; another driver must take what is ready.
+    """
+    scope, context = driver.scope, driver.context
+    if scope is None or context is None or not run.backend.left_open(scope):
+        return
+    step, _ = context[surroundings]
+    record_error(run, step, LeftBehind(step.template.uid, "a cancel scope or a task group"))
+    raise Retired
+
+
+def _unsettled(run: Run, driver: Driver) -> LiveStep | None:
+    """Return the step of a driver; None if it has none, or if that is over.
+
+    Raises:
+        Retired: A step that is over has left a scope open.
+    """
     step: LiveStep | None = driver.step
-    return None if step is None or step.ended_at is not None else step
+    if step is None or step.ended_at is not None:
+        # In the latter case something was raised while its end was told.
+        _retire_if_left_open(run, driver)
+        return None
+    return step
 
 
 async def unwound(

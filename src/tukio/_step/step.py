@@ -7,6 +7,7 @@ Knows:  the run, only by the protocol `RunOfStep`.
 from __future__ import annotations
 
 import logging
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._model.errors import RecordedError
@@ -239,7 +240,8 @@ class LiveStep(Step):
         ends_program: BaseException | None = None
         for callback in callbacks:
             try:
-                callback(self)
+                # In a context of its own: what a callback sets there reaches no step.
+                copy_context().run(callback, self)
             except (KeyboardInterrupt, SystemExit) as exc:
                 # Raised on when all were called.
                 ends_program = exc

@@ -13,10 +13,12 @@ import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
+from anyio._backends import _asyncio as _anyio_asyncio
 
 from ..._loop.contract import Unwound
 from ..._loop.running import ELSEWHERE, IN_LOOP, NOT_RUNNING, running_backend
@@ -33,6 +35,12 @@ if TYPE_CHECKING:
     from ..._loop.contract import Driver, Scope
     from ..._run.run import Run
     from ..._run.task_run import TaskRun
+
+# No public function of anyio tells which scopes are open within one. Without the attribute no
+# driver is found unclean, and what a step leaves open fails its run, when the outer scope is left.
+_SCOPES_WITHIN: Callable[[Any], object] = (
+    attrgetter("_child_scopes") if hasattr(_anyio_asyncio.CancelScope, "_child_scopes") else {}.get
+)
 
 # Keeps loose runs alive, because nothing above them does: from `hold` or `attend` to `release`.
 _roots: set[Any] = set()
@@ -99,6 +107,7 @@ class AsyncioBackend:
         own_clock = type(loop).time is not asyncio.BaseEventLoop.time
         self.time: Callable[[], float] = loop.time if own_clock else time.monotonic
         self.alarms: Alarms = alarms_of(loop)
+        self.left_open: Callable[[Any], object] = _SCOPES_WITHIN
         # The wall time at instant 0 of the loop's clock, in seconds. Taken once, so that times of a
         # run are always in the order of their instants, even if the wall clock is set back.
         self._anchor: float = time.time() - loop.time()

@@ -8,7 +8,10 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..._loop.frames import frames_of
+from ..._model.errors import LeftBehind
 from ..._model.state import FutureState
+from ..._run.settling import record_error
+from ..._step.surroundings import surroundings
 from .deferred_scope import DeferredScope
 from .standalone import StandaloneTask
 
@@ -126,7 +129,27 @@ class TukioTask(asyncio.Task[Any]):
             self.run.start_stopping_from_outside()
         elif not self.begun:
             self.run.cancel_from_outside()
+        elif self._is_left_behind():
+            return False
         return super().cancel(msg) if self.begun else True
+
+    def _is_left_behind(self) -> bool:
+        """Return whether a cancellation comes from a step that is over, and name that step.
+
+        A step that leaves a time limit open, as around the `yield` of a generator that it has read
+        by half, leaves a timer behind that cancels whatever this task does by then. The timer runs
+        in the context of that step.
+        """
+        found = surroundings.get(None)
+        step = None if found is None else found[0]
+        if step is None or step is self.step or step.run is not self.run or step.ended_at is None:
+            return False
+        # What the run itself has asked for may be on its way in the context of any step.
+        if self.scope_spent or (self._scope is not None and self._scope.cancel_called):
+            return False
+        run: Any = self.run
+        record_error(run, step, LeftBehind(step.template.uid, "a time limit"))
+        return True
 
     if sys.version_info < (3, 13):
 

@@ -69,9 +69,11 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
             # If the future is done, the run itself was cancelled; otherwise the waiter was.
             if not self.done():
                 self.cancel()
-                # Shielded, because the run must have unwound before its waiter goes on.
-                with anyio.CancelScope(shield=True):
-                    await self.wait()
+                if running_step() is None:
+                    # Shielded, because the run must have unwound before its waiter goes on. A step
+                    # never waits for that: the run may be its own, or wait for its own.
+                    with anyio.CancelScope(shield=True):
+                        await self.wait()
             raise
 
     def unlock_when_task_done(self, task: Any = None) -> None:

@@ -69,6 +69,8 @@ class TrioBackend:
         self.time: Callable[[], float] = trio.lowlevel.current_clock().current_time
         self.alarms: Alarms = Alarms(self.time, self._call_at)
         self.roots: set[Any] | None = None
+        # Always None: trio itself raises where a scope is left with others open within it.
+        self.left_open: Callable[[Any], object] = {}.get
         # The wall time at instant 0 of trio's clock, in seconds. Taken once, so that times of a run
         # are always in the order of their instants, even if the wall clock is set back.
         self._anchor: float = time.time() - trio.current_time()
