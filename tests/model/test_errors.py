@@ -18,6 +18,7 @@ from tukio.errors import (
     Fault,
     IllegalMove,
     InvalidResult,
+    LeftBehind,
     RecordedError,
     RescueError,
     SkipTask,
@@ -101,6 +102,15 @@ CASES: list[tuple[TukioError, dict[str, Any], type[Exception], str]] = [
         {"move": "stop", "state": "over", "allowed": ()},
         RuntimeError,
         "cannot stop a workflow that is over - it is over; start another run",
+    ),
+    (
+        LeftBehind("a", "a time limit"),
+        {"task_id": "a", "what": "a time limit"},
+        RuntimeError,
+        (
+            "task 'a' has left a time limit open - close a generator that is not read to its end,"
+            " as by contextlib.aclosing(...), and leave each scope where it was entered"
+        ),
     ),
     (
         InvalidResult("a", "int"),

@@ -59,6 +59,7 @@ facts: SearchStrategy[Fact] = st.one_of(
         uid=st.none() | texts,
         inputs=some,
         reporting=some,
+        overran=st.floats(0, 1e9),
     ),
     st.builds(StepDue, texts, values, st.booleans()),
     st.just(RunSuspended()),
@@ -144,6 +145,7 @@ def test_every_kind_of_fact_has_a_name_and_its_fields_in_its_body() -> None:
         "uid": None,
         "inputs": (),
         "reporting": (),
+        "overran": 0.0,
     }
     assert to_body(RunStopped(CANCELLED, final=False)) == {
         "kind": "run-stopped",

@@ -127,8 +127,8 @@ OF_CORE: tuple[Mutant, ...] = (
     Mutant(
         name="settles a step twice",
         file="_run/unwinding.py",
-        old="return None if step is None or step.ended_at is not None else step",
-        new="return step",
+        old="    if step is None or step.ended_at is not None:\n",
+        new="    if step is None:\n",
         why="a step whose end was told in a program that ends has a second one (G2)",
         tests=("run/test_ctrl_c.py",),
     ),

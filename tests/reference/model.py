@@ -330,8 +330,8 @@ class Run(Timeline):
     def react(self, step: Step, how: str) -> None:
         """End in the way of its own, if it has one; else as it was told. Past its limit, late."""
         self.slow[step.uid] = max(self.slow.get(step.uid, 0), self.now - step.cut_at)
-        limit, begun = step.task.get("timeout"), step.start
-        step.overran = bool(limit) and begun is not None and self.now > begun + limit
+        limit, begun = step.task.get("timeout") or self.now, step.start or 0.0
+        step.overran = self.now > begun + limit
         if step.overran:
             if step.cut == "suspend":
                 step.cut = "limit"

@@ -46,6 +46,7 @@ class StepEnded(NamedTuple):
         inputs: The inputs of the step, in a tuple of one. Empty if the fact does not have them,
             because they follow from the ends of the parents.
         reporting: The result of the holder's `report()`, in a tuple of one; empty if there is none.
+        overran: The seconds by which the step ended later than its limit; 0 if it did not.
     """
 
     task: str
@@ -58,6 +59,7 @@ class StepEnded(NamedTuple):
     uid: str | None = None
     inputs: tuple[Any, ...] = ()
     reporting: tuple[Any, ...] = ()
+    overran: float = 0.0
 
     @property
     def passes_on(self) -> Any:

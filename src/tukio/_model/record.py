@@ -34,6 +34,7 @@ class StepRecord:
         chosen: The ids of the successors that were chosen; None for all.
         error: The type and the message of the exception; None if there was none.
         extra: Has `reporting` if the report does.
+        overran: The seconds by which the task ended later than its limit; 0 if it did not.
     """
 
     uid: str
@@ -45,6 +46,7 @@ class StepRecord:
     chosen: list[str] | None
     error: tuple[str, str] | None
     extra: dict[str, Any]
+    overran: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,7 @@ def _read_step(execution: Mapping[str, Any]) -> StepRecord:
         chosen=None if chosen is None else _list(chosen),
         error=None if error is None else (_text(error["type"]), _text(error["message"])),
         extra={key: detached(execution[key]) for key in ("reporting",) if key in execution},
+        overran=float(execution.get("overran", 0.0)),
     )
     if record.state.done() and record.end is None:
         msg = f"an execution that is {record.state.value} has no end"

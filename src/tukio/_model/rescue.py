@@ -133,6 +133,7 @@ def step_ended(uid: str, known: StepRecord) -> StepEnded:
         uid=known.uid,
         inputs=(known.inputs,),
         reporting=(known.extra["reporting"],) if "reporting" in known.extra else (),
+        overran=known.overran,
     )
 
 

@@ -71,4 +71,5 @@ def _fact_of(step: LiveStep, ending: Ending) -> StepEnded:
         start=None if step.started_at is None else instant(step.started_at),
         end=instant(ending.at),
         uid=step.uid,
+        overran=step.extras.overran,
     )

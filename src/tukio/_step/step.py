@@ -221,6 +221,7 @@ class LiveStep(Step):
         self.ended_at = None if known.end is None else instant(known.end)
         if known.error is not None:
             self.error = RecordedError(*known.error)
+        self.extras.overran = known.overran
         if known.reporting:
             self.holder = Recorded(known.reporting[0])
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -69,12 +70,22 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
             # If the future is done, the run itself was cancelled; otherwise the waiter was.
             if not self.done():
                 self.cancel()
-                if running_step() is None:
-                    # Shielded, because the run must have unwound before its waiter goes on. A step
-                    # never waits for that: the run may be its own, or wait for its own.
-                    with anyio.CancelScope(shield=True):
-                        await self.wait()
+                # Shielded, because the run must have unwound before its waiter goes on.
+                with anyio.move_on_after(self._patience(), shield=True):
+                    await self.wait()
             raise
+
+    def _patience(self) -> float:
+        """Return how long a waiter that was cancelled waits for the run to unwind, in seconds.
+
+        A step does not wait for its own run, which waits for the step. For another one it does not
+        wait for ever: that may wait, in its turn, for the run of the step.
+        """
+        step = running_step()
+        if step is None:
+            return math.inf
+        environment = self._run.environment
+        return 0.0 if step.run is self._run else environment.cleanup_timeout
 
     def unlock_when_task_done(self, task: Any = None) -> None:
         """Unlock the run when a task is over.
