@@ -5,6 +5,7 @@ Owns:   the order of a shutdown.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakSet
@@ -72,6 +73,12 @@ class Lifecycle:
             exc: The exception that the block was left by: then all runs are cancelled. None if
                 there is none.
             traceback: The traceback of `exc`.
+
+        Raises:
+            EngineError: The calling task is not the one that entered the block. All runs are over.
+
+        Cancellation: all runs are cancelled, and it is raised when they are over, however often it
+        is requested meanwhile. The same goes for KeyboardInterrupt.
         """
         del exc_type, traceback
         try:
@@ -80,10 +87,13 @@ class Lifecycle:
             if exc is None:
                 await self._instances.drained()  # noqa: ASYNC102 - may be cancelled, as the body
         finally:
-            # Again, because the wait above may have been cancelled: then the runs are, too.
-            self.stop(force=True)
-            # Always, and shielded within: it takes as long as the cancelled runs take to unwind.
-            await self._binding.close(exc, self._instances.drained, self._cleanup_timeout)  # noqa: ASYNC102
+            try:
+                # Again, because the wait above may have been cancelled: then the runs are, too.
+                self.stop(force=True)
+            finally:
+                # Always, and shielded within: it takes as long as the cancelled runs take to
+                # unwind.
+                await self._binding.close(exc, self._instances.drained, self._cleanup_timeout)  # noqa: ASYNC102
 
     @property
     def broker(self) -> Broker:
@@ -155,8 +165,11 @@ class Lifecycle:
 
     def _stop_all(self) -> None:
         """Cancel every run because the engine ends; not final, so a run may go on elsewhere."""
-        for run in self._instances.all():
-            run.stop(CANCELLED, final=False)
+        with ExitStack() as all_of_them:
+            # Each one, even if a handler ends the program when another one ends: whoever leaves the
+            # engine waits for them all. Last in, first out.
+            for run in reversed(self._instances.all()):
+                all_of_them.callback(run.stop, CANCELLED, final=False)
 
     def _stop_from_outside(self) -> None:
         """Called when all around the engine is cancelled."""

@@ -199,9 +199,10 @@ class Inbox:
 
 def _empty_error() -> Exception:
     """Return the error of `get_nowait` on an empty inbox."""
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
+    # The module may be half imported, by another thread.
+    of_asyncio = getattr(sys.modules.get("asyncio"), "QueueEmpty", None)
+    if of_asyncio is None:
         return anyio.WouldBlock()
-    kind = type("QueueEmpty", (anyio.WouldBlock, asyncio.QueueEmpty), {"__module__": __name__})
+    kind = type("QueueEmpty", (anyio.WouldBlock, of_asyncio), {"__module__": __name__})
     error: Exception = kind()
     return error

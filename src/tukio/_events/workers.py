@@ -132,7 +132,8 @@ class Workers:
 
         Cancellation: the calls go on, and keep the deadline.
         """
-        self._deadline = deadline
+        # Never later than before: whoever waits again, after an interruption, gives no more time.
+        self._deadline = deadline = min(deadline, self._deadline)
         for scope in self._scopes:
             scope.deadline = deadline
         # Looked at anew after each wait, because a call that ends may have started a new worker.

@@ -19,10 +19,12 @@ import anyio
 import anyio.lowlevel
 
 from ..._loop.contract import Unwound
-from ..._loop.running import ELSEWHERE, IN_LOOP, NOT_RUNNING, running_backend
+from ..._loop.running import ELSEWHERE, IN_LOOP, NOT_RUNNING, OTHER_TASK, running_backend
 from ..._loop.services import Attendant, alarms_of, start_service
+from ..._loop.unbroken import Interruptions
 from ..._model.errors import EngineError
 from .factory import install, uninstall
+from .misnested import leave_for
 from .task import TukioTask
 
 if TYPE_CHECKING:
@@ -77,7 +79,15 @@ class AsyncioDriver(TukioTask):
         self.context: Context | None = None
         self.coroutine: Any = None
         self._standalone = None
-        asyncio.Task.__init__(self, function(run), loop=loop, name=name, context=context)
+        _init_task(self, function(run), loop=loop, name=name, context=context)
+
+
+_init_task: Any = TukioTask.__bases__[0].__init__
+"""That of the kind of task that drivers are.
+
+`asyncio.Task` may be another one by now: a loop that is patched to nest puts tasks in pure Python
+there.
+"""
 
 
 class AsyncioBackend:
@@ -109,11 +119,16 @@ class AsyncioBackend:
         # mode.
         self._group: Any = None
         self._closing: anyio.Event | None = None
+        # The task that called `open`; only there can the tree be closed.
+        self._host: asyncio.Task[Any] | None = None
+        # The end of the child of the tree; None until the child begins.
+        self._supervised: anyio.Event | None = None
         # Looked up on first use, by `scope` and by `checkpoint_if_cancelled`, because the loop may
         # not be running yet.
         self._scope_class: Any = None
         self._if_cancelled: Callable[[], Awaitable[None]] | None = None
-        # Undone by `close`, and so never in loose mode, as in 1.x.
+        # Undone by `close`, once, and so never in loose mode, as in 1.x.
+        self._installed: bool = True
         install(loop)
 
     def wall_time(self, instant: float) -> datetime:
@@ -214,8 +229,7 @@ class AsyncioBackend:
         """Take back native cancellations that were meant for a step that is over."""
         assert isinstance(driver, TukioTask)
         while True:
-            while driver.cancelling():
-                driver.uncancel()
+            driver.take_back_cancellations()
             # Always with an await: before 3.13, `uncancel` leaves the exception itself pending, to
             # be raised at the next await, which must not be one of the next step.
             with suppress(asyncio.CancelledError):
@@ -236,22 +250,65 @@ class AsyncioBackend:
         self, stop_all: Callable[[], object], drained: Callable[[], Awaitable[None]]
     ) -> None:
         """Open the task group, with a child that stands for all runs."""
-        self._closing = anyio.Event()
-        self._group = anyio.create_task_group()
-        await self._group.__aenter__()
-        supervise = partial(self._supervise, self._closing, stop_all, drained)
-        self._group.start_soon(supervise, name="tukio engine")
+        group = anyio.create_task_group()
+        try:
+            await group.__aenter__()
+            self._closing = anyio.Event()
+            supervise = partial(self._supervise, self._closing, stop_all, drained)
+            group.start_soon(supervise, name="tukio engine")
+        except BaseException:
+            uninstall(self.loop)
+            raise
+        self._host = asyncio.current_task(self.loop)
+        self._group = group
 
     async def close(self, exc: BaseException | None) -> None:
-        """Close the task group; cancel it first if the body has ended by an exception, `exc`."""
+        """Close the task group, when its child has ended.
+
+        Raises:
+            EngineError: The calling task is not the one that has opened the group.
+        """
         assert self._closing is not None
-        # Before the group is left, because that waits for the child, which waits for this.
+        # Before the wait for the child, which waits for this.
         self._closing.set()
+        interruptions = Interruptions()
         try:
-            await _leave_group(self._group, exc)
+            await interruptions.outlast(self._supervisor_is_over)
+            await self._leave_group(exc)
         finally:
-            # Even if the body has failed, because the factory is shared with other engines.
+            interruptions.deliver()
+
+    async def _leave_group(self, exc: BaseException | None) -> None:
+        """Leave the task group, which has no child any more; see `close`.
+
+        The exception of the body is not passed to the group, which would wrap it: the caller raises
+        it as it is.
+        """
+        if self._installed:
+            # First, because the factory is shared with other engines.
+            self._installed = False
             uninstall(self.loop)
+        group, host = self._group, self._host
+        if group is None or host is None:
+            return
+        is_host = asyncio.current_task(self.loop) is host
+        if is_host or leave_for(host, group.cancel_scope):
+            self._group = self._host = None
+        if not is_host:
+            raise EngineError(OTHER_TASK)
+        await group.__aexit__(None, None, None)
+        if exc is None:
+            # The group has waited for nothing, and did not look.
+            await self.checkpoint_if_cancelled()
+
+    async def _supervisor_is_over(self) -> None:
+        """Wait until the child of the task group has ended."""
+        if self._supervised is None:
+            # It begins in the turn after `open`, unless it was cancelled natively before.
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        if self._supervised is not None:
+            await self._supervised.wait()
 
     async def _supervise(
         self,
@@ -266,35 +323,19 @@ class AsyncioBackend:
             stop_all: Cancels every run.
             drained: Returns when no run is left.
         """
+        self._supervised = over = anyio.Event()
         try:
             await closing.wait()
         finally:
-            # Also when the group is cancelled from outside: then this is what cancels the runs.
-            stop_all()
-            # Shielded, because the group must not be left before the runs have unwound.
-            with anyio.CancelScope(shield=True):
-                await drained()
-
-
-async def _leave_group(group: Any, exc: BaseException | None) -> None:
-    """Leave a task group whose children raise no exceptions of their own.
-
-    The exception of the body is not passed to the group, which would wrap it: the caller raises it
-    as it is.
-
-    Args:
-        group: The task group.
-        exc: The exception of the body, or None.
-    """
-    if exc is not None:
-        group.cancel_scope.cancel()
-    try:
-        await group.__aexit__(None, None, None)
-    except BaseException as more:
-        if exc is None or not isinstance(exc, Exception):
-            raise
-        msg = "the body of an engine failed while it was being cancelled"
-        raise BaseExceptionGroup(msg, [exc, more]) from None  # noqa: ASYNC104 - in the group
+            interruptions = Interruptions()
+            try:
+                # Also when the group is cancelled from outside: then this is what cancels the runs.
+                stop_all()
+            finally:
+                # The group must not be left before the runs have unwound.
+                await interruptions.outlast(drained)  # noqa: ASYNC102 - it shields itself
+                over.set()
+                interruptions.deliver()
 
 
 def _checkpoint_if_cancelled() -> Callable[[], Awaitable[None]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 
@@ -32,11 +32,19 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
     task that awaits `wait()` does not. The future is cancelled only when the run has unwound.
     """
 
-    __slots__ = ("_result", "_run", "_steps")
+    # None of them is a name that futures in pure Python have, such as `_result`.
+    __slots__ = ("_all_steps", "_run", "_steps")
 
     if not TYPE_CHECKING:
         # `Workflow.__new__` chooses the class for the backend, which is this one already.
-        __new__ = asyncio.Future.__new__
+        if asyncio.Future.__new__ is not object.__new__:
+            __new__ = asyncio.Future.__new__
+        else:
+            # Futures in pure Python leave this to `object`, which takes no arguments.
+            def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+                """Make a future."""
+                del args, kwargs
+                return object.__new__(cls)
 
     def __init__(
         self,
@@ -49,9 +57,11 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
         if environment is None:
             environment = _standalone(loop, broker)
         backend: Any = environment.backend
-        asyncio.Future.__init__(self, loop=backend.loop)
+        # Not by the name `asyncio.Future`, here and below, which may be another class by now: a
+        # loop that is patched to nest puts futures in pure Python there.
+        _init_future(self, loop=backend.loop)
         # The result, made on first use.
-        self._result: set[TaskRun] | None = None
+        self._all_steps: set[TaskRun] | None = None
         self._run: Run = Run(self, template, environment)
         self._steps: Any = self._run.plan.steps
 
@@ -92,9 +102,9 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
             WorkflowFailed: The run has failed.
         """
         super().result()
-        if self._result is None:
-            self._result = set(self.tasks)
-        return self._result
+        if self._all_steps is None:
+            self._all_steps = set(self.tasks)
+        return self._all_steps
 
     def _resolved(self, ending: FutureState, failure: Exception | None) -> None:
         if self.done():
@@ -108,7 +118,11 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
             self.set_result(None)  # type: ignore[arg-type]  # the set is made on first use
         else:
             # Not `self.cancel`, which is that of Workflow and cancels the run.
-            asyncio.Future.cancel(self)
+            super(Workflow, self).cancel()
+
+
+_init_future: Any = AsyncioWorkflow.__bases__[1].__init__
+"""The `__init__` of the kind of future that runs are."""
 
 
 def _standalone(loop: asyncio.AbstractEventLoop | None, broker: Broker | None) -> Environment:

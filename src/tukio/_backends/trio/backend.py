@@ -15,7 +15,7 @@ import trio
 
 from ..._loop.alarms import Alarms
 from ..._loop.contract import Unwound
-from ..._loop.running import ELSEWHERE, IN_LOOP, NOT_RUNNING, running_backend
+from ..._loop.running import ELSEWHERE, IN_LOOP, NOT_RUNNING, OTHER_TASK, running_backend
 from ..._model.errors import EngineError
 from .nurseries import Nurseries
 
@@ -79,6 +79,8 @@ class TrioBackend:
         self._manager: Any = None
         self._nursery: trio.Nursery | None = None
         self._drivers: Nurseries | None = None
+        # The task that called `open`; only there can the nursery be closed.
+        self._host: trio.lowlevel.Task | None = None
 
     def wall_time(self, instant: float) -> datetime:
         """Return the aware UTC time of an instant on trio's clock."""
@@ -194,13 +196,21 @@ class TrioBackend:
         self._manager = trio.open_nursery()
         self._nursery = nursery = await self._manager.__aenter__()
         self._drivers = Nurseries(nursery)
+        self._host = trio.lowlevel.current_task()
 
     async def close(self, exc: BaseException | None) -> None:
-        """Close the nursery; cancel it first if the body has ended by an exception, `exc`."""
+        """Close the nursery; cancel it first if the body has ended by an exception, `exc`.
+
+        Raises:
+            EngineError: The calling task is not the one that has opened the nursery. That one must
+                still leave it.
+        """
         assert self._nursery is not None
         assert self._drivers is not None
         # Before the nursery is left, because that waits for the nurseries within it.
         self._drivers.close()
+        if trio.lowlevel.current_task() is not self._host:
+            raise EngineError(OTHER_TASK)
         if exc is not None:
             self._nursery.cancel_scope.cancel()
         await self._manager.__aexit__(None, None, None)
