@@ -138,7 +138,7 @@ class Binding:
         """Close the broker and the tree, in this order, when all runs are over.
 
         Args:
-            exc: The exception that the engine's block was left by, or None.
+            exc: The exception that the engine's block is left by, or None.
             drained: Returns when no run is left. All runs must be over, or have been cancelled.
             limit: Seconds that async handlers have for the events they still got.
 
@@ -148,7 +148,7 @@ class Binding:
         Cancellation: raised when all is over, as is KeyboardInterrupt: the block must never be left
         while a run or a handler is at work.
         """
-        interruptions = Interruptions()
+        interruptions = Interruptions(exc)
         try:
             await interruptions.outlast(drained)  # noqa: ASYNC102 - it shields itself
             # After the runs, because handlers are still to get their last events.

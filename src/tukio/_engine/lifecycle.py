@@ -81,11 +81,15 @@ class Lifecycle:
         is requested meanwhile. The same goes for KeyboardInterrupt.
         """
         del exc_type, traceback
+        cause = exc
         try:
             # First: from here on no run is added, so the runs come to an end.
             self.stop(force=exc is not None)
             if exc is None:
                 await self._instances.drained()  # noqa: ASYNC102 - may be cancelled, as the body
+        except BaseException as interruption:
+            cause = interruption
+            raise
         finally:
             try:
                 # Again, because the wait above may have been cancelled: then the runs are, too.
@@ -93,7 +97,7 @@ class Lifecycle:
             finally:
                 # Always, and shielded within: it takes as long as the cancelled runs take to
                 # unwind.
-                await self._binding.close(exc, self._instances.drained, self._cleanup_timeout)  # noqa: ASYNC102
+                await self._binding.close(cause, self._instances.drained, self._cleanup_timeout)  # noqa: ASYNC102
 
     @property
     def broker(self) -> Broker:

@@ -21,6 +21,7 @@ import anyio.lowlevel
 
 from .._loop.coroutines import ENDED, finish_awaiting, one_by_one
 from .._loop.running import own_cancellations
+from .._loop.unbroken import program_end
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -256,11 +257,15 @@ class Workers:
                 self._start_for_the_rest()
                 await finish_awaiting(context, runner, trap)
         except BaseException as error:  # noqa: ASYNC103 - raised on, or not meant for this task
-            ends = isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
-            is_cancelled = not (ends or isinstance(error, Exception))
-            if ends or (is_cancelled and scope.cancel_called):
+            ending = error if isinstance(error, GeneratorExit) else program_end(error)
+            is_cancelled = ending is None and not isinstance(error, Exception)
+            if ending is not None or (is_cancelled and scope.cancel_called):
                 caller.cut_short(in_progress=1)
-                raise
+                if ending is None or ending is error:
+                    raise
+                # Out of a group, of which the rest is told here.
+                log.exception("async handler %r failed", caller.handler)
+                raise ending from None
             if is_cancelled and cancelling():
                 # User code has cancelled this task natively: that is meant for this call only. The
                 # worker ends by it, and another one makes the other calls.

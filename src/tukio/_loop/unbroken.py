@@ -14,17 +14,35 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 
+def program_end(exc: BaseException) -> BaseException | None:
+    """Return what ends the program: a `KeyboardInterrupt` or `SystemExit`; None if there is none.
+
+    Args:
+        exc: That exception itself, or a group: then its leaves decide, at any depth.
+    """
+    if isinstance(exc, BaseExceptionGroup):
+        leaves = (program_end(error) for error in exc.exceptions)
+        return next((leaf for leaf in leaves if leaf is not None), None)
+    return exc if isinstance(exc, KeyboardInterrupt | SystemExit) else None
+
+
 class Interruptions:
     """What interrupted the calling task while it waited for what must be whole.
 
     A native cancellation is only put off: nothing takes it back, so `Task.cancelling()` counts it.
+
+    Args:
+        exc: The exception that is on its way already, or None. It is kept if it ends the program: a
+            cancellation must not take its place.
     """
 
     __slots__ = ("_kept",)
 
-    def __init__(self) -> None:
+    def __init__(self, exc: BaseException | None = None) -> None:
         # In the order in which they came.
         self._kept: list[BaseException] = []
+        if exc is not None and program_end(exc) is not None:
+            self._kept.append(exc)
 
     async def outlast(self, wait: Callable[[], Awaitable[object]]) -> None:
         """Await a function to its end, out of reach of cancellation; keep what interrupts it.
@@ -55,7 +73,7 @@ class Interruptions:
         """
         kept, self._kept = self._kept, []
         for exc in kept:
-            if isinstance(exc, KeyboardInterrupt | SystemExit):
+            if program_end(exc) is not None:
                 raise exc
         if kept:
             raise kept[0]

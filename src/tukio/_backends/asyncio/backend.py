@@ -21,7 +21,7 @@ import anyio.lowlevel
 from ..._loop.contract import Unwound
 from ..._loop.running import ELSEWHERE, IN_LOOP, NOT_RUNNING, OTHER_TASK, running_backend
 from ..._loop.services import Attendant, alarms_of, start_service
-from ..._loop.unbroken import Interruptions
+from ..._loop.unbroken import Interruptions, program_end
 from ..._model.errors import EngineError
 from .factory import install, uninstall
 from .misnested import leave_for
@@ -214,7 +214,8 @@ class AsyncioBackend:
     def take_apart(self, exc: BaseException) -> Unwound:
         """Return the parts of an exception that left a driver's scope.
 
-        A cancellation is never re-raised: a native one was meant for the step, and ends there.
+        A cancellation is never re-raised: a native one was meant for the step, and ends there. What
+        ends the program goes on bare, because asyncio takes a group for a failure of its task.
         """
         if isinstance(exc, asyncio.CancelledError):
             return Unwound(cancelled=True, error=None, outwards=None)
@@ -222,8 +223,7 @@ class AsyncioBackend:
         if isinstance(exc, BaseExceptionGroup):
             cancelled, rest = exc.split(asyncio.CancelledError)
             exc = rest if rest is not None else asyncio.CancelledError()
-        ends_program = isinstance(exc, KeyboardInterrupt | SystemExit)
-        return Unwound(cancelled is not None, exc, exc if ends_program else None)
+        return Unwound(cancelled is not None, exc, program_end(exc))
 
     async def absorb_native_cancel(self, driver: Driver) -> None:
         """Take back native cancellations that were meant for a step that is over."""

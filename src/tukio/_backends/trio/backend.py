@@ -16,6 +16,7 @@ import trio
 from ..._loop.alarms import Alarms
 from ..._loop.contract import Unwound
 from ..._loop.running import ELSEWHERE, IN_LOOP, NOT_RUNNING, OTHER_TASK, running_backend
+from ..._loop.unbroken import program_end
 from ..._model.errors import EngineError
 from .nurseries import Nurseries
 
@@ -171,9 +172,9 @@ class TrioBackend:
         if isinstance(exc, BaseExceptionGroup):
             outwards, error = exc.split(trio.Cancelled)
         cancelled = outwards is not None
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            # Before any cancellation, because these end the program.
-            outwards = error
+        if error is not None:
+            # Before any cancellation: it ends the program, and cancels all around it.
+            outwards = program_end(error) or outwards
         return Unwound(cancelled, error, outwards)
 
     async def absorb_native_cancel(self, driver: Driver) -> None:
