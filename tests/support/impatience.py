@@ -40,7 +40,9 @@ async def cancel_natively_at_every_await(
     for point in itertools.count(1):
         suspensions = itertools.count(1)
 
-        def on_suspension(point: int = point, suspensions: itertools.count[int] = suspensions) -> None:
+        def on_suspension(
+            point: int = point, suspensions: itertools.count[int] = suspensions
+        ) -> None:
             if point <= next(suspensions) < point + times:
                 task = asyncio.current_task()
                 assert task is not None

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 from .._events.broker import Broker
 from .._events.loop_broker import loop_broker
 from .._loop.running import running_backend
+from .._loop.thread_calls import ThreadCalls
 from .._loop.unbroken import Interruptions
 from .._model.errors import EngineError
 from .._run.assembly import assemble
 from .._run.topics import engine_broker
+from .._step.surroundings import running_step
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -43,13 +45,15 @@ class Binding:
     def __init__(self, loop: Any, registry: Registry | None, cleanup_timeout: float) -> None:
         self._registry: Registry | None = registry
         self._cleanup_timeout: float = cleanup_timeout
+        # Made here, because other threads may call before the engine is entered: they are refused.
+        self._calls: ThreadCalls = ThreadCalls()
         # None exactly while the engine is unbound; set once, by `_bind`, and never changed then.
         self._backend: Backend | None = None
         # Made on first use, possibly while the engine is unbound. Then a loose binding replaces it
         # once by the broker of the loop; it never changes after that.
         self._broker: Broker | None = None
         # Restores the context variable `engine_broker`; None unless the engine was entered.
-        self._outer: Token[Broker] | None = None
+        self._outer: Token[Any] | None = None
         # What all runs of the engine share, and their class; None exactly while the engine is
         # unbound.
         self._environment: Environment | None = None
@@ -100,6 +104,16 @@ class Binding:
         if self._backend is not None:
             self._backend.check_here()
 
+    def call_from_thread(self, function: Callable[[], Awaitable[Any]]) -> Any:
+        """Run an async function where the engine runs, from another thread; return its result.
+
+        Raises:
+            EngineError: Called in an event loop, or the engine is unbound, or its loop does not
+                run, or the engine is over before the function is.
+            Exception: The exception of the function.
+        """
+        return self.backend.call_from_thread(partial(self._calls.make, function))
+
     def new_workflow(self, template: WorkflowTemplate) -> Workflow:
         """Return a new run, not started; the engine must be bound.
 
@@ -122,7 +136,7 @@ class Binding:
             raise EngineError(msg)
         backend = self._bind(None, structured=True)
         # Before the first await, so that this context, and no other, has the engine's broker.
-        self._outer = engine_broker.set(self.broker)
+        self._outer = engine_broker.set((self.broker, running_step()))
         opened = False
         try:
             await backend.open(stop_all, drained)
@@ -154,6 +168,8 @@ class Binding:
             # After the runs, because handlers are still to get their last events.
             await interruptions.outlast(partial(self.broker.close, limit))  # noqa: ASYNC102
         finally:
+            # Always, because a thread that waits for its call would do so for ever.
+            await interruptions.outlast(partial(self._calls.close, limit))  # noqa: ASYNC102
             self._put_back_broker()
             try:
                 # Last, because runs, handlers and alarms live in the tree.

@@ -84,6 +84,7 @@ class Workers:
     """
 
     __slots__ = (
+        "_at_work",
         "_deadline",
         "_due",
         "_free",
@@ -100,6 +101,9 @@ class Workers:
         # Handlers that have a waiting call and none in progress, each at most once. Whenever this
         # is not empty and other tasks have a turn, a free worker is there to take what is due.
         self._due: deque[Caller] = deque()
+        # Handler -> the callers that become due when its call in progress, which has suspended, has
+        # ended. There are any only if it was unregistered meanwhile, and registered anew.
+        self._at_work: dict[object, list[Caller]] = {}
         # At most one worker is free. It is either started and has not begun yet, which `_starting`
         # says, or it has begun and no call keeps it: then this is its scope.
         self._starting: bool = False
@@ -119,6 +123,11 @@ class Workers:
         Raises:
             EngineError: No event loop here could await the calls. Nothing changes.
         """
+        after = self._at_work.get(caller.handler)
+        if after is not None:
+            # The handler has a call in progress, of when it was registered before.
+            after.append(caller)
+            return
         if not self._is_one_free():
             # Before the handler becomes due, because this may raise.
             self._start()
@@ -255,7 +264,12 @@ class Workers:
                 # what is due.
                 self._free = None
                 self._start_for_the_rest()
-                await finish_awaiting(context, runner, trap)
+                self._at_work[caller.handler] = []
+                try:
+                    await finish_awaiting(context, runner, trap)
+                finally:
+                    # Before the end of this worker, if it comes to that: others take what is due.
+                    self._due += self._at_work.pop(caller.handler)
         except BaseException as error:  # noqa: ASYNC103 - raised on, or not meant for this task
             ending = error if isinstance(error, GeneratorExit) else program_end(error)
             is_cancelled = ending is None and not isinstance(error, Exception)

@@ -13,7 +13,7 @@ ELSEWHERE = (
     " - call it there; from another thread, through engine.from_thread(...)"
 )
 IN_LOOP = "an event loop cannot wait like this - await the method instead, or call it from a thread"
-NOT_RUNNING = "the event loop of this engine is not running - nothing was called"
+NOT_RUNNING = "the event loop of this engine is not running - nothing was called, or not to its end"
 OTHER_TASK = (
     "an engine is left in the task that entered it, and this is another one; its runs are over"
     " - put 'async with tukio.Engine()' into one async function: within the test itself, or in a"

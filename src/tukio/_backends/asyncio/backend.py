@@ -12,20 +12,20 @@ import math
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
 
 from ..._loop.contract import Unwound
-from ..._loop.running import ELSEWHERE, IN_LOOP, NOT_RUNNING, OTHER_TASK, running_backend
+from ..._loop.running import ELSEWHERE, IN_LOOP, running_backend
 from ..._loop.services import Attendant, alarms_of, start_service
-from ..._loop.unbroken import Interruptions, program_end
+from ..._loop.unbroken import program_end
 from ..._model.errors import EngineError
 from .factory import install, uninstall
-from .misnested import leave_for
+from .from_thread import result_from_thread
 from .task import TukioTask
+from .tree import AsyncioTree
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -115,14 +115,8 @@ class AsyncioBackend:
         # Whether the tree keeps, and cancels, the runs; never changes.
         self._structured: bool = structured
         self.roots: set[Any] | None = None if structured else _roots
-        # The tree, and the event that ends its child; both set once, by `open`, and None in loose
-        # mode.
-        self._group: Any = None
-        self._closing: anyio.Event | None = None
-        # The task that called `open`; only there can the tree be closed.
-        self._host: asyncio.Task[Any] | None = None
-        # The end of the child of the tree; None until the child begins.
-        self._supervised: anyio.Event | None = None
+        # Set once, by `open`; None in loose mode.
+        self._tree: AsyncioTree | None = None
         # Looked up on first use, by `scope` and by `checkpoint_if_cancelled`, because the loop may
         # not be running yet.
         self._scope_class: Any = None
@@ -171,14 +165,13 @@ class AsyncioBackend:
         """Run an async function on this loop, from another thread, and return its result.
 
         Raises:
-            EngineError: Called in an event loop, which this would block, or this loop does not run.
+            EngineError: Called in an event loop, which this would block, or this loop does not run,
+                or it ends before the function.
             Exception: The exception of the function.
         """
         if running_backend() is not None:
             raise EngineError(IN_LOOP)
-        if not self.loop.is_running():
-            raise EngineError(NOT_RUNNING)
-        return asyncio.run_coroutine_threadsafe(_awaited(function), self.loop).result()
+        return result_from_thread(function, self.loop)
 
     def spawn(
         self,
@@ -249,93 +242,31 @@ class AsyncioBackend:
     async def open(
         self, stop_all: Callable[[], object], drained: Callable[[], Awaitable[None]]
     ) -> None:
-        """Open the task group, with a child that stands for all runs."""
-        group = anyio.create_task_group()
+        """Open the tree; if that fails, the factory is taken back, which other engines share."""
+        tree = AsyncioTree(self.loop, stop_all, drained)
         try:
-            await group.__aenter__()
-            self._closing = anyio.Event()
-            supervise = partial(self._supervise, self._closing, stop_all, drained)
-            group.start_soon(supervise, name="tukio engine")
+            await tree.open()
         except BaseException:
             uninstall(self.loop)
             raise
-        self._host = asyncio.current_task(self.loop)
-        self._group = group
+        self._tree = tree
 
     async def close(self, exc: BaseException | None) -> None:
-        """Close the task group, when its child has ended.
+        """Close the tree.
 
         Raises:
-            EngineError: The calling task is not the one that has opened the group.
+            EngineError: The calling task is not the one that has opened the tree.
         """
-        assert self._closing is not None
-        # Before the wait for the child, which waits for this.
-        self._closing.set()
-        interruptions = Interruptions()
+        assert self._tree is not None
         try:
-            await interruptions.outlast(self._supervisor_is_over)
-            await self._leave_group(exc)
+            await self._tree.close()
         finally:
-            interruptions.deliver()
-
-    async def _leave_group(self, exc: BaseException | None) -> None:
-        """Leave the task group, which has no child any more; see `close`.
-
-        The exception of the body is not passed to the group, which would wrap it: the caller raises
-        it as it is.
-        """
-        if self._installed:
-            # First, because the factory is shared with other engines.
-            self._installed = False
-            uninstall(self.loop)
-        group, host = self._group, self._host
-        if group is None or host is None:
-            return
-        is_host = asyncio.current_task(self.loop) is host
-        if is_host or leave_for(host, group.cancel_scope):
-            self._group = self._host = None
-        if not is_host:
-            raise EngineError(OTHER_TASK)
-        await group.__aexit__(None, None, None)
+            if self._installed:
+                self._installed = False
+                uninstall(self.loop)
         if exc is None:
-            # The group has waited for nothing, and did not look.
+            # The tree has not looked whether all around it is cancelled.
             await self.checkpoint_if_cancelled()
-
-    async def _supervisor_is_over(self) -> None:
-        """Wait until the child of the task group has ended."""
-        if self._supervised is None:
-            # It begins in the turn after `open`, unless it was cancelled natively before.
-            await asyncio.sleep(0)
-            await asyncio.sleep(0)
-        if self._supervised is not None:
-            await self._supervised.wait()
-
-    async def _supervise(
-        self,
-        closing: anyio.Event,
-        stop_all: Callable[[], object],
-        drained: Callable[[], Awaitable[None]],
-    ) -> None:
-        """Stand for all runs in the task group: stop them at its end, and wait for them.
-
-        Args:
-            closing: Set when the engine closes the group.
-            stop_all: Cancels every run.
-            drained: Returns when no run is left.
-        """
-        self._supervised = over = anyio.Event()
-        try:
-            await closing.wait()
-        finally:
-            interruptions = Interruptions()
-            try:
-                # Also when the group is cancelled from outside: then this is what cancels the runs.
-                stop_all()
-            finally:
-                # The group must not be left before the runs have unwound.
-                await interruptions.outlast(drained)  # noqa: ASYNC102 - it shields itself
-                over.set()
-                interruptions.deliver()
 
 
 def _checkpoint_if_cancelled() -> Callable[[], Awaitable[None]]:
@@ -347,10 +278,6 @@ def _checkpoint_if_cancelled() -> Callable[[], Awaitable[None]]:
     backend = anyio.lowlevel if token is None else token().backend_class
     checkpoint: Callable[[], Awaitable[None]] = backend.checkpoint_if_cancelled
     return checkpoint
-
-
-async def _awaited(function: Callable[[], Awaitable[Any]]) -> Any:
-    return await function()
 
 
 def new_backend(*, loop: asyncio.AbstractEventLoop | None, structured: bool) -> AsyncioBackend:

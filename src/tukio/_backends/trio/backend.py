@@ -119,14 +119,16 @@ class TrioBackend:
         """Run an async function in this trio run, from another thread, and return its result.
 
         Raises:
-            EngineError: Called in an event loop, which this would block, or the trio run is over.
+            EngineError: Called in an event loop, which this would block, or the trio run is over,
+                or ends before the function.
             Exception: The exception of the function.
         """
         if running_backend() is not None:
             raise EngineError(IN_LOOP)
         try:
             return trio.from_thread.run(function, trio_token=self._token)
-        except trio.RunFinishedError:
+        except (trio.RunFinishedError, trio.Cancelled):
+            # The function is cancelled with the whole trio run, if that ends first.
             raise EngineError(NOT_RUNNING) from None
 
     async def checkpoint(self) -> None:

@@ -242,7 +242,9 @@ async def test_g1_a_scope_and_a_native_cancellation_at_once(story: list[str]) ->
 
 
 @native
-@pytest.mark.parametrize("kind", ["asyncio.timeout", "anyio", "asyncio.TaskGroup", "child", "itself"])
+@pytest.mark.parametrize(
+    "kind", ["asyncio.timeout", "anyio", "asyncio.TaskGroup", "child", "itself"]
+)
 async def test_g5_what_a_teardown_asks_for_itself_reaches_it(task: Tasks, kind: str) -> None:
     """It is out of reach of others only."""
     story: list[str] = []
