@@ -71,6 +71,7 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
     async def _awaited(self) -> set[TaskRun]:
         if self.done():
             return self.result()
+        self._run.backend.check_here()
         # Not by `Future.__await__`: anyio cancels a waiter in a cancelled scope at every turn of
         # the loop until it leaves. The waiter would spin for as long as the run unwinds.
         try:
