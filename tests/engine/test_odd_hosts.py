@@ -100,7 +100,8 @@ async def test_an_engine_that_is_left_for_another_task_lets_that_one_go_on(
         await engine.__aenter__()
         run: Any = await engine.run_once(flow("Slow"), {})
         await anyio.sleep(0.001)
-        await asyncio.create_task(leave())
+        leaver = asyncio.create_task(leave())
+        await leaver
         assert story == (["torn down"] if fails else ["worked"])
         assert run.done()
         assert asyncio.get_running_loop().get_task_factory() is factory
@@ -152,7 +153,8 @@ def in_thread(function: Callable[[], None]) -> None:
 
     def work() -> None:
         try:
-            future.set_result(function())
+            function()
+            future.set_result(None)
         except BaseException as error:  # noqa: BLE001 - raised below
             future.set_exception(error)
 
@@ -258,9 +260,9 @@ async def test_code_finds_the_engine_that_it_is_innermost_in(task: Tasks) -> Non
             brokers["inner"] = engine.broker
             found["block in outer"] = get_broker()
             found["task of the block"] = tukio.current_task().template.uid
-            await (await engine.run_once(flow("inner"), {})).wait()  # type: ignore[union-attr]
+            await (await engine.run_once(flow("inner"), {})).wait()
             # The run of another engine is not in this block, although it was started here.
-            await (await around.run_once(flow("other"), {})).wait()  # type: ignore[union-attr]
+            await (await around.run_once(flow("other"), {})).wait()
         found["after"] = get_broker()
 
     @task
@@ -269,7 +271,7 @@ async def test_code_finds_the_engine_that_it_is_innermost_in(task: Tasks) -> Non
 
     async with tukio.Engine() as around:
         brokers["outer"] = around.broker
-        await (await around.run_once(flow("outer"), {})).wait()  # type: ignore[union-attr]
+        await (await around.run_once(flow("outer"), {})).wait()
         found["block"] = get_broker()
 
     ours, within = brokers["outer"], brokers["inner"]

@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 import trio
 
@@ -15,7 +16,7 @@ from support.flow import flow
 from support.leaks import no_asyncio_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from support.flow import Tasks
 
@@ -61,11 +62,12 @@ def is_or_has(error: BaseException, kind: type[BaseException]) -> bool:
     return isinstance(error, kind)
 
 
-def loop_factory(backend: str) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Return what makes a loop in real time."""
-    if backend == "asyncio":
-        return asyncio.new_event_loop
-    return pytest.importorskip("uvloop").new_event_loop  # type: ignore[no-any-return]
+def in_real_time(main: Callable[[], Coroutine[Any, Any, None]], backend: str) -> None:
+    """Run an async function to its end on a loop of asyncio, as `asyncio.run`."""
+    uvloop = pytest.importorskip("uvloop")
+    factory = uvloop.new_event_loop if backend == "uvloop" else asyncio.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main())
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "uvloop"])
@@ -90,8 +92,7 @@ def test_g1_ctrl_c_while_the_block_is_being_left_on_asyncio(
             factories.append(loop.get_task_factory())
 
     with no_asyncio_errors(), pytest.raises(kind):
-        with asyncio.Runner(loop_factory=loop_factory(backend)) as runner:
-            runner.run(main())
+        in_real_time(main, backend)
 
     assert story == TORN_DOWN
     assert [run.state.value for run in runs] == ["cancelled"] * 2
@@ -115,8 +116,7 @@ def test_g1_ctrl_c_twice_on_asyncio(story: list[str], backend: str) -> None:
         raise KeyboardInterrupt
 
     with no_asyncio_errors(), pytest.raises(KeyboardInterrupt):
-        with asyncio.Runner(loop_factory=loop_factory(backend)) as runner:
-            runner.run(main())
+        in_real_time(main, backend)
 
     assert story == TORN_DOWN
     assert [run.state.value for run in runs] == ["cancelled"] * 2
@@ -199,47 +199,51 @@ def ends(main: Callable[[], Any], backend: str, kind: type[BaseException]) -> No
     assert is_or_has(caught.value, kind), caught.value
 
 
-@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
-@pytest.mark.parametrize("make", [alone, grouped, nested])
-@pytest.mark.parametrize("where", ["step", "late step", "teardown", "handler", "async handler"])
-def test_g7_what_ends_the_program_ends_it_out_of_groups_too(
-    task: Tasks, backend: str, where: str, make: Any, kind: type[BaseException]
+@pytest.fixture
+def exits(task: Tasks) -> list[BaseException]:
+    """Register tasks that raise the exception in the returned list, each at another moment."""
+    raised: list[BaseException] = []
+
+    @task
+    async def at_once(event: tukio.Event) -> None:
+        raise raised[0]
+
+    @task
+    async def late(event: tukio.Event) -> None:
+        await anyio.sleep(0.001)
+        raise raised[0]
+
+    @task
+    class TearsDown(tukio.TaskHolder):
+        async def execute(self, event: tukio.Event) -> None:
+            tukio.current_task().cancel()
+            await anyio.sleep(5)
+
+        async def teardown(self) -> None:
+            await anyio.lowlevel.checkpoint()
+            raise raised[0]
+
+    return raised
+
+
+every_end = pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+every_make = pytest.mark.parametrize("make", [alone, grouped, nested])
+
+
+@every_end
+@every_make
+@pytest.mark.parametrize("where", ["at_once", "late", "TearsDown"])
+def test_g7_what_ends_the_program_leaves_a_step_out_of_groups_too(
+    exits: list[BaseException], backend: str, where: str, make: Any, kind: Any
 ) -> None:
     """The leaves decide; what failed beside it is kept as ever."""
+    exits.append(make(kind))
     went_on: list[str] = []
     runs: list[Any] = []
 
-    @task
-    class A(tukio.TaskHolder):
-        async def execute(self, event: tukio.Event) -> None:
-            if where == "late step":
-                await anyio.sleep(0.001)
-            if where.endswith("step"):
-                raise make(kind)
-            await anyio.sleep(5 if where == "teardown" else 0)
-
-        async def teardown(self) -> None:
-            await anyio.sleep(0)
-            if where == "teardown":
-                raise make(kind)
-
-    def handler(event: tukio.Event) -> None:
-        raise make(kind)
-
-    async def async_handler(event: tukio.Event) -> None:
-        await anyio.sleep(0)
-        raise make(kind)
-
     async def main() -> None:
         async with tukio.Engine() as engine:
-            if "handler" in where:
-                engine.broker.register(async_handler if "async" in where else handler, "t")
-            runs.append(await engine.run_once(flow("A"), {}))
-            await anyio.sleep(0.005)
-            if where == "teardown":
-                runs[0].cancel()
-            if "handler" in where:
-                await engine.data_received({}, "t")
+            runs.append(await engine.run_once(flow(where), {}))
             await anyio.sleep(0.1)
         went_on.append("went on")
 
@@ -247,5 +251,34 @@ def test_g7_what_ends_the_program_ends_it_out_of_groups_too(
 
     assert went_on == []
     assert runs[0].state is not tukio.FutureState.pending
-    if where.endswith("step") and make is not alone:
-        assert is_or_has(runs[0].errors["A"], LookupError)
+    if make is not alone:
+        assert is_or_has(runs[0].errors[where], LookupError)
+
+
+@every_end
+@every_make
+@pytest.mark.parametrize("waits", [False, True])
+def test_g7_what_ends_the_program_leaves_a_handler_out_of_groups_too(
+    caplog: pytest.LogCaptureFixture, backend: str, make: Any, kind: Any, *, waits: bool
+) -> None:
+    """What failed beside it is in the log."""
+    went_on: list[str] = []
+
+    def handler(event: tukio.Event) -> None:
+        raise make(kind)
+
+    async def async_handler(event: tukio.Event) -> None:
+        await anyio.lowlevel.checkpoint()
+        raise make(kind)
+
+    async def main() -> None:
+        async with tukio.Engine() as engine:
+            engine.broker.register(async_handler if waits else handler, "t")
+            await engine.data_received({}, "t")
+            await anyio.sleep(0.1)
+        went_on.append("went on")
+
+    ends(main, backend, kind)
+
+    assert went_on == []
+    assert ("LookupError" in caplog.text) is (make is not alone)

@@ -498,7 +498,7 @@ def test_a_call_that_does_not_let_itself_be_cancelled_does_not_keep_the_engine(
         async with tukio.Engine(cleanup_timeout=0.02) as engine:
             threads.append(started(engine.from_thread, stubborn))
             while not gates:
-                await anyio.sleep(0.001)
+                await anyio.lowlevel.checkpoint()
         gates[0].set()
         await anyio.sleep(0.01)
 
@@ -518,7 +518,7 @@ def test_a_thread_that_waits_is_told_when_the_loop_of_a_loose_engine_stops() -> 
 
     async def meanwhile() -> None:
         while not begun:
-            await asyncio.sleep(0.001)
+            await anyio.lowlevel.checkpoint()
 
     async def call() -> Future[Any]:
         return started(engine.from_thread, wait)

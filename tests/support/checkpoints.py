@@ -79,14 +79,17 @@ class Observed(Generator[object, object, object]):
         return self
 
     def send(self, value: object, /) -> object:
+        """Go on, up to the next suspension."""
         trap = self._coro.send(value)
         self._on_suspension()
         return trap
 
     def throw(self, error: type[BaseException] | BaseException, /, *_: object) -> object:
+        """Go on with an exception, up to the next suspension."""
         trap = self._coro.throw(error if isinstance(error, BaseException) else error())
         self._on_suspension()
         return trap
 
     def close(self) -> None:
+        """End the coroutine."""
         self._coro.close()

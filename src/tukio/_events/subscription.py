@@ -80,7 +80,7 @@ class Subscription:
             ending = program_end(error)
             if ending is not None:
                 # Out of a group, of which the rest is in the log.
-                raise ending from None
+                raise ending from None  # noqa: ASYNC104 - it ends the program
             return  # noqa: ASYNC104 - as said above
         if result is not None and inspect.isawaitable(result):
             self._line_up(result, topics)

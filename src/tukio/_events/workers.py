@@ -279,7 +279,7 @@ class Workers:
                     raise
                 # Out of a group, of which the rest is told here.
                 log.exception("async handler %r failed", caller.handler)
-                raise ending from None
+                raise ending from None  # noqa: ASYNC104 - it ends the program
             if is_cancelled and cancelling():
                 # User code has cancelled this task natively: that is meant for this call only. The
                 # worker ends by it, and another one makes the other calls.

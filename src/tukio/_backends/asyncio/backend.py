@@ -82,7 +82,7 @@ class AsyncioDriver(TukioTask):
         _init_task(self, function(run), loop=loop, name=name, context=context)
 
 
-_init_task: Any = TukioTask.__bases__[0].__init__
+_init_task: Any = vars(TukioTask.__bases__[0])["__init__"]
 """That of the kind of task that drivers are.
 
 `asyncio.Task` may be another one by now: a loop that is patched to nest puts tasks in pure Python

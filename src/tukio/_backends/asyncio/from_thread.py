@@ -52,7 +52,7 @@ def result_from_thread(
         return future.result()
     except CancelledError:
         # The task was cancelled, with all others, when the loop came to its end.
-        raise EngineError(NOT_RUNNING) from None
+        raise EngineError(NOT_RUNNING) from None  # noqa: ASYNC104 - in a thread, not in a task
 
 
 async def _awaited(function: Callable[[], Awaitable[Any]]) -> Any:

@@ -122,7 +122,7 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
             super(Workflow, self).cancel()
 
 
-_init_future: Any = AsyncioWorkflow.__bases__[1].__init__
+_init_future: Any = vars(AsyncioWorkflow.__bases__[1])["__init__"]
 """The `__init__` of the kind of future that runs are."""
 
 

@@ -129,7 +129,7 @@ class TrioBackend:
             return trio.from_thread.run(function, trio_token=self._token)
         except (trio.RunFinishedError, trio.Cancelled):
             # The function is cancelled with the whole trio run, if that ends first.
-            raise EngineError(NOT_RUNNING) from None
+            raise EngineError(NOT_RUNNING) from None  # noqa: ASYNC104 - in a thread, not in a task
 
     async def checkpoint(self) -> None:
         """Give other tasks a turn, and raise the cancellation if one was requested."""
