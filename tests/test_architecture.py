@@ -48,6 +48,8 @@ BACKENDS = {
         "_loop.services",
         "_backends.asyncio.backend",
         "_backends.asyncio.factory",
+        "_backends.asyncio.from_thread",
+        "_backends.asyncio.tree",
         "_backends.asyncio.new_task",
         "_backends.asyncio.standalone",
         "_backends.asyncio.task",

@@ -444,3 +444,105 @@ def test_dispatching_from_a_thread_is_refused_for_an_async_handler(backend: str)
 
     run(backend, main)
     assert story == [2]
+
+
+# The end ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["normally", "failed"])
+def test_a_thread_that_waits_is_told_when_the_engine_is_left(backend: str, how: str) -> None:
+    """Its function is cancelled before the block is left, and may clean up."""
+    story: list[str] = []
+    threads: list[Future[Any]] = []
+
+    async def wait() -> None:
+        try:
+            await anyio.sleep_forever()
+        finally:
+            story.append("cancelled")
+
+    async def main() -> None:
+        with suppress(LookupError):
+            async with tukio.Engine() as engine:
+                threads.extend(started(engine.from_thread, wait) for _ in range(2))
+                await anyio.sleep(0.02)
+                if how == "failed":
+                    raise LookupError
+        assert story == ["cancelled"] * 2
+        threads.append(started(engine.from_thread, wait))
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(0.02)
+
+    run(backend, main)
+
+    for thread in threads:
+        with pytest.raises(tukio.EngineError, match="the engine is over"):
+            thread.result(LIMIT)
+    assert story == ["cancelled"] * 2
+
+
+def test_a_call_that_does_not_let_itself_be_cancelled_does_not_keep_the_engine(
+    backend: str,
+) -> None:
+    """It has as long as a clean-up."""
+    threads: list[Future[Any]] = []
+    gates: list[anyio.Event] = []
+
+    async def stubborn() -> str:
+        gates.append(anyio.Event())
+        with anyio.CancelScope(shield=True):
+            await gates[0].wait()
+        return "done"
+
+    async def main() -> None:
+        async with tukio.Engine(cleanup_timeout=0.02) as engine:
+            threads.append(started(engine.from_thread, stubborn))
+            while not gates:
+                await anyio.lowlevel.checkpoint()
+        gates[0].set()
+        await anyio.sleep(0.01)
+
+    run(backend, main)
+    assert threads[0].done()
+
+
+def test_a_thread_that_waits_is_told_when_the_loop_of_a_loose_engine_stops() -> None:
+    """It would wait for ever; one that stands still for a moment is waited for."""
+    loop = asyncio.new_event_loop()
+    engine = tukio.Engine(loop=loop)
+    begun: list[str] = []
+
+    async def wait() -> None:
+        begun.append("begun")
+        await asyncio.sleep(30)
+
+    async def meanwhile() -> None:
+        while not begun:
+            await anyio.lowlevel.checkpoint()
+
+    async def call() -> Future[Any]:
+        return started(engine.from_thread, wait)
+
+    thread = loop.run_until_complete(call())
+    loop.run_until_complete(meanwhile())
+    with pytest.raises(tukio.EngineError, match="not running"):
+        thread.result(LIMIT)
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+
+
+def test_a_thread_that_calls_while_the_loop_ends_is_told() -> None:
+    """As at the end of `asyncio.run`, which cancels what is there."""
+    threads: list[Future[Any]] = []
+
+    async def main() -> None:
+        engine = tukio.Engine(loop=asyncio.get_running_loop())
+        threads.append(started(engine.from_thread, partial(asyncio.sleep, 30)))
+        await asyncio.sleep(0.02)
+
+    asyncio.run(main())
+    with pytest.raises(tukio.EngineError):
+        threads[0].result(LIMIT)

@@ -391,3 +391,47 @@ async def test_what_was_taken_may_be_called_done_and_waited_for(task: Tasks) -> 
 
     assert run.errors == {}
     assert story == [0, 3]
+
+
+# Readers that give up together --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("readers", [1, 2, 3, 5])
+@pytest.mark.parametrize("events", [1, 2, 3, 6])
+async def test_readers_that_are_cancelled_together_leave_the_events_in_order(
+    readers: int, events: int
+) -> None:
+    """Whichever of them is woken first."""
+    inbox = Inbox()
+    async with anyio.create_task_group() as group:
+        for _ in range(readers):
+            group.start_soon(get, inbox)
+        await settle()
+        group.cancel_scope.cancel()
+        put(inbox, *range(events))
+    put(inbox, events)
+    assert drain(inbox) == list(range(events + 1))
+
+
+@pytest.mark.parametrize("gives_up", range(3))
+async def test_of_readers_that_were_called_the_others_move_up(gives_up: int) -> None:
+    """The oldest events are for those who go on, in the order in which they began to wait."""
+    inbox, got = Inbox(), dict[int, int]()
+    scopes = [anyio.CancelScope() for _ in range(4)]
+
+    async def read(name: int) -> None:
+        with scopes[name]:
+            got[name] = await get(inbox)
+
+    async with anyio.create_task_group() as group:
+        for name in range(4):
+            group.start_soon(read, name)
+            await settle()
+        scopes[gives_up].cancel()
+        put(inbox, 0, 1, 2)
+        await settle()
+        put(inbox, 3)
+
+    left = [name for name in range(4) if name != gives_up]
+    assert got == dict(zip(left, range(3), strict=True))
+    assert drain(inbox) == [3]

@@ -240,3 +240,75 @@ async def test_a_call_that_waits_is_not_made_if_its_topic_was_unregistered() -> 
         engine.broker.unregister(note, "a")
 
     assert story == [1, 3]
+
+
+# Registered anew ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("times", [1, 2])
+async def test_g8_a_handler_that_is_registered_anew_has_one_call_at_a_time(times: int) -> None:
+    """Also if a call of it is in progress, of when it was registered before."""
+    story: list[str] = []
+
+    async def slow(event: tukio.Event) -> None:
+        story.append(f"begin {event.data['n']}")
+        await anyio.sleep(1)
+        story.append(f"end {event.data['n']}")
+
+    async with tukio.Engine() as engine:
+        engine.broker.register(slow, "a")
+        engine.broker.dispatch({"n": 1}, "a")
+        await anyio.sleep(0.5)
+        for _ in range(times):
+            engine.broker.dispatch({"n": 0}, "a")
+            engine.broker.unregister(slow, "a")
+            engine.broker.register(slow, "a")
+            engine.broker.dispatch({"n": 2}, "a")
+        engine.broker.dispatch({"n": 3}, "a")
+        await anyio.sleep(0.1)
+        assert story == ["begin 1"]
+
+    assert story == ["begin 1", "end 1", "begin 2", "end 2", "begin 3", "end 3"]
+
+
+async def test_g8_a_handler_that_registers_itself_anew_goes_on_after_its_call() -> None:
+    """From within: its call ends first."""
+    story: list[str] = []
+
+    async def again(event: tukio.Event) -> None:
+        story.append(f"begin {event.data['n']}")
+        await anyio.sleep(1)
+        if event.data["n"] == 1:
+            engine.broker.unregister(again, "a")
+            engine.broker.register(again, "a")
+            engine.broker.dispatch({"n": 2}, "a")
+        await anyio.sleep(1)
+        story.append(f"end {event.data['n']}")
+
+    async with tukio.Engine() as engine:
+        engine.broker.register(again, "a")
+        engine.broker.dispatch({"n": 1}, "a")
+
+    assert story == ["begin 1", "end 1", "begin 2", "end 2"]
+
+
+async def test_g8_a_handler_that_is_registered_anew_survives_the_end_of_its_call() -> None:
+    """By an error, or because it was cut short when the engine was left."""
+    story: list[str] = []
+
+    async def fails(event: tukio.Event) -> None:
+        story.append(f"begin {event.data['n']}")
+        await anyio.sleep(1 if event.data["n"] == 1 else 100)
+        raise LookupError
+
+    async with tukio.Engine(cleanup_timeout=5) as engine:
+        engine.broker.register(fails, "a")
+        engine.broker.dispatch({"n": 1}, "a")
+        await anyio.sleep(0.5)
+        for n in (2, 3):
+            engine.broker.unregister(fails, "a")
+            engine.broker.register(fails, "a")
+            engine.broker.dispatch({"n": n}, "a")
+
+    assert story == ["begin 1", "begin 3"]
+    assert anyio.current_time() == pytest.approx(5.5)

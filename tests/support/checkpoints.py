@@ -58,7 +58,7 @@ async def _cancel_at(point: int, body: Callable[[], Awaitable[object]]) -> bool:
             if next(countdown) == 0:
                 scope.cancel()
 
-        await _Observed(_as_coroutine(body), on_suspension)
+        await Observed(_as_coroutine(body), on_suspension)
     return scope.cancel_called
 
 
@@ -66,27 +66,30 @@ async def _as_coroutine(body: Callable[[], Awaitable[object]]) -> None:
     await body()
 
 
-class _Observed(Generator[object, object, None]):
+class Observed(Generator[object, object, object]):
     """Drives a coroutine as `await` would, with a call right before each suspension."""
 
     def __init__(
-        self, coro: Coroutine[object, object, None], on_suspension: Callable[[], None]
+        self, coro: Coroutine[object, object, object], on_suspension: Callable[[], None]
     ) -> None:
         self._coro = coro
         self._on_suspension = on_suspension
 
-    def __await__(self) -> Generator[object, object, None]:
+    def __await__(self) -> Generator[object, object, object]:
         return self
 
     def send(self, value: object, /) -> object:
+        """Go on, up to the next suspension."""
         trap = self._coro.send(value)
         self._on_suspension()
         return trap
 
     def throw(self, error: type[BaseException] | BaseException, /, *_: object) -> object:
+        """Go on with an exception, up to the next suspension."""
         trap = self._coro.throw(error if isinstance(error, BaseException) else error())
         self._on_suspension()
         return trap
 
     def close(self) -> None:
+        """End the coroutine."""
         self._coro.close()

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import importlib
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
-
-import anyio
 
 from .._events.broker import Broker
 from .._events.loop_broker import loop_broker
 from .._loop.running import running_backend
+from .._loop.thread_calls import ThreadCalls
+from .._loop.unbroken import Interruptions
 from .._model.errors import EngineError
 from .._run.assembly import assemble
 from .._run.topics import engine_broker
+from .._step.surroundings import running_step
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -43,13 +45,15 @@ class Binding:
     def __init__(self, loop: Any, registry: Registry | None, cleanup_timeout: float) -> None:
         self._registry: Registry | None = registry
         self._cleanup_timeout: float = cleanup_timeout
+        # Made here, because other threads may call before the engine is entered: they are refused.
+        self._calls: ThreadCalls = ThreadCalls()
         # None exactly while the engine is unbound; set once, by `_bind`, and never changed then.
         self._backend: Backend | None = None
         # Made on first use, possibly while the engine is unbound. Then a loose binding replaces it
         # once by the broker of the loop; it never changes after that.
         self._broker: Broker | None = None
         # Restores the context variable `engine_broker`; None unless the engine was entered.
-        self._outer: Token[Broker] | None = None
+        self._outer: Token[Any] | None = None
         # What all runs of the engine share, and their class; None exactly while the engine is
         # unbound.
         self._environment: Environment | None = None
@@ -100,6 +104,16 @@ class Binding:
         if self._backend is not None:
             self._backend.check_here()
 
+    def call_from_thread(self, function: Callable[[], Awaitable[Any]]) -> Any:
+        """Run an async function where the engine runs, from another thread; return its result.
+
+        Raises:
+            EngineError: Called in an event loop, or the engine is unbound, or its loop does not
+                run, or the engine is over before the function is.
+            Exception: The exception of the function.
+        """
+        return self.backend.call_from_thread(partial(self._calls.make, function))
+
     def new_workflow(self, template: WorkflowTemplate) -> Workflow:
         """Return a new run, not started; the engine must be bound.
 
@@ -114,14 +128,23 @@ class Binding:
 
         Raises:
             EngineError: The engine is bound already.
+
+        Cancellation: the tree is not open, and nothing is left of it.
         """
         if self._backend is not None:
             msg = "the engine is in use already - make a new one for each 'async with'"
             raise EngineError(msg)
-        self._bind(None, structured=True)
+        backend = self._bind(None, structured=True)
         # Before the first await, so that this context, and no other, has the engine's broker.
-        self._outer = engine_broker.set(self.broker)
-        await self.backend.open(stop_all, drained)
+        self._outer = engine_broker.set((self.broker, running_step()))
+        opened = False
+        try:
+            await backend.open(stop_all, drained)
+            opened = True
+        finally:
+            # Python does not leave a block that could not be entered.
+            if not opened:
+                self._put_back_broker()
 
     async def close(
         self, exc: BaseException | None, drained: Callable[[], Awaitable[None]], limit: float
@@ -129,21 +152,38 @@ class Binding:
         """Close the broker and the tree, in this order, when all runs are over.
 
         Args:
-            exc: The exception that the engine's block was left by, or None.
+            exc: The exception that the engine's block is left by, or None.
             drained: Returns when no run is left. All runs must be over, or have been cancelled.
             limit: Seconds that async handlers have for the events they still got.
+
+        Raises:
+            EngineError: The calling task is not the one that entered the block. All is over.
+
+        Cancellation: raised when all is over, as is KeyboardInterrupt: the block must never be left
+        while a run or a handler is at work.
         """
-        # Shielded, because the block must never be left while a run or a handler is at work.
-        with anyio.CancelScope(shield=True):
-            await drained()
+        interruptions = Interruptions(exc)
+        try:
+            await interruptions.outlast(drained)  # noqa: ASYNC102 - it shields itself
             # After the runs, because handlers are still to get their last events.
-            await self.broker.close(limit)
-        if self._outer is not None:
+            await interruptions.outlast(partial(self.broker.close, limit))  # noqa: ASYNC102
+        finally:
+            # Always, because a thread that waits for its call would do so for ever.
+            await interruptions.outlast(partial(self._calls.close, limit))  # noqa: ASYNC102
+            self._put_back_broker()
+            try:
+                # Last, because runs, handlers and alarms live in the tree.
+                await self.backend.close(exc)  # noqa: ASYNC102 - it shields itself
+            finally:
+                interruptions.deliver()
+
+    def _put_back_broker(self) -> None:
+        """Restore the context variable that `open` has set; only the first call does something."""
+        outer, self._outer = self._outer, None
+        if outer is not None:
             # Fails if the block is left in another context than it was entered in.
             with suppress(ValueError):
-                engine_broker.reset(self._outer)
-        # Last, because runs, handlers and alarms live in the tree.
-        await self.backend.close(exc)
+                engine_broker.reset(outer)
 
     def _bind_loosely(self, loop: Any) -> Backend:
         """Bind the engine to an asyncio loop, as in 1.x: all engines on a loop share its broker.

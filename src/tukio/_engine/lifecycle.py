@@ -73,20 +73,34 @@ class Lifecycle:
             exc: The exception that the block was left by: then all runs are cancelled. None if
                 there is none.
             traceback: The traceback of `exc`.
+
+        Raises:
+            EngineError: The calling task is not the one that entered the block. All runs are over.
+                Or the engine runs in another event loop or thread. Nothing changes.
+
+        Cancellation: all runs are cancelled, and it is raised when they are over, however often it
+        is requested meanwhile. The same goes for KeyboardInterrupt.
         """
         del exc_type, traceback
+        # Before anything is stopped or waited for, for elsewhere that would be in vain.
+        self._binding.backend.check_here()
+        cause = exc
         try:
             # First: from here on no run is added, so the runs come to an end.
             self.stop(force=exc is not None)
             if exc is None:
                 await self._instances.drained()  # noqa: ASYNC102 - may be cancelled, as the body
+        except BaseException as interruption:
+            cause = interruption
+            raise
         finally:
             try:
                 # Again, because the wait above may have been cancelled: then the runs are, too.
                 self.stop(force=True)
             finally:
-                # Always, and shielded within: takes as long as the cancelled runs take to unwind.
-                await self._binding.close(exc, self._instances.drained, self._cleanup_timeout)  # noqa: ASYNC102
+                # Always, and shielded within: it takes as long as the cancelled runs take to
+                # unwind.
+                await self._binding.close(cause, self._instances.drained, self._cleanup_timeout)  # noqa: ASYNC102
 
     @property
     def broker(self) -> Broker:
@@ -105,8 +119,10 @@ class Lifecycle:
             ValueError: `buffer` is not positive.
             TypeError: A topic is not a string.
         """
-        stream = EventStream(lambda: self._binding.broker, topics, buffer)
+        stream = EventStream(lambda: self._binding.broker, self._binding.check, topics, buffer)
         self._streams.add(stream)
+        if self.done():
+            stream.finish()
         return stream
 
     # From other threads --------------------------------------------------------------------------
@@ -121,10 +137,11 @@ class Lifecycle:
 
         Raises:
             EngineError: Called in an event loop, which this would block. Or the engine is unbound,
-                or its event loop does not run. Nothing was called.
+                or its event loop does not run. Nothing was called. Or the engine is left, or its
+                event loop ends, before the function is over, which is cancelled then.
             Exception: The exception of the function.
         """
-        result: Result = self._binding.backend.call_from_thread(partial(function, *args))
+        result: Result = self._binding.call_from_thread(partial(function, *args))
         return result
 
     # The end -------------------------------------------------------------------------------------
@@ -158,10 +175,11 @@ class Lifecycle:
 
     def _stop_all(self) -> None:
         """Cancel every run because the engine ends; not final, so a run may go on elsewhere."""
-        with ExitStack() as ends:
-            # Each of them, whatever a handler raises; what is put on last is called first.
+        with ExitStack() as all_of_them:
+            # Each one, even if a handler ends the program when another one ends: whoever leaves the
+            # engine waits for them all. Last in, first out.
             for run in reversed(self._instances.all()):
-                ends.callback(run.stop, CANCELLED, final=False)
+                all_of_them.callback(run.stop, CANCELLED, final=False)
 
     def _stop_from_outside(self) -> None:
         """Called when all around the engine is cancelled."""
@@ -179,9 +197,14 @@ class Lifecycle:
         return self._stopped().__await__()
 
     async def _stopped(self) -> None:
-        """Wait until the engine is done, and end its streams."""
+        """Wait until the engine is done, and end its streams.
+
+        Raises:
+            EngineError: Called from another event loop or thread.
+        """
+        self._binding.check()
         while not self.done():
             await self._instances.changed()
         # One by one, because a loose engine may share its broker with others, which go on.
         for stream in self._streams:
-            stream.end()
+            stream.finish()

@@ -19,21 +19,6 @@ INBOX_SIZE = 10_000
 """The number of events that wait in a task's queue before the oldest are dropped."""
 
 
-class _Reader:
-    """A task that waits for an event.
-
-    Attributes:
-        event: The event that was handed to the reader; None before, and if none will come.
-        called: Set when there is an event, or when none will come.
-    """
-
-    __slots__ = ("called", "event")
-
-    def __init__(self) -> None:
-        self.event: Event | None = None
-        self.called: anyio.Event = anyio.Event()
-
-
 class Inbox:
     """Events that were received and wait to be read, first in, first out.
 
@@ -48,7 +33,17 @@ class Inbox:
         dropped: The number of events that were dropped because the inbox was full.
     """
 
-    __slots__ = ("_all_done", "_closed", "_events", "_readers", "_unfinished", "dropped", "size")
+    __slots__ = (
+        "_all_done",
+        "_called",
+        "_closed",
+        "_events",
+        "_promised",
+        "_readers",
+        "_unfinished",
+        "dropped",
+        "size",
+    )
 
     def __init__(self, size: int = INBOX_SIZE) -> None:
         self.size: int = size
@@ -56,10 +51,16 @@ class Inbox:
         # Events that no reader has got yet, oldest first; never more than `size`, but for those
         # that cancelled readers have put back.
         self._events: deque[Event] = deque()
-        # Readers that wait and have not been called, in the order in which they began to wait.
-        # Empty whenever `_events` is not: an event goes to a waiting reader at once.
-        self._readers: deque[_Reader] = deque()
-        # Set by `close`, and never set back. Events can still be put, and be read.
+        # Readers that wait and have not been called, in the order in which they began to wait; each
+        # is set when it is called. Empty whenever `_events` is not: an event goes to a waiting
+        # reader at once.
+        self._readers: deque[anyio.Event] = deque()
+        # Readers that were called and have not taken their events yet, and those events, both
+        # oldest first: the first is for the first, and so on. So if some of the readers give up,
+        # whatever their order, it is the youngest events that are left.
+        self._called: list[anyio.Event] = []
+        self._promised: list[Event] = []
+        # Set by `close`, set back by `reopen`. Events can still be put, and be read.
         self._closed: bool = False
         # The number of events that were put, and not dropped, and for which `task_done` was not
         # called. Only `join` looks at this.
@@ -73,7 +74,8 @@ class Inbox:
         self._unfinished += 1
         if self._readers:
             # Not by way of `_events`: a reader that comes later must not take the event first.
-            self._hand_over(event)
+            self._promised.append(event)
+            self._call_next()
             return
         if len(self._events) >= self.size:
             self._events.popleft()
@@ -108,44 +110,49 @@ class Inbox:
             return self._events.popleft()
         if self._closed:
             raise anyio.EndOfStream
-        reader = _Reader()
+        reader = anyio.Event()
         self._readers.append(reader)
         try:
-            await reader.called.wait()
+            await reader.wait()
         except BaseException:
-            # The event may have been handed over before the cancellation arrived.
+            # An event may have been promised before the cancellation arrived.
             self._give_up(reader)
             raise
-        if reader.event is None:
+        if reader not in self._called:
             # Called by `close`.
             raise anyio.EndOfStream
-        return reader.event
+        place = self._called.index(reader)
+        del self._called[place]
+        return self._promised.pop(place)
 
     def close(self) -> None:
         """End all waiting: from now on `get` raises `EndOfStream` when there is no event."""
         self._closed = True
         while self._readers:
-            self._readers.popleft().called.set()
+            self._readers.popleft().set()
 
-    def _hand_over(self, event: Event) -> None:
-        """Hand an event to the reader that has waited longest; there must be one."""
+    def reopen(self) -> None:
+        """Undo `close`, for readers to come."""
+        self._closed = False
+
+    def _call_next(self) -> None:
+        """Call the reader that has waited longest, for the last event that was promised."""
         reader = self._readers.popleft()
-        # Before the reader is called, because it looks for the event then.
-        reader.event = event
-        reader.called.set()
+        self._called.append(reader)
+        reader.set()
 
-    def _give_up(self, reader: _Reader) -> None:
-        """Called when a waiting reader was cancelled; an event it has goes to the next one."""
+    def _give_up(self, reader: anyio.Event) -> None:
+        """Called when a waiting reader was cancelled; if it was called, another event is free."""
         if reader in self._readers:
             self._readers.remove(reader)
-        elif reader.event is None:
-            # Called by `close`.
-            return
-        elif self._readers:
-            self._hand_over(reader.event)
-        else:
-            # In front, because events that were put since are younger.
-            self._events.appendleft(reader.event)
+        elif reader in self._called:
+            self._called.remove(reader)
+            if self._readers:
+                self._call_next()
+            else:
+                # In front, because events that were put since are younger; the others that are
+                # promised are older.
+                self._events.appendleft(self._promised.pop())
 
     # As in 1.x -----------------------------------------------------------------------------------
 
@@ -199,9 +206,10 @@ class Inbox:
 
 def _empty_error() -> Exception:
     """Return the error of `get_nowait` on an empty inbox."""
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is None:
+    # The module may be half imported, by another thread.
+    of_asyncio = getattr(sys.modules.get("asyncio"), "QueueEmpty", None)
+    if of_asyncio is None:
         return anyio.WouldBlock()
-    kind = type("QueueEmpty", (anyio.WouldBlock, asyncio.QueueEmpty), {"__module__": __name__})
+    kind = type("QueueEmpty", (anyio.WouldBlock, of_asyncio), {"__module__": __name__})
     error: Exception = kind()
     return error

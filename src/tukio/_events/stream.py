@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 import anyio
 
+from .._model.errors import EngineError
 from .queue import Inbox
 
 if TYPE_CHECKING:
@@ -33,10 +34,12 @@ class EventStream:
                 ...
 
     The iteration ends with the engine: when the engine's block is left, or when `await
-    engine.stop()` returns. Events that were dispatched before are still returned.
+    engine.stop()` returns. Events that were dispatched before are still returned. A stream may be
+    entered again after it was left, and goes on with what comes then.
 
     Args:
         broker: Returns the broker that the events come from.
+        check: Makes sure that the caller runs where the engine does.
         topics: The topics; none is every topic except the execution events.
         buffer: The number of events that may wait for the reader.
 
@@ -46,7 +49,11 @@ class EventStream:
     """
 
     def __init__(
-        self, broker: Callable[[], Broker], topics: tuple[str, ...], buffer: int = BUFFER
+        self,
+        broker: Callable[[], Broker],
+        check: Callable[[], object],
+        topics: tuple[str, ...],
+        buffer: int = BUFFER,
     ) -> None:
         if buffer < 1:
             msg = f"buffer must be a positive number of events, not {buffer!r}"
@@ -57,9 +64,16 @@ class EventStream:
                 raise TypeError(msg)
         # Asked for each time, because an engine may replace its broker until it is bound to a loop.
         self._broker: Callable[[], Broker] = broker
+        self._check: Callable[[], object] = check
+        # True exactly within the block; and whether there was a block at all.
+        self._is_entered: bool = False
+        self._was_entered: bool = False
+        # Set by `finish`, and never set back.
+        self._finished: bool = False
         # Never empty; None stands for every topic.
         self._topics: tuple[str | None, ...] = topics or (None,)
-        # Filled only by the broker, and emptied only by the reader; closed by `end`.
+        # Filled only by the broker, and emptied only by the reader; closed by `end`, and open again
+        # in the next block.
         self._inbox: Inbox = Inbox(buffer)
 
     @property
@@ -68,11 +82,25 @@ class EventStream:
         return self._inbox.dropped
 
     async def __aenter__(self) -> Self:
-        for topic in self._topics:
-            self._broker().attach(self, topic)
+        """Listen to the topics; the iteration goes on if it had ended with an earlier block.
+
+        Raises:
+            EngineError: It is entered already, or the engine runs in another event loop or thread.
+        """
+        self._check()
+        if self._is_entered:
+            msg = "this stream is entered already - take another one of engine.subscribe(...)"
+            raise EngineError(msg)
+        if not self._finished:
+            # Before it is attached: a broker that is closed calls `end` at once.
+            self._inbox.reopen()
+            for topic in self._topics:
+                self._broker().attach(self, topic)
+        self._is_entered = self._was_entered = True
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        self._is_entered = False
         for topic in self._topics:
             self._broker().detach(self, topic)
 
@@ -82,12 +110,26 @@ class EventStream:
     async def __anext__(self) -> Event:
         """Return the next event; wait until there is one.
 
+        Raises:
+            EngineError: The stream was never entered, or the engine runs in another event loop or
+                thread.
+
         Cancellation: no event is lost.
         """
+        if not self._was_entered:
+            msg = "nothing comes before the stream is entered - async with engine.subscribe(...)"
+            raise EngineError(msg)
+        if self._inbox.empty():
+            self._check()
         try:
             return await self._inbox.get()
         except anyio.EndOfStream:
             raise StopAsyncIteration from None
+
+    def finish(self) -> None:
+        """Called when the engine has stopped: as `end`, and for good."""
+        self._finished = True
+        self.end()
 
     # For the broker ------------------------------------------------------------------------------
 
@@ -97,5 +139,5 @@ class EventStream:
         self._inbox.put_nowait(event)
 
     def end(self) -> None:
-        """Called when no further event will come; the iteration ends after those in the buffer."""
+        """Called when no further event comes; the iteration ends after those in the buffer."""
         self._inbox.close()

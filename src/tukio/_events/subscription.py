@@ -16,6 +16,8 @@ from contextvars import copy_context
 from types import CoroutineType
 from typing import TYPE_CHECKING
 
+from .._loop.unbroken import program_end
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
@@ -71,10 +73,14 @@ class Subscription:
             result = self.handler(event)
         except (KeyboardInterrupt, SystemExit):
             raise
-        except BaseException:  # noqa: ASYNC103 - nobody can cancel what does not await
+        except BaseException as error:  # noqa: ASYNC103 - nobody can cancel what does not await
             # A cancellation ends up here, too: the handler may have asked a cancelled future for
             # its result.
             log.exception("handler %r failed on %s", self.handler, event)
+            ending = program_end(error)
+            if ending is not None:
+                # Out of a group, of which the rest is in the log.
+                raise ending from None  # noqa: ASYNC104 - it ends the program
             return  # noqa: ASYNC104 - as said above
         if result is not None and inspect.isawaitable(result):
             self._line_up(result, topics)

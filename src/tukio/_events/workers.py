@@ -21,6 +21,7 @@ import anyio.lowlevel
 
 from .._loop.coroutines import ENDED, finish_awaiting, one_by_one
 from .._loop.running import own_cancellations
+from .._loop.unbroken import program_end
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -83,6 +84,7 @@ class Workers:
     """
 
     __slots__ = (
+        "_at_work",
         "_deadline",
         "_due",
         "_free",
@@ -99,6 +101,9 @@ class Workers:
         # Handlers that have a waiting call and none in progress, each at most once. Whenever this
         # is not empty and other tasks have a turn, a free worker is there to take what is due.
         self._due: deque[Caller] = deque()
+        # Handler -> the callers that become due when its call in progress, which has suspended, has
+        # ended. There are any only if it was unregistered meanwhile, and registered anew.
+        self._at_work: dict[object, list[Caller]] = {}
         # At most one worker is free. It is either started and has not begun yet, which `_starting`
         # says, or it has begun and no call keeps it: then this is its scope.
         self._starting: bool = False
@@ -118,6 +123,11 @@ class Workers:
         Raises:
             EngineError: No event loop here could await the calls. Nothing changes.
         """
+        after = self._at_work.get(caller.handler)
+        if after is not None:
+            # The handler has a call in progress, of when it was registered before.
+            after.append(caller)
+            return
         if not self._is_one_free():
             # Before the handler becomes due, because this may raise.
             self._start()
@@ -132,7 +142,8 @@ class Workers:
 
         Cancellation: the calls go on, and keep the deadline.
         """
-        self._deadline = deadline
+        # Never later than before: whoever waits again, after an interruption, gives no more time.
+        self._deadline = deadline = min(deadline, self._deadline)
         for scope in self._scopes:
             scope.deadline = deadline
         # Looked at anew after each wait, because a call that ends may have started a new worker.
@@ -253,13 +264,22 @@ class Workers:
                 # what is due.
                 self._free = None
                 self._start_for_the_rest()
-                await finish_awaiting(context, runner, trap)
+                self._at_work[caller.handler] = []
+                try:
+                    await finish_awaiting(context, runner, trap)
+                finally:
+                    # Before the end of this worker, if it comes to that: others take what is due.
+                    self._due += self._at_work.pop(caller.handler)
         except BaseException as error:  # noqa: ASYNC103 - raised on, or not meant for this task
-            ends = isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit)
-            is_cancelled = not (ends or isinstance(error, Exception))
-            if ends or (is_cancelled and scope.cancel_called):
+            ending = error if isinstance(error, GeneratorExit) else program_end(error)
+            is_cancelled = ending is None and not isinstance(error, Exception)
+            if ending is not None or (is_cancelled and scope.cancel_called):
                 caller.cut_short(in_progress=1)
-                raise
+                if ending is None or ending is error:
+                    raise
+                # Out of a group, of which the rest is told here.
+                log.exception("async handler %r failed", caller.handler)
+                raise ending from None  # noqa: ASYNC104 - it ends the program
             if is_cancelled and cancelling():
                 # User code has cancelled this task natively: that is meant for this call only. The
                 # worker ends by it, and another one makes the other calls.

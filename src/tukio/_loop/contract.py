@@ -232,7 +232,8 @@ class Tree(Protocol):
         """Run an async function in the engine's loop, from another thread; return its result.
 
         Raises:
-            EngineError: Called in an event loop, or the engine's loop does not run.
+            EngineError: Called in an event loop, or the engine's loop does not run, or it ends
+                before the function.
             Exception: The exception of the function.
         """
         ...
@@ -263,6 +264,11 @@ class Tree(Protocol):
         Args:
             exc: The exception that the engine's block was left by: then the tree is cancelled
                 first. None if there is none.
+
+        Raises:
+            EngineError: The calling task is not the one that has opened the tree.
+
+        Cancellation: the tree is closed all the same, and a native one is raised then.
         """
         ...
 

@@ -13,16 +13,22 @@ ELSEWHERE = (
     " - call it there; from another thread, through engine.from_thread(...)"
 )
 IN_LOOP = "an event loop cannot wait like this - await the method instead, or call it from a thread"
-NOT_RUNNING = "the event loop of this engine is not running - nothing was called"
+NOT_RUNNING = "the event loop of this engine is not running - nothing was called, or not to its end"
+OTHER_TASK = (
+    "an engine is left in the task that entered it, and this is another one; its runs are over"
+    " - put 'async with tukio.Engine()' into one async function: within the test itself, or in a"
+    " fixture of anyio's pytest plugin, for pytest-asyncio enters and leaves a fixture in two tasks"
+)
 
 
 def running_backend() -> str | None:
     """Return the name of the backend that runs the calling code; None outside of any backend."""
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_task():
+    # A module that is there may be half imported, by another thread: then nothing runs on it here.
+    in_trio_task = getattr(sys.modules.get("trio.lowlevel"), "in_trio_task", None)
+    if in_trio_task is not None and in_trio_task():
         return "trio"
-    asyncio = sys.modules.get("asyncio")
-    if asyncio is not None and asyncio._get_running_loop() is not None:
+    running_loop = getattr(sys.modules.get("asyncio"), "_get_running_loop", None)
+    if running_loop is not None and running_loop() is not None:
         return "asyncio"
     return None
 

@@ -90,15 +90,18 @@ class TaskRun(LiveStep):
     def __await__(self) -> Generator[Any, None, Any]:
         """Wait until it is over, and return a copy of its output or raise, as `result()`.
 
+        Raises:
+            EngineError: It is not over, and runs in another event loop or thread.
+
         Cancellation: only the waiting ends.
         """
         return self._awaited().__await__()
 
     async def _awaited(self) -> Any:
-        self.run.backend.check_here()
         if self.done():
             await self.run.backend.checkpoint()
         else:
+            self.run.backend.check_here()
             over = anyio.Event()
             self.add_done_callback(lambda _: over.set())
             await over.wait()

@@ -15,9 +15,13 @@ from .._step.surroundings import here, running_step
 if TYPE_CHECKING:
     from .._events.broker import Broker
     from .._step.mailbox import Mailbox
+    from .._step.step import LiveStep
 
-engine_broker: ContextVar[Broker] = ContextVar("tukio_broker")
-"""The broker of the engine whose `with` block this code is in."""
+engine_broker: ContextVar[tuple[Broker, LiveStep | None]] = ContextVar("tukio_broker")
+"""The broker of the engine whose `with` block this code is in, and the step that the block is in.
+
+A block within the calling step is further in than the step; any other block is further out.
+"""
 
 
 def get_broker(loop: Any = None) -> Broker:
@@ -34,11 +38,11 @@ def get_broker(loop: Any = None) -> Broker:
     """
     if loop is None:
         step = running_step()
+        broker, around = engine_broker.get((None, None))
+        if broker is not None and around is step:
+            return broker
         if step is not None:
             return step.broker
-        broker = engine_broker.get(None)
-        if broker is not None:
-            return broker
     return loop_broker(loop)
 
 

@@ -157,6 +157,9 @@ async def _clean_up(run: Run, driver: Driver, step: LiveStep) -> Any:
     run.environment.watchdog.watch(run, deadline)
     try:
         with run.backend.scope(deadline, shield=True) as scope:
+            if driver.cancelling():
+                # It may be pending still: meant for the step, and not for what cleans up after it.
+                await run.backend.absorb_native_cancel(driver)
             output = await _tear_down(driver, step)
     except BaseException as exc:
         if isinstance(exc, GeneratorExit):

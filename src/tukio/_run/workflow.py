@@ -135,11 +135,15 @@ class Workflow:
     async def wait(self) -> FutureState:
         """Wait until it is over, and return how it ended; its own fate is never raised.
 
+        Raises:
+            EngineError: It is not over, and runs in another event loop or thread.
+
         Cancellation: the run goes on; only the waiting ends.
         """
         if self._run.phase is OVER:
             await self._run.backend.checkpoint_if_cancelled()
         else:
+            self._run.backend.check_here()
             await self._run.end_event().wait()
         ending = self._run.ending
         assert ending is not None

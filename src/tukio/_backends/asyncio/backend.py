@@ -12,7 +12,6 @@ import math
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
-from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +20,14 @@ import anyio.lowlevel
 from anyio._backends import _asyncio as _anyio_asyncio
 
 from ..._loop.contract import Unwound
-from ..._loop.running import ELSEWHERE, IN_LOOP, NOT_RUNNING, running_backend
+from ..._loop.running import ELSEWHERE, IN_LOOP, running_backend
 from ..._loop.services import Attendant, alarms_of, start_service
+from ..._loop.unbroken import program_end
 from ..._model.errors import EngineError
 from .factory import install, uninstall
+from .from_thread import result_from_thread
 from .task import TukioTask
+from .tree import AsyncioTree
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -85,7 +87,15 @@ class AsyncioDriver(TukioTask):
         self.context: Context | None = None
         self.coroutine: Any = None
         self._standalone = None
-        asyncio.Task.__init__(self, function(run), loop=loop, name=name, context=context)
+        _init_task(self, function(run), loop=loop, name=name, context=context)
+
+
+_init_task: Any = vars(TukioTask.__bases__[0])["__init__"]
+"""That of the kind of task that drivers are.
+
+`asyncio.Task` may be another one by now: a loop that is patched to nest puts tasks in pure Python
+there.
+"""
 
 
 class AsyncioBackend:
@@ -114,15 +124,14 @@ class AsyncioBackend:
         # Whether the tree keeps, and cancels, the runs; never changes.
         self._structured: bool = structured
         self.roots: set[Any] | None = None if structured else _roots
-        # The tree, and the event that ends its child; both set once, by `open`, and None in loose
-        # mode.
-        self._group: Any = None
-        self._closing: anyio.Event | None = None
+        # Set once, by `open`; None in loose mode.
+        self._tree: AsyncioTree | None = None
         # Looked up on first use, by `scope` and by `checkpoint_if_cancelled`, because the loop may
         # not be running yet.
         self._scope_class: Any = None
         self._if_cancelled: Callable[[], Awaitable[None]] | None = None
-        # Undone by `close`, and so never in loose mode, as in 1.x.
+        # Undone by `close`, once, and so never in loose mode, as in 1.x.
+        self._installed: bool = True
         install(loop)
 
     def wall_time(self, instant: float) -> datetime:
@@ -165,14 +174,13 @@ class AsyncioBackend:
         """Run an async function on this loop, from another thread, and return its result.
 
         Raises:
-            EngineError: Called in an event loop, which this would block, or this loop does not run.
+            EngineError: Called in an event loop, which this would block, or this loop does not run,
+                or it ends before the function.
             Exception: The exception of the function.
         """
         if running_backend() is not None:
             raise EngineError(IN_LOOP)
-        if not self.loop.is_running():
-            raise EngineError(NOT_RUNNING)
-        return asyncio.run_coroutine_threadsafe(_awaited(function), self.loop).result()
+        return result_from_thread(function, self.loop)
 
     def spawn(
         self,
@@ -208,7 +216,8 @@ class AsyncioBackend:
     def take_apart(self, exc: BaseException) -> Unwound:
         """Return the parts of an exception that left a driver's scope.
 
-        A cancellation is never re-raised: a native one was meant for the step, and ends there.
+        A cancellation is never re-raised: a native one was meant for the step, and ends there. What
+        ends the program goes on bare, because asyncio takes a group for a failure of its task.
         """
         if isinstance(exc, asyncio.CancelledError):
             return Unwound(cancelled=True, error=None, outwards=None)
@@ -216,15 +225,13 @@ class AsyncioBackend:
         if isinstance(exc, BaseExceptionGroup):
             cancelled, rest = exc.split(asyncio.CancelledError)
             exc = rest if rest is not None else asyncio.CancelledError()
-        ends_program = isinstance(exc, KeyboardInterrupt | SystemExit)
-        return Unwound(cancelled is not None, exc, exc if ends_program else None)
+        return Unwound(cancelled is not None, exc, program_end(exc))
 
     async def absorb_native_cancel(self, driver: Driver) -> None:
         """Take back native cancellations that were meant for a step that is over."""
         assert isinstance(driver, TukioTask)
         while True:
-            while driver.cancelling():
-                driver.uncancel()
+            driver.take_back_cancellations()
             # Always with an await: before 3.13, `uncancel` leaves the exception itself pending, to
             # be raised at the next await, which must not be one of the next step.
             with suppress(asyncio.CancelledError):
@@ -244,68 +251,31 @@ class AsyncioBackend:
     async def open(
         self, stop_all: Callable[[], object], drained: Callable[[], Awaitable[None]]
     ) -> None:
-        """Open the task group, with a child that stands for all runs."""
-        self._closing = anyio.Event()
-        self._group = anyio.create_task_group()
-        await self._group.__aenter__()
-        supervise = partial(self._supervise, self._closing, stop_all, drained)
-        self._group.start_soon(supervise, name="tukio engine")
+        """Open the tree; if that fails, the factory is taken back, which other engines share."""
+        tree = AsyncioTree(self.loop, stop_all, drained)
+        try:
+            await tree.open()
+        except BaseException:
+            uninstall(self.loop)
+            raise
+        self._tree = tree
 
     async def close(self, exc: BaseException | None) -> None:
-        """Close the task group; cancel it first if the body has ended by an exception, `exc`."""
-        assert self._closing is not None
-        # Before the group is left, because that waits for the child, which waits for this.
-        self._closing.set()
-        try:
-            await _leave_group(self._group, exc)
-        finally:
-            # Even if the body has failed, because the factory is shared with other engines.
-            uninstall(self.loop)
+        """Close the tree.
 
-    async def _supervise(
-        self,
-        closing: anyio.Event,
-        stop_all: Callable[[], object],
-        drained: Callable[[], Awaitable[None]],
-    ) -> None:
-        """Stand for all runs in the task group: stop them at its end, and wait for them.
-
-        Args:
-            closing: Set when the engine closes the group.
-            stop_all: Cancels every run.
-            drained: Returns when no run is left.
+        Raises:
+            EngineError: The calling task is not the one that has opened the tree.
         """
+        assert self._tree is not None
         try:
-            await closing.wait()
+            await self._tree.close()
         finally:
-            try:
-                # Also when the group is cancelled from outside: then this is what cancels the runs.
-                stop_all()
-            finally:
-                # Shielded, because the group must not be left before the runs have unwound.
-                with anyio.CancelScope(shield=True):
-                    await drained()
-
-
-async def _leave_group(group: Any, exc: BaseException | None) -> None:
-    """Leave a task group whose children raise no exceptions of their own.
-
-    The exception of the body is not passed to the group, which would wrap it: the caller raises it
-    as it is.
-
-    Args:
-        group: The task group.
-        exc: The exception of the body, or None.
-    """
-    if exc is not None:
-        group.cancel_scope.cancel()
-    try:
-        await group.__aexit__(None, None, None)
-    except BaseException as more:
-        if exc is None or not isinstance(exc, Exception):
-            raise
-        msg = "the body of an engine failed while it was being cancelled"
-        raise BaseExceptionGroup(msg, [exc, more]) from None  # noqa: ASYNC104 - in the group
+            if self._installed:
+                self._installed = False
+                uninstall(self.loop)
+        if exc is None:
+            # The tree has not looked whether all around it is cancelled.
+            await self.checkpoint_if_cancelled()
 
 
 def _checkpoint_if_cancelled() -> Callable[[], Awaitable[None]]:
@@ -317,10 +287,6 @@ def _checkpoint_if_cancelled() -> Callable[[], Awaitable[None]]:
     backend = anyio.lowlevel if token is None else token().backend_class
     checkpoint: Callable[[], Awaitable[None]] = backend.checkpoint_if_cancelled
     return checkpoint
-
-
-async def _awaited(function: Callable[[], Awaitable[Any]]) -> Any:
-    return await function()
 
 
 def new_backend(*, loop: asyncio.AbstractEventLoop | None, structured: bool) -> AsyncioBackend:

@@ -11,7 +11,7 @@ from ..._loop.frames import frames_of
 from ..._model.errors import LeftBehind
 from ..._model.state import FutureState
 from ..._run.settling import record_error
-from ..._step.surroundings import surroundings
+from ..._step.surroundings import running_step, surroundings
 from .deferred_scope import DeferredScope
 from .standalone import StandaloneTask
 
@@ -120,7 +120,8 @@ class TukioTask(asyncio.Task[Any]):
         """Cancel the task, as any asyncio task.
 
         A driver that has not begun is never cancelled itself: the run that it was started for is
-        cancelled instead, and ends in good order.
+        cancelled instead, and ends in good order. Nor is a driver cancelled while it runs a
+        `teardown()`, except by code of that itself: the step is cut already.
         """
         if self.run is None or self.done():
             return super().cancel(msg)
@@ -131,7 +132,25 @@ class TukioTask(asyncio.Task[Any]):
             self.run.cancel_from_outside()
         elif self._is_left_behind():
             return False
-        return super().cancel(msg) if self.begun else True
+        if not self.begun or (self._cleans_up() and not self._is_called_within()):
+            return True
+        return super().cancel(msg)
+
+    def _cleans_up(self) -> bool:
+        """Return whether the coroutine of the step has ended, and what follows has not."""
+        return self.step is not None and self.step.driver is None
+
+    def _is_called_within(self) -> bool:
+        """Return whether `cancel` is called by code of the step, or by a cancel scope.
+
+        Timers and callbacks that the code of a step sets run in the context of the step: so do
+        those of `asyncio.timeout` and `asyncio.TaskGroup`. Those of a cancel scope do not always,
+        but a scope knows by itself which shields to respect.
+        """
+        if running_step() is self.step:
+            return True
+        caller: str = sys._getframe(2).f_globals.get("__name__", "")
+        return caller.partition(".")[0] == "anyio"
 
     def _is_left_behind(self) -> bool:
         """Return whether a cancellation comes from a step that is over, and name that step.
@@ -162,6 +181,12 @@ class TukioTask(asyncio.Task[Any]):
                 # driver takes it back when the step is over, and it does not cancel the next step.
                 super().cancel()
             return remaining
+
+    def take_back_cancellations(self) -> None:
+        """Take back all cancellations; before 3.13, the exception may stay pending."""
+        while self.cancelling():
+            # Past the method above, which would count the exception anew.
+            super().uncancel()
 
     def add_done_callback(
         self, fn: Callable[[Any], object], /, *, context: Context | None = None

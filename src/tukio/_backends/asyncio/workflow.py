@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 
@@ -33,11 +33,19 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
     task that awaits `wait()` does not. The future is cancelled only when the run has unwound.
     """
 
-    __slots__ = ("_result", "_run", "_steps")
+    # None of them is a name that futures in pure Python have, such as `_result`.
+    __slots__ = ("_all_steps", "_run", "_steps")
 
     if not TYPE_CHECKING:
         # `Workflow.__new__` chooses the class for the backend, which is this one already.
-        __new__ = asyncio.Future.__new__
+        if asyncio.Future.__new__ is not object.__new__:
+            __new__ = asyncio.Future.__new__
+        else:
+            # Futures in pure Python leave this to `object`, which takes no arguments.
+            def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+                """Make a future."""
+                del args, kwargs
+                return object.__new__(cls)
 
     def __init__(
         self,
@@ -50,9 +58,11 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
         if environment is None:
             environment = _standalone(loop, broker)
         backend: Any = environment.backend
-        asyncio.Future.__init__(self, loop=backend.loop)
+        # Not by the name `asyncio.Future`, here and below, which may be another class by now: a
+        # loop that is patched to nest puts futures in pure Python there.
+        _init_future(self, loop=backend.loop)
         # The result, made on first use.
-        self._result: set[TaskRun] | None = None
+        self._all_steps: set[TaskRun] | None = None
         self._run: Run = Run(self, template, environment)
         self._steps: Any = self._run.plan.steps
 
@@ -62,6 +72,7 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
     async def _awaited(self) -> set[TaskRun]:
         if self.done():
             return self.result()
+        self._run.backend.check_here()
         # Not by `Future.__await__`: anyio cancels a waiter in a cancelled scope at every turn of
         # the loop until it leaves. The waiter would spin for as long as the run unwinds.
         try:
@@ -105,9 +116,9 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
             WorkflowFailed: The run has failed.
         """
         super().result()
-        if self._result is None:
-            self._result = set(self.tasks)
-        return self._result
+        if self._all_steps is None:
+            self._all_steps = set(self.tasks)
+        return self._all_steps
 
     def _resolved(self, ending: FutureState, failure: Exception | None) -> None:
         if self.done():
@@ -121,7 +132,11 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
             self.set_result(None)  # type: ignore[arg-type]  # the set is made on first use
         else:
             # Not `self.cancel`, which is that of Workflow and cancels the run.
-            asyncio.Future.cancel(self)
+            super(Workflow, self).cancel()
+
+
+_init_future: Any = vars(AsyncioWorkflow.__bases__[1])["__init__"]
+"""The `__init__` of the kind of future that runs are."""
 
 
 def _standalone(loop: asyncio.AbstractEventLoop | None, broker: Broker | None) -> Environment:

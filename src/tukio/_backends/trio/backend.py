@@ -15,7 +15,8 @@ import trio
 
 from ..._loop.alarms import Alarms
 from ..._loop.contract import Unwound
-from ..._loop.running import ELSEWHERE, IN_LOOP, NOT_RUNNING, running_backend
+from ..._loop.running import ELSEWHERE, IN_LOOP, NOT_RUNNING, OTHER_TASK, running_backend
+from ..._loop.unbroken import program_end
 from ..._model.errors import EngineError
 from .nurseries import Nurseries
 
@@ -81,6 +82,8 @@ class TrioBackend:
         self._manager: Any = None
         self._nursery: trio.Nursery | None = None
         self._drivers: Nurseries | None = None
+        # The task that called `open`; only there can the nursery be closed.
+        self._host: trio.lowlevel.Task | None = None
 
     def wall_time(self, instant: float) -> datetime:
         """Return the aware UTC time of an instant on trio's clock."""
@@ -118,15 +121,17 @@ class TrioBackend:
         """Run an async function in this trio run, from another thread, and return its result.
 
         Raises:
-            EngineError: Called in an event loop, which this would block, or the trio run is over.
+            EngineError: Called in an event loop, which this would block, or the trio run is over,
+                or ends before the function.
             Exception: The exception of the function.
         """
         if running_backend() is not None:
             raise EngineError(IN_LOOP)
         try:
             return trio.from_thread.run(function, trio_token=self._token)
-        except trio.RunFinishedError:
-            raise EngineError(NOT_RUNNING) from None
+        except (trio.RunFinishedError, trio.Cancelled):
+            # The function is cancelled with the whole trio run, if that ends first.
+            raise EngineError(NOT_RUNNING) from None  # noqa: ASYNC104 - in a thread, not in a task
 
     async def checkpoint(self) -> None:
         """Give other tasks a turn, and raise the cancellation if one was requested."""
@@ -171,9 +176,9 @@ class TrioBackend:
         if isinstance(exc, BaseExceptionGroup):
             outwards, error = exc.split(trio.Cancelled)
         cancelled = outwards is not None
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            # Before any cancellation, because these end the program.
-            outwards = error
+        if error is not None:
+            # Before any cancellation: it ends the program, and cancels all around it.
+            outwards = program_end(error) or outwards
         return Unwound(cancelled, error, outwards)
 
     async def absorb_native_cancel(self, driver: Driver) -> None:
@@ -196,13 +201,21 @@ class TrioBackend:
         self._manager = trio.open_nursery()
         self._nursery = nursery = await self._manager.__aenter__()
         self._drivers = Nurseries(nursery)
+        self._host = trio.lowlevel.current_task()
 
     async def close(self, exc: BaseException | None) -> None:
-        """Close the nursery; cancel it first if the body has ended by an exception, `exc`."""
+        """Close the nursery; cancel it first if the body has ended by an exception, `exc`.
+
+        Raises:
+            EngineError: The calling task is not the one that has opened the nursery. That one must
+                still leave it.
+        """
         assert self._nursery is not None
         assert self._drivers is not None
         # Before the nursery is left, because that waits for the nurseries within it.
         self._drivers.close()
+        if trio.lowlevel.current_task() is not self._host:
+            raise EngineError(OTHER_TASK)
         if exc is not None:
             self._nursery.cancel_scope.cancel()
         await self._manager.__aexit__(None, None, None)

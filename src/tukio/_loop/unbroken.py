@@ -1,0 +1,79 @@
+"""Waiting that nothing cuts short: what interrupts it is kept until it is over.
+
+A shield holds off the cancellations of scopes. On asyncio it does not hold off `Task.cancel()`, and
+on no backend Ctrl-C.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+
+def program_end(exc: BaseException) -> BaseException | None:
+    """Return what ends the program: a `KeyboardInterrupt` or `SystemExit`; None if there is none.
+
+    Args:
+        exc: That exception itself, or a group: then its leaves decide, at any depth.
+    """
+    if isinstance(exc, BaseExceptionGroup):
+        leaves = (program_end(error) for error in exc.exceptions)
+        return next((leaf for leaf in leaves if leaf is not None), None)
+    return exc if isinstance(exc, KeyboardInterrupt | SystemExit) else None
+
+
+class Interruptions:
+    """What interrupted the calling task while it waited for what must be whole.
+
+    A native cancellation is only put off: nothing takes it back, so `Task.cancelling()` counts it.
+
+    Args:
+        exc: The exception that is on its way already, or None. It is kept if it ends the program: a
+            cancellation must not take its place.
+    """
+
+    __slots__ = ("_kept",)
+
+    def __init__(self, exc: BaseException | None = None) -> None:
+        # In the order in which they came.
+        self._kept: list[BaseException] = []
+        if exc is not None and program_end(exc) is not None:
+            self._kept.append(exc)
+
+    async def outlast(self, wait: Callable[[], Awaitable[object]]) -> None:
+        """Await a function to its end, out of reach of cancellation; keep what interrupts it.
+
+        Args:
+            wait: Called anew after each interruption: it must go on where it was.
+
+        Raises:
+            Exception: The exception of the function.
+            GeneratorExit: The event loop is gone, and nothing can be awaited any more.
+        """
+        with anyio.CancelScope(shield=True):
+            while True:
+                try:
+                    await wait()
+                except (Exception, GeneratorExit):  # noqa: ASYNC103 - the others are kept
+                    raise
+                except BaseException as exc:  # noqa: ASYNC103, BLE001 - kept, for `deliver`
+                    self._kept.append(exc)
+                else:
+                    return
+
+    def deliver(self) -> None:
+        """Raise what was kept: one exception stands for all cancellations.
+
+        Raises:
+            BaseException: What ends the program, if that was kept; else the first cancellation.
+        """
+        kept, self._kept = self._kept, []
+        for exc in kept:
+            if program_end(exc) is not None:
+                raise exc
+        if kept:
+            raise kept[0]
