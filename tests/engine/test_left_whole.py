@@ -245,6 +245,28 @@ async def test_g1_a_scope_and_a_native_cancellation_at_once(story: list[str]) ->
 
 
 @native
+async def test_g1_impatience_gives_handlers_no_more_time() -> None:
+    """They have the limit of a clean-up, once."""
+
+    async def slow(event: tukio.Event) -> None:
+        await anyio.sleep(10)
+
+    async def body() -> None:
+        async with tukio.Engine(cleanup_timeout=0.05) as engine:
+            engine.broker.register(slow, "a")
+            engine.broker.dispatch({}, "a")
+
+    start = now()
+    task = asyncio.ensure_future(body())
+    for _ in range(3):
+        await asyncio.sleep(0.015)
+        task.cancel()
+    await asyncio.wait([task])
+    assert task.cancelled()
+    assert now() - start == pytest.approx(0.05, abs=0.01)
+
+
+@native
 @pytest.mark.parametrize(
     "kind", ["asyncio.timeout", "anyio", "asyncio.TaskGroup", "child", "itself"]
 )

@@ -1,7 +1,8 @@
 """The faults: each a small change of the engine that breaks a promise, and who must notice it.
 
 To add one: a `Mutant` here; in `of_core` if it is about ends, facts, alarms and waiting; in
-`of_engine` if it is not about the inside of one run. One that survives tells of a missing test.
+`of_engine` or `of_hosts` if it is not about the inside of one run. One that survives tells of a
+missing test.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from .mutant import Mutant
 from .of_core import OF_CORE
 from .of_engine import OF_ENGINE
+from .of_hosts import OF_HOSTS
 
 MUTANTS: tuple[Mutant, ...] = (
     # Which steps come next, and with what
@@ -258,8 +260,11 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="lets a failing handler end the dispatch",
         file="_events/subscription.py",
-        old="except BaseException:  # noqa: ASYNC103 - nobody can cancel what does not await",
-        new="except ArithmeticError:",
+        old=(
+            "except BaseException as error:  "
+            "# noqa: ASYNC103 - nobody can cancel what does not await"
+        ),
+        new="except ArithmeticError as error:",
         why="one bad subscriber takes the events from all others, and ends runs",
         tests=("events/test_subscription.py",),
     ),
@@ -289,9 +294,9 @@ MUTANTS: tuple[Mutant, ...] = (
         old=(
             "                self._free = None\n"
             "                self._start_for_the_rest()\n"
-            "                await"
+            "                self._at_work"
         ),
-        new="                await",
+        new="                self._at_work",
         why="one handler that hangs takes all events from the others",
         tests=("events/test_workers.py", "events/test_subscription.py"),
     ),
@@ -390,4 +395,5 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     *OF_CORE,
     *OF_ENGINE,
+    *OF_HOSTS,
 )

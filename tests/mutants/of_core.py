@@ -208,8 +208,8 @@ OF_CORE: tuple[Mutant, ...] = (
     Mutant(
         name="takes the end of the engine as the end of its runs",
         file="_engine/lifecycle.py",
-        old="ends.callback(run.stop, CANCELLED, final=False)",
-        new="ends.callback(run.stop, CANCELLED)",
+        old="all_of_them.callback(run.stop, CANCELLED, final=False)",
+        new="all_of_them.callback(run.stop, CANCELLED)",
         why="what a deployment interrupts is never gone on with (G13)",
         tests=("run/test_ledger.py",),
     ),
