@@ -118,8 +118,10 @@ class Engine(Lifecycle):
 
     def get(self, run_id: str) -> Workflow | None:
         """Return the run with an execution id; None if the run is over or unknown."""
-        found = (workflow for workflow in self.instances if workflow.uid == run_id)
-        return next(found, None)
+        run = self._instances.get(run_id)
+        face: Any = None if run is None else run.face
+        workflow: Workflow | None = face
+        return workflow
 
     async def data_received(
         self, data: dict[str, Any] | Event, topic: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections import deque
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
 import anyio
@@ -57,8 +57,9 @@ class Inbox:
         # that cancelled readers have put back.
         self._events: deque[Event] = deque()
         # Readers that wait and have not been called, in the order in which they began to wait.
-        # Empty whenever `_events` is not: an event goes to a waiting reader at once.
-        self._readers: deque[_Reader] = deque()
+        # Empty whenever `_events` is not: an event goes to a waiting reader at once. No deque, for
+        # a reader that is cancelled leaves it wherever it stands.
+        self._readers: OrderedDict[_Reader, None] = OrderedDict()
         # Set by `close`, and never set back. Events can still be put, and be read.
         self._closed: bool = False
         # The number of events that were put, and not dropped, and for which `task_done` was not
@@ -109,7 +110,7 @@ class Inbox:
         if self._closed:
             raise anyio.EndOfStream
         reader = _Reader()
-        self._readers.append(reader)
+        self._readers[reader] = None
         try:
             await reader.called.wait()
         except BaseException:
@@ -125,11 +126,11 @@ class Inbox:
         """End all waiting: from now on `get` raises `EndOfStream` when there is no event."""
         self._closed = True
         while self._readers:
-            self._readers.popleft().called.set()
+            self._readers.popitem(last=False)[0].called.set()
 
     def _hand_over(self, event: Event) -> None:
         """Hand an event to the reader that has waited longest; there must be one."""
-        reader = self._readers.popleft()
+        reader, _ = self._readers.popitem(last=False)
         # Before the reader is called, because it looks for the event then.
         reader.event = event
         reader.called.set()
@@ -137,7 +138,7 @@ class Inbox:
     def _give_up(self, reader: _Reader) -> None:
         """Called when a waiting reader was cancelled; an event it has goes to the next one."""
         if reader in self._readers:
-            self._readers.remove(reader)
+            del self._readers[reader]
         elif reader.event is None:
             # Called by `close`.
             return

@@ -31,8 +31,6 @@ log: logging.Logger = logging.getLogger("tukio.watchdog")
 PATIENCE = 5.0
 """Seconds that a cancelled step has to unwind before it is named."""
 
-_NOBODY: frozenset[LiveStep] = frozenset()
-
 
 class Watched(Protocol):
     """What the watchdog asks of a run."""
@@ -71,14 +69,14 @@ class Watchdog:
     def __init__(self, clock: Clock) -> None:
         self._clock: Clock = clock
         # Each run with those of its steps that were named.
-        self._runs: dict[Watched, frozenset[LiveStep]] = {}
+        self._runs: dict[Watched, set[LiveStep]] = {}
         self._next_look: float = math.inf
         self._cancel_look: Callable[[], None] | None = None
 
     def watch(self, run: Watched, instant: float) -> None:
         """Look at a run some time after an instant at which a step of it is cancelled."""
         if run not in self._runs:
-            self._runs[run] = _NOBODY
+            self._runs[run] = set()
         if instant + PATIENCE < self._next_look:
             self._plan(instant + PATIENCE)
 
@@ -100,18 +98,20 @@ class Watchdog:
         now = self._clock.time()
         following = math.inf
         for run in list(self._runs):
+            # Whoever hears of a step may end its run, which is forgotten then.
+            named = self._runs.get(run, set())
             for driver in list(run.drivers):
-                due = _due(driver, self._runs.get(run, _NOBODY))
+                due = _due(driver, named)
                 if due > now:
                     following = min(following, due)
                 elif driver.step is not None:
-                    self._runs[run] |= {driver.step}
+                    named.add(driver.step)
                     _name(run, driver, driver.step, now - due + PATIENCE)
         # Many steps with a limit each must not mean a look for each.
         self._plan(max(following, now + PATIENCE))
 
 
-def _due(driver: Driver, named: frozenset[LiveStep]) -> float:
+def _due(driver: Driver, named: set[LiveStep]) -> float:
     """Return when the step of a driver is to be named; inf for never."""
     step = driver.step
     if step is None or step in named or driver.scope is None:
