@@ -6,7 +6,6 @@ Owns:   the tables of runs by template, the effect of the overrun policies, and 
 
 from __future__ import annotations
 
-import logging
 from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import count
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from .._loop.logs import Log
 from .._model.policy import Decision, OverrunPolicy, decide
 from .._model.state import CANCELLED
 from .._run.waiting import WaitsFor
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # Looked up for every run; up to Python 3.11, access to a member of an enum is slow.
 START, START_NEW = Decision.START, OverrunPolicy.START_NEW
 
-log: logging.Logger = logging.getLogger("tukio.engine")
+log: Log = Log("tukio.engine")
 
 
 @dataclass(slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
@@ -10,10 +9,12 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
+from .._loop.logs import Log
+
 if TYPE_CHECKING:
     from .._model.event import Event
 
-log: logging.Logger = logging.getLogger("tukio.broker")
+log: Log = Log("tukio.broker")
 
 INBOX_SIZE = 10_000
 """The number of events that wait in a task's queue before the oldest are dropped."""

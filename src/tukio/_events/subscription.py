@@ -10,11 +10,12 @@ awaited later, in a copy of the sender's context, so the sender never waits.
 from __future__ import annotations
 
 import inspect
-import logging
 from collections import deque
 from contextvars import copy_context
 from types import CoroutineType
 from typing import TYPE_CHECKING
+
+from .._loop.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     Handler = Callable[[Event], object]
 
-log: logging.Logger = logging.getLogger("tukio.broker")
+log: Log = Log("tukio.broker")
 
 QUEUE_SIZE = 100_000
 """The number of calls of an async handler that may wait before new events are dropped."""
@@ -102,7 +103,8 @@ class Subscription:
         except BaseException:  # noqa: ASYNC103 - nobody can cancel what does not await
             # A cancellation ends up here, too: the handler may have asked a cancelled future for
             # its result.
-            log.exception("handler %r failed on %s", self.handler, event)
+            where = tuple(topics) or None
+            log.exception("handler %s failed on an event of %s", self.handler, where)
             return  # noqa: ASYNC104 - as said above
         if result is not None and inspect.isawaitable(result):
             self._line_up(result, topics)
@@ -160,7 +162,7 @@ class Subscription:
             coro.close()
             self.dropped += 1
             if self.dropped == 1:
-                log.warning("handler %r is too slow: new events are dropped", self.handler)
+                log.warning("handler %s is too slow: new events are dropped", self.handler)
             return
         if not self._busy:
             try:
@@ -211,7 +213,7 @@ class Subscription:
 
     def _name_lost(self, count: int) -> None:
         events = "event" if count == 1 else "events"
-        log.warning("handler %r was cut short: %d %s lost", self.handler, count, events)
+        log.warning("handler %s was cut short: %d %s lost", self.handler, count, events)
 
     def _has_more(self) -> bool:
         """Return whether a call waits; if none does, the workers forget this subscription."""

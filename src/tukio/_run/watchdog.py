@@ -10,12 +10,12 @@ for longer than twice `PATIENCE`.
 
 from __future__ import annotations
 
-import logging
 import math
 import traceback
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._loop.frames import frames_of
+from .._loop.logs import Log
 from .._model.state import TaskExecState
 from .._step.log_fields import log_fields
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .._model.template import WorkflowTemplate
     from .._step.step import LiveStep
 
-log: logging.Logger = logging.getLogger("tukio.watchdog")
+log: Log = Log("tukio.watchdog")
 
 PATIENCE = 5.0
 """Seconds that a cancelled step has to unwind before it is named."""
@@ -126,11 +126,11 @@ def _name(run: Watched, driver: Driver, step: LiveStep, seconds: float) -> None:
     frames = [(frame, frame.f_lineno) for frame in frames_of(driver.coroutine)]
     stack = "".join(traceback.StackSummary.extract(iter(frames)).format())
     log.warning(
-        "task %r of workflow %s is still running %.1f s after it was cancelled:\n%s",
+        "task '%s' of workflow %s is still running %.1f s after it was cancelled",
         step.template.uid,
         run.uid,
         seconds,
-        stack,
+        stack=stack,
         extra=log_fields(run, step),
     )
     content = {"seconds": seconds, "stack": stack}
