@@ -6,9 +6,9 @@ Knows:  the run, only by the protocol `RunOfStep`.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .._loop.logs import Log
 from .._model.errors import RecordedError
 from .._model.event import EventSource
 from .._model.plan import Step
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .._model.state import FutureState
     from .._model.template import WorkflowTemplate
 
-log: logging.Logger = logging.getLogger("tukio.run")
+log: Log = Log("tukio.run")
 
 
 class RunOfStep(Protocol):
@@ -223,4 +223,4 @@ class LiveStep(Step):
                 callback(self)
             except Exception:
                 uid, extra = self.template.uid, log_fields(self.run, self)
-                log.exception("a done callback of task %r failed", uid, extra=extra)
+                log.exception("a done callback of task '%s' failed", uid, extra=extra)
