@@ -10,12 +10,14 @@ import shutil
 from pathlib import Path
 
 import nox
+from packaging.requirements import Requirement
+from packaging.version import Version
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = False
-nox.options.sessions = ["lint", "typing", "tests", "coverage", "soak", "bench-check"]
+nox.options.sessions = ["lint", "typing", "tests", "lowest", "coverage", "soak", "bench-check"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
@@ -28,6 +30,10 @@ DATA = ".coverage."
 RANDOM = "tests/reference"
 # What each Python must do, whatever else: what is promised, and what 1.x did.
 PROMISED = ("tests/guarantees", "tests/compat")
+# What the lowest versions of everything must do.
+LOWEST = (*PROMISED, "tests/events", "tests/run", "tests/engine")
+# What anyio does for a step on trio.
+CUT = [f"tests/guarantees/test_{name}.py" for name in ("g3_cancel", "g4_timeouts", "g5_cleanup")]
 # The folders with properties of whole runs.
 DEEP = [f"tests/{folder}" for folder in ("reference", "engine", "events", "run", "tasks")]
 
@@ -36,6 +42,26 @@ def install(session: nox.Session, *groups: str, package: bool = True) -> None:
     """Install dependency groups and, built as a user would get it, the package."""
     requirements = nox.project.dependency_groups(PROJECT, *groups)
     session.install(*requirements, *([PACKAGE] if package else []))
+
+
+def lowest_of(*groups: str) -> list[str]:
+    """Return what the package, its extras and some groups declare, each at its lowest version.
+
+    Raises:
+        ValueError: One of them has no lowest version.
+    """
+    project = PROJECT["project"]
+    extras = project["optional-dependencies"].values()
+    declared = [*project["dependencies"], *(one for extra in extras for one in extra)]
+    floors: dict[str, Version] = {}
+    for text in [*declared, *nox.project.dependency_groups(PROJECT, *groups)]:
+        one = Requirement(text)
+        if one.extras and not one.specifier:
+            # `anyio[trio]`: whatever anyio itself needs.
+            continue
+        [floor] = [Version(part.version) for part in one.specifier if part.operator == ">="]
+        floors[one.name] = max(floor, floors.get(one.name, floor))
+    return [f"{name}=={floor}" for name, floor in floors.items()]
 
 
 @nox.session
@@ -81,6 +107,22 @@ def tests(session: nox.Session) -> None:
     session.run("coverage", "run", *pytest, f"--ignore={RANDOM}", env=depth | measured)
     session.run("python", *pytest, "tests", f"--ignore={RANDOM}", env=depth | others)
     session.run("python", *pytest, RANDOM, env=depth)
+
+
+@nox.session(python=PYTHONS[0])
+def lowest(session: nox.Session) -> None:
+    """The lowest versions of everything declared, on the oldest Python, do what is promised."""
+    pytest = ("python", "-m", "pytest", "-q", "-n", "auto")
+    few = {"TUKIO_PROFILE": "less", "TUKIO_BACKENDS": "asyncio,trio"}
+    # What users get: an older pytest than that of the tests, which does not read their options.
+    session.install(PACKAGE, *lowest_of())
+    options = ("-pno:anyio", "--import-mode=importlib", "tests/testing/test_plugin.py")
+    session.run("python", "-m", "pytest", "-q", *options, env={"PYTHONPATH": ".:tests"})
+    session.install(*lowest_of("tests"))
+    session.run(*pytest, *(session.posargs or LOWEST), env=few)
+    # Each may be the lowest beside the newest of the other.
+    session.install("--upgrade", "anyio")
+    session.run(*pytest, *CUT, env=few)
 
 
 @nox.session

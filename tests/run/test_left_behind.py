@@ -34,9 +34,9 @@ async def test_g7_an_open_task_group_reaches_no_other_step(task: Tasks, suspends
     kept: list[Any] = []
     ran_on: list[Any] = []
 
-    async def numbers() -> AsyncGenerator[int, None]:
+    async def numbers() -> AsyncGenerator[int, None]:  # noqa: ASYNC900 - that is what is tested
         async with anyio.create_task_group():
-            yield 1
+            yield 1  # noqa: ASYNC101, ASYNC119 - likewise
 
     @task
     async def leaky(event: tukio.Event) -> None:
@@ -70,9 +70,9 @@ async def test_g7_a_time_limit_that_was_left_open_cuts_no_other_step(task: Tasks
     """Its timer goes off while another step is at work on the same asyncio task."""
     kept: list[Any] = []
 
-    async def chunks() -> AsyncGenerator[int, None]:
+    async def chunks() -> AsyncGenerator[int, None]:  # noqa: ASYNC900 - that is what is tested
         async with asyncio.timeout(1):
-            yield 1
+            yield 1  # noqa: ASYNC101, ASYNC119 - likewise
 
     @task
     async def peek(event: tukio.Event) -> None:
@@ -95,9 +95,9 @@ async def test_g7_a_time_limit_that_was_left_open_cuts_no_other_step(task: Tasks
 async def test_g7_a_generator_that_is_closed_leaves_nothing(task: Tasks) -> None:
     """As the error says: then nobody is named, and the driver goes on."""
 
-    async def numbers() -> AsyncGenerator[int, None]:
+    async def numbers() -> AsyncGenerator[int, None]:  # noqa: ASYNC900 - that is what is tested
         with anyio.move_on_after(5):
-            yield 1
+            yield 1  # noqa: ASYNC101, ASYNC119 - likewise
 
     @task
     async def tidy(event: tukio.Event) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.version import Version
 
 from tukio.testing import BACKENDS
 
@@ -267,11 +269,14 @@ def test_only_marked_tests_are_taken(suite: Suite) -> None:
     """The others are left to their plugins, if any."""
     result = suite(MIXED, "-p", "no:asyncio")
     assert set(result.of("passed")) == OURS | OF_ANYIO
-    assert result.of("failed") == ["test_of_none"]
+    # Up to 8.3, pytest only warns of a test that nobody can run.
+    assert result.of("failed" if pytest.version_tuple >= (8, 4) else "skipped") == ["test_of_none"]
 
 
 def test_marked_tests_are_ours_although_anyio_takes_all(suite: Suite) -> None:
-    """In its auto mode."""
+    """In its auto mode, which came with anyio 4.11."""
+    if Version(version("anyio")) < Version("4.11"):
+        pytest.skip("this anyio has no auto mode")
     options = ["-p", "no:asyncio", "-o", "anyio_mode=auto", "-k", "not none or asyncio"]
     result = suite(MIXED, *options)
     assert set(result.of("passed")) == OURS | OF_ANYIO | {"test_of_none[asyncio]"}

@@ -6,10 +6,10 @@ Owns:   the loaded templates, and what each trigger leads to.
 from __future__ import annotations
 
 import inspect
-import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .._loop.logs import Log
 from .._model.errors import RescueError
 from .._model.event import Event
 from .._model.record import read
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .._model.template import WorkflowTemplate
     from .._run.workflow import Workflow
 
-log: logging.Logger = logging.getLogger("tukio.engine")
+log: Log = Log("tukio.engine")
 
 BURST = 32
 """Of this many calls that may start runs, one gives other tasks a turn first."""
@@ -118,8 +118,10 @@ class Engine(Lifecycle):
 
     def get(self, run_id: str) -> Workflow | None:
         """Return the run with an execution id; None if the run is over or unknown."""
-        found = (workflow for workflow in self.instances if workflow.uid == run_id)
-        return next(found, None)
+        run = self._instances.get(run_id)
+        face: Any = None if run is None else run.face
+        workflow: Workflow | None = face
+        return workflow
 
     async def data_received(
         self, data: dict[str, Any] | Event, topic: str | None = None
@@ -279,8 +281,9 @@ class Engine(Lifecycle):
             return None if self._stopping else start(template, event, self._binding.new_workflow)
         except Exception:
             # A selector of the user's own may have chosen anything.
-            extra = {"tukio_template": getattr(template, "uid", None)}
-            log.exception("cannot start a run of %s", template, extra=extra)
+            kind, uid = type(template).__name__, _uid_of(template)
+            extra = {"tukio_template": uid}
+            log.exception("cannot start a run of <%s uid=%s>", kind, uid, extra=extra)
             return None
 
     def _try_run(self, template: WorkflowTemplate, event: Event) -> Workflow | Refusal:
@@ -296,3 +299,11 @@ class Engine(Lifecycle):
     def selector(self) -> Any:
         """The object that holds the loaded templates."""
         return self._selector
+
+
+def _uid_of(template: Any) -> object:
+    """Return the id of what a selector chose; None if it has none."""
+    try:
+        return getattr(template, "uid", None)
+    except Exception:  # noqa: BLE001 - it may be anything
+        return None

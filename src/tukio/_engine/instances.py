@@ -6,7 +6,7 @@ Owns:   the tables of runs by template, the effect of the overrun policies, and 
 
 from __future__ import annotations
 
-import logging
+from collections import OrderedDict
 from dataclasses import dataclass
 from itertools import count
 from operator import itemgetter
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from .._loop.logs import Log
 from .._model.policy import Decision, OverrunPolicy, decide
 from .._model.state import CANCELLED
 from .._run.waiting import WaitsFor
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 # Looked up for every run; up to Python 3.11, access to a member of an enum is slow.
 START, START_NEW = Decision.START, OverrunPolicy.START_NEW
 
-log: logging.Logger = logging.getLogger("tukio.engine")
+log: Log = Log("tukio.engine")
 
 
 @dataclass(slots=True)
@@ -63,20 +64,25 @@ class _RunsOfTemplate:
     def __init__(self) -> None:
         self.runs: dict[Run, int] = {}
         self.replacement: _Replacement | None = None
-        # Always contains every locked run, and perhaps some that were unlocked since `decide` was
-        # last called. That is enough, because a run is never locked again.
-        self._locked: dict[Run, None] = {}
+        # Contains every locked run, in the order they were added, and perhaps some that were
+        # unlocked: a run is never locked again, so one at the front that is unlocked is dropped for
+        # good. Ordered, because the front of a dict is looked for among all that was removed there.
+        # None until a run is locked.
+        self._locked: OrderedDict[Run, None] | None = None
 
     def add(self, run: Run, number: int) -> None:
         """Add a run that has not started."""
         self.runs[run] = number
         if run.locked:
+            if self._locked is None:
+                self._locked = OrderedDict()
             self._locked[run] = None
 
     def remove(self, run: Run) -> None:
         """Remove a run that is over, also as a replacement and from those to be replaced."""
         del self.runs[run]
-        self._locked.pop(run, None)
+        if self._locked is not None:
+            self._locked.pop(run, None)
         if self.replacement is None:
             return
         self.replacement.replaces.discard(run)
@@ -86,14 +92,39 @@ class _RunsOfTemplate:
     def decide(self, policy: OverrunPolicy) -> Decision:
         """Return what new data leads to.
 
-        The time that this takes does not grow with the number of runs in progress.
+        The time that this takes does not grow with the number of runs in progress, whatever the
+        policies were that these were started by.
         """
         if policy is START_NEW:
             # A shortcut for the rules: with this policy other runs never matter.
             return START
-        if self._locked:
-            self._locked = {run: None for run in self._locked if run.locked}
-        return decide(policy, running=len(self.runs), locked=len(self._locked))
+        return decide(policy, running=len(self.runs), locked=self._count_locked())
+
+    def _count_locked(self) -> int:
+        """Return the number of locked runs, or more; 0 only if there is none."""
+        if self._locked is None:
+            return 0
+        while self._locked and not next(iter(self._locked)).locked:
+            self._locked.popitem(last=False)
+        return len(self._locked)
+
+    def replace_all(self, run: Run, event: Event) -> list[Run]:
+        """Let a run, added last, wait until all others are over; return those to be stopped.
+
+        An earlier replacement is among the others, and ends with them. The runs that it waited for
+        were told to stop then: they are not looked at again, however many they are.
+        """
+        earlier = self.replacement
+        replaces: set[Run] = set() if earlier is None else earlier.replaces
+        others: list[Run] = []
+        for other in reversed(self.runs):
+            if other is not run:
+                others.append(other)
+                if earlier is not None and other is earlier.run:
+                    break
+        replaces.update(others)
+        self.replacement = _Replacement(run, event, replaces)
+        return others[::-1]
 
 
 class Instances:
@@ -103,6 +134,11 @@ class Instances:
         # Template id -> its runs; only templates that have any. There is no table of all runs: it
         # would be the largest table of all, and the whole loop is blocked while a table grows.
         self._by_template: dict[str, _RunsOfTemplate] = {}
+        # Execution id -> its run, for those that were in progress when `get` was last called; the
+        # runs that were added since are in `_unread`. Both None until somebody asks: ids are made
+        # up when they are looked at, and most runs are never asked for.
+        self._by_uid: dict[str, Run] | None = None
+        self._unread: dict[Run, None] = {}
         # The order in which runs were added, over all templates.
         self._numbers: Iterator[int] = count()
         # Set, and replaced by None, by `tell_change`; always None while nothing waits for a change.
@@ -120,6 +156,25 @@ class Instances:
         numbered = [item for table in tables for item in table.runs.items()]
         return [run for run, _ in sorted(numbered, key=itemgetter(1))]
 
+    def get(self, run_id: str) -> Run | None:
+        """Return the run with an execution id; None if there is none.
+
+        Each run is looked at once, however often this is called.
+        """
+        if self._by_uid is None:
+            self._by_uid = {}
+            self._unread = dict.fromkeys(self.all())
+        if self._unread:
+            self._by_uid.update((run.uid, run) for run in self._unread)
+            self._unread = {}
+        return self._by_uid.get(run_id)
+
+    def _forget(self, run: Run) -> None:
+        """Keep a run that is over out of the table of ids, which must be there."""
+        assert self._by_uid is not None
+        if self._unread.pop(run, self) is self and self._by_uid.get(run.uid) is run:
+            del self._by_uid[run.uid]
+
     def add(self, run: Run) -> Run:
         """Add a run before it starts, and return it."""
         uid = run.template.uid
@@ -127,6 +182,8 @@ class Instances:
         if table is None:
             table = self._by_template[uid] = _RunsOfTemplate()
         table.add(run, next(self._numbers))
+        if self._by_uid is not None:
+            self._unread[run] = None
         # Before the run starts, because it may be over before its start returns.
         run.when_over = self._remove
         return run
@@ -155,11 +212,9 @@ class Instances:
         if decision is Decision.SKIP:
             return None
         assert table is not None
-        others = list(table.runs)
         workflow = make(template)
         run = self.add(workflow._run)
-        # An earlier replacement is forgotten here: it is among the others, and ends with them.
-        table.replacement = _Replacement(run, event, set(others))
+        others = table.replace_all(run, event)
         run.wait_for(WaitsFor.TURN)
         # Last, because a run that has not started is over when `stop` returns. If all others are,
         # the replacement starts within this loop.
@@ -219,6 +274,8 @@ class Instances:
         uid = run.template.uid
         table = self._by_template[uid]
         table.remove(run)
+        if self._by_uid is not None:
+            self._forget(run)
         if not table.runs:
             # Also if there was a replacement, because that is one of the runs itself.
             del self._by_template[uid]

@@ -7,6 +7,7 @@ Source: 1.x `Broker`, which called handlers in later turns of the loop and in no
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
     from .subscription import Handler
     from .workers import StartService
 
-    # The receiver, the topics that the event was dispatched in, and the receiver's own event.
-    Delivery = tuple["Receiver", tuple[str, ...], Event]
+    # The receiver, the topics that the event was dispatched in, the receiver's own event, and the
+    # age of the broker then.
+    Delivery = tuple["Receiver", tuple[str, ...], Event, int]
 
 EXEC_TOPIC = "__exec_topic__"
 """The topic of execution events."""
@@ -79,7 +81,9 @@ class Broker:
 
     __slots__ = (
         "__weakref__",
+        "_age",
         "_closed",
+        "_exec_topics",
         "_handlers",
         "_outbox",
         "_receivers",
@@ -97,9 +101,15 @@ class Broker:
         # not stay: nothing would ever wait for them.
         is_closed = start_service is not None
         self._workers: Workers = Workers(start_service or service_on(loop), stay=is_closed)
-        # Topic -> its receivers, in the order they were attached. A topic without receivers is
-        # always removed. None stands for every topic but those of execution events.
-        self._topics: dict[str | None, dict[Receiver, None]] = {}
+        # Topic -> its receivers, in the order they were attached, each with the age of the broker
+        # then. A topic without receivers is always removed. None stands for every topic but those
+        # of execution events.
+        self._topics: dict[str | None, dict[Receiver, int]] = {}
+        # The number of topics of execution events that are in `_topics`.
+        self._exec_topics: int = 0
+        # Grows whenever a receiver is detached while deliveries are still to be made. Those that
+        # are older than this are looked at before they are made.
+        self._age: int = 0
         # Receiver -> the number of its topics, which is always positive: a receiver without topics
         # is removed, and told so by `end`.
         self._receivers: dict[Receiver, int] = {}
@@ -155,9 +165,9 @@ class Broker:
         if subscription not in self._receivers:
             # `detach` has ended it, which closed the calls that waited.
             del self._handlers[handler]
-        else:
+        elif topic is not None:
             # Other topics remain, so only the calls that none of these is a reason for are dropped.
-            subscription.drop(lambda topics: not self._listens(subscription, topics))
+            subscription.drop(topic, lambda topics: not self._listens(subscription, topics))
 
     def attach(self, receiver: Receiver, topic: str | None) -> None:
         """Add a receiver to a topic (None: every topic).
@@ -178,9 +188,11 @@ class Broker:
         if receiver in receivers:
             # Counted once per topic, as `detach` takes one topic back.
             return
-        receivers[receiver] = None
+        if not receivers and topic is not None and is_exec_topic(topic):
+            self._exec_topics += 1
+            self.has_listeners = True
+        receivers[receiver] = self._age
         self._receivers[receiver] = self._receivers.get(receiver, 0) + 1
-        self.has_listeners = self.has_listeners or (topic is not None and is_exec_topic(topic))
 
     def detach(self, receiver: Receiver, topic: str | None) -> None:
         """Undo `attach`; nothing happens if the receiver is not in the topic."""
@@ -190,19 +202,19 @@ class Broker:
         del receivers[receiver]
         if not receivers:
             del self._topics[topic]
-            self.has_listeners = any(
-                name is not None and is_exec_topic(name) for name in self._topics
-            )
+            if topic is not None and is_exec_topic(topic):
+                self._exec_topics -= 1
+                self.has_listeners = self._exec_topics > 0
+        if self._outbox:
+            # A handler has called this. Deliveries still to be made to the detached receiver are
+            # dropped when their turn comes, because a handler is never called after it was
+            # unregistered.
+            self._age += 1
         self._receivers[receiver] -= 1
         if not self._receivers[receiver]:
             # Before `end` is called, which may look at the broker.
             del self._receivers[receiver]
             receiver.end()
-        if self._outbox:
-            # A handler has called this. Deliveries still to be made to the detached receiver are
-            # dropped, because a handler is never called after it was unregistered.
-            kept = [delivery for delivery in self._outbox if self._listens(*delivery[:2])]
-            self._outbox = deque(kept)
 
     def take_over(self, other: Broker) -> None:
         """Move all receivers of another broker to this one.
@@ -254,7 +266,8 @@ class Broker:
         for topic in names:
             receivers |= self._topics.get(topic, {})
         self._outbox += [
-            (receiver, names, Event(event, event.topic, event.source)) for receiver in receivers
+            (receiver, names, Event(event, event.topic, event.source), self._age)
+            for receiver in receivers
         ]
         self._send()
 
@@ -268,13 +281,13 @@ class Broker:
             sender: Gives the source of the event, when a receiver reads it.
         """
         topics = workflow_exec_topics(uid)
-        receivers: dict[Receiver, None] = {}
+        receivers: dict[Receiver, int] = {}
         for topic in topics:
             receivers |= self._topics.get(topic, {})
         for receiver in receivers:
             own = dict(content) if isinstance(content, dict) else content
             event = sent_by(sender, {"type": kind, "content": own}, topics)
-            self._outbox.append((receiver, topics, event))
+            self._outbox.append((receiver, topics, event, self._age))
         self._send()
 
     async def close(self, limit: float) -> None:
@@ -295,6 +308,7 @@ class Broker:
         self._topics.clear()
         self._receivers.clear()
         self._handlers.clear()
+        self._exec_topics = 0
         self.has_listeners = False
 
     def _send(self) -> None:
@@ -310,7 +324,9 @@ class Broker:
         try:
             # Read anew in each round, because `detach` replaces the outbox.
             while self._outbox:
-                receiver, topics, event = self._outbox.popleft()
+                receiver, topics, event, age = self._outbox.popleft()
+                if age < self._age and not self._listens(receiver, topics, age):
+                    continue
                 receiver.deliver(event, topics)
         finally:
             self._sending = False
@@ -318,6 +334,16 @@ class Broker:
                 # A handler has ended the program: the others are told all the same.
                 self._send()
 
-    def _listens(self, receiver: Receiver, topics: Iterable[str]) -> bool:
-        """Return whether a receiver is in one of some topics, or in every topic."""
-        return any(receiver in self._topics.get(topic, ()) for topic in (None, *topics))
+    def _listens(self, receiver: Receiver, topics: Iterable[str], age: float = math.inf) -> bool:
+        """Return whether a receiver is in one of some topics, or in every topic.
+
+        Args:
+            receiver: The receiver.
+            topics: The topics.
+            age: The age of the broker at which it must have been there already.
+        """
+        if receiver not in self._receivers:
+            # Most of those that are asked about have just left the last of their topics.
+            return False
+        inside = (self._topics.get(topic, {}).get(receiver) for topic in (None, *topics))
+        return any(since is not None and since <= age for since in inside)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import sys
-from collections import deque
+from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.lowlevel
 
+from .._loop.logs import Log
+
 if TYPE_CHECKING:
     from .._model.event import Event
 
-log: logging.Logger = logging.getLogger("tukio.broker")
+log: Log = Log("tukio.broker")
 
 INBOX_SIZE = 10_000
 """The number of events that wait in a task's queue before the oldest are dropped."""
@@ -53,8 +54,8 @@ class Inbox:
         self._events: deque[Event] = deque()
         # Readers that wait and have not been called, in the order in which they began to wait; each
         # is set when it is called. Empty whenever `_events` is not: an event goes to a waiting
-        # reader at once.
-        self._readers: deque[anyio.Event] = deque()
+        # reader at once. No deque, for a reader that is cancelled leaves it wherever it stands.
+        self._readers: OrderedDict[anyio.Event, None] = OrderedDict()
         # Readers that were called and have not taken their events yet, and those events, both
         # oldest first: the first is for the first, and so on. So if some of the readers give up,
         # whatever their order, it is the youngest events that are left.
@@ -111,7 +112,7 @@ class Inbox:
         if self._closed:
             raise anyio.EndOfStream
         reader = anyio.Event()
-        self._readers.append(reader)
+        self._readers[reader] = None
         try:
             await reader.wait()
         except BaseException:
@@ -129,7 +130,7 @@ class Inbox:
         """End all waiting: from now on `get` raises `EndOfStream` when there is no event."""
         self._closed = True
         while self._readers:
-            self._readers.popleft().set()
+            self._readers.popitem(last=False)[0].set()
 
     def reopen(self) -> None:
         """Undo `close`, for readers to come."""
@@ -137,14 +138,14 @@ class Inbox:
 
     def _call_next(self) -> None:
         """Call the reader that has waited longest, for the last event that was promised."""
-        reader = self._readers.popleft()
+        reader, _ = self._readers.popitem(last=False)
         self._called.append(reader)
         reader.set()
 
     def _give_up(self, reader: anyio.Event) -> None:
         """Called when a waiting reader was cancelled; if it was called, another event is free."""
         if reader in self._readers:
-            self._readers.remove(reader)
+            del self._readers[reader]
         elif reader in self._called:
             self._called.remove(reader)
             if self._readers:

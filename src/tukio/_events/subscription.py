@@ -10,12 +10,12 @@ awaited later, in a copy of the sender's context, so the sender never waits.
 from __future__ import annotations
 
 import inspect
-import logging
 from collections import deque
 from contextvars import copy_context
 from types import CoroutineType
 from typing import TYPE_CHECKING
 
+from .._loop.logs import Log
 from .._loop.unbroken import program_end
 
 if TYPE_CHECKING:
@@ -26,10 +26,25 @@ if TYPE_CHECKING:
 
     Handler = Callable[[Event], object]
 
-log: logging.Logger = logging.getLogger("tukio.broker")
+log: Log = Log("tukio.broker")
 
 QUEUE_SIZE = 100_000
 """The number of calls of an async handler that may wait before new events are dropped."""
+
+
+class _Waiting:
+    """A call that waits.
+
+    Attributes:
+        call: The call; None when it was taken, or dropped.
+        topics: The topics that its event was dispatched in.
+    """
+
+    __slots__ = ("call", "topics")
+
+    def __init__(self, call: Call, topics: Collection[str]) -> None:
+        self.call: Call | None = call
+        self.topics: Collection[str] = topics
 
 
 class Subscription:
@@ -45,17 +60,30 @@ class Subscription:
         dropped: The number of events that were dropped because the handler is too slow.
     """
 
-    __slots__ = ("_busy", "_waiting", "_workers", "alive", "dropped", "handler")
+    __slots__ = (
+        "_busy",
+        "_by_topic",
+        "_gone",
+        "_waiting",
+        "_workers",
+        "alive",
+        "dropped",
+        "handler",
+    )
 
     def __init__(self, handler: Handler, workers: Workers) -> None:
         self.handler: Handler = handler
         self.alive: bool = True
         self.dropped: int = 0
         self._workers: Workers = workers
-        # Calls that no worker has taken yet, first come first served, each with the topics that its
-        # event was dispatched in. A coroutine leaves this only by being made or closed, because
-        # Python warns about one that was never awaited.
-        self._waiting: deque[tuple[Call, Collection[str]]] = deque()
+        # Calls that no worker has taken yet, first come first served, and `_gone` that were dropped
+        # since. A coroutine leaves this only by being made or closed, because Python warns about
+        # one that was never awaited.
+        self._waiting: deque[_Waiting] = deque()
+        self._gone: int = 0
+        # Topic -> the calls for events of that topic: all that wait, and perhaps others. None
+        # unless calls have been dropped since there were none the last time.
+        self._by_topic: dict[str, list[_Waiting]] | None = None
         # True exactly while the workers know of this subscription: a call is in progress, or the
         # next one is due. So a handler never has two calls in progress.
         self._busy: bool = False
@@ -76,7 +104,8 @@ class Subscription:
         except BaseException as error:  # noqa: ASYNC103 - nobody can cancel what does not await
             # A cancellation ends up here, too: the handler may have asked a cancelled future for
             # its result.
-            log.exception("handler %r failed on %s", self.handler, event)
+            where = tuple(topics) or None
+            log.exception("handler %s failed on an event of %s", self.handler, where)
             ending = program_end(error)
             if ending is not None:
                 # Out of a group, of which the rest is in the log.
@@ -85,19 +114,38 @@ class Subscription:
         if result is not None and inspect.isawaitable(result):
             self._line_up(result, topics)
 
-    def drop(self, unwanted: Callable[[Collection[str]], bool]) -> None:
-        """Drop the waiting calls whose topics are unwanted.
+    def drop(self, topic: str, unwanted: Callable[[Collection[str]], bool]) -> None:
+        """Drop the waiting calls that a topic was the last reason for.
+
+        Each call is looked at once for each of its topics, however many topics the handler leaves.
 
         Args:
+            topic: The topic that the handler has left.
             unwanted: Returns whether a call for an event of some topics is to be dropped.
         """
-        kept: deque[tuple[Call, Collection[str]]] = deque()
-        for call, topics in self._waiting:
-            if unwanted(topics):
-                call[0].close()
-            else:
-                kept.append((call, topics))
-        self._waiting = kept
+        if self._by_topic is None:
+            self._by_topic = {}
+            for one in self._waiting:
+                self._file(one, self._by_topic)
+        of_topic = [one for one in self._by_topic.pop(topic, ()) if one.call is not None]
+        kept: list[_Waiting] = []
+        for one in of_topic:
+            if not unwanted(one.topics):
+                kept.append(one)
+            elif one.call is not None:
+                one.call[0].close()
+                one.call = None
+                self._gone += 1
+        # The handler may enter and leave this topic once more.
+        self._by_topic[topic] = kept
+        if self._gone > len(self._waiting) // 2:
+            # A call in progress may go on for long, and more be dropped meanwhile.
+            self._waiting = deque(one for one in self._waiting if one.call is not None)
+            self._gone, self._by_topic = 0, None
+
+    def _file(self, one: _Waiting, by_topic: dict[str, list[_Waiting]]) -> None:
+        for topic in one.topics:
+            by_topic.setdefault(topic, []).append(one)
 
     def end(self) -> None:
         """Called when the handler gets no more events, waiting ones included.
@@ -106,17 +154,20 @@ class Subscription:
         """
         self.alive = False
         while self._waiting:
-            call, _ = self._waiting.popleft()
-            call[0].close()
+            one = self._waiting.popleft()
+            if one.call is not None:
+                one.call[0].close()
+        self._gone = 0
+        self._by_topic = None
 
     def _line_up(self, result: Awaitable[object], topics: Collection[str]) -> None:
         """Queue a call of the async handler, and request a worker if none knows of it."""
         coro = result if isinstance(result, CoroutineType) else _awaited(result)
-        if len(self._waiting) >= QUEUE_SIZE:
+        if len(self._waiting) - self._gone >= QUEUE_SIZE:
             coro.close()
             self.dropped += 1
             if self.dropped == 1:
-                log.warning("handler %r is too slow: new events are dropped", self.handler)
+                log.warning("handler %s is too slow: new events are dropped", self.handler)
             return
         if not self._busy:
             try:
@@ -127,7 +178,10 @@ class Subscription:
                 coro.close()
                 raise
             self._busy = True
-        self._waiting.append(((coro, copy_context()), topics))
+        one = _Waiting((coro, copy_context()), topics)
+        self._waiting.append(one)
+        if self._by_topic is not None:
+            self._file(one, self._by_topic)
 
     # For the workers -----------------------------------------------------------------------------
 
@@ -138,7 +192,10 @@ class Subscription:
         """
         if not self._has_more():
             return None
-        return self._waiting.popleft()[0]
+        one = self._waiting.popleft()
+        # No more to be dropped, though it may still be known by its topics.
+        call, one.call = one.call, None
+        return call
 
     def lose_call(self) -> bool:
         """Called when a call was cancelled: log its event as lost, return whether another waits.
@@ -154,18 +211,23 @@ class Subscription:
         Args:
             in_progress: The number of calls that were cancelled while in progress.
         """
-        lost = in_progress + len(self._waiting)
+        lost = in_progress + len(self._waiting) - self._gone
         if lost:
             self._name_lost(lost)
         self.end()
 
     def _name_lost(self, count: int) -> None:
         events = "event" if count == 1 else "events"
-        log.warning("handler %r was cut short: %d %s lost", self.handler, count, events)
+        log.warning("handler %s was cut short: %d %s lost", self.handler, count, events)
 
     def _has_more(self) -> bool:
         """Return whether a call waits; if none does, the workers forget this subscription."""
+        while self._gone and self._waiting[0].call is None:
+            self._waiting.popleft()
+            self._gone -= 1
         self._busy = bool(self._waiting)
+        if not self._busy:
+            self._by_topic = None
         return self._busy
 
 

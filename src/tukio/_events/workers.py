@@ -11,7 +11,6 @@ other, and a handler never has more than one call in progress.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections import deque
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ import anyio
 import anyio.lowlevel
 
 from .._loop.coroutines import ENDED, finish_awaiting, one_by_one
+from .._loop.logs import Log
 from .._loop.running import own_cancellations
 from .._loop.unbroken import program_end
 
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
             ...
 
 
-log: logging.Logger = logging.getLogger("tukio.broker")
+log: Log = Log("tukio.broker")
 
 BUDGET = 64
 """The number of calls a worker may make without suspending before other tasks have a turn."""
@@ -278,7 +278,7 @@ class Workers:
                 if ending is None or ending is error:
                     raise
                 # Out of a group, of which the rest is told here.
-                log.exception("async handler %r failed", caller.handler)
+                log.exception("async handler %s failed", caller.handler)
                 raise ending from None  # noqa: ASYNC104 - it ends the program
             if is_cancelled and cancelling():
                 # User code has cancelled this task natively: that is meant for this call only. The
@@ -288,7 +288,7 @@ class Workers:
                 raise
             # Any other cancellation is the result of something that the handler has awaited, and so
             # an error of the handler like the others.
-            log.exception("async handler %r failed", caller.handler)
+            log.exception("async handler %s failed", caller.handler)
             # The exception has ended the old runner.
             calls = one_by_one()
         return calls

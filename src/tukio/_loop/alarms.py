@@ -8,13 +8,14 @@ the loop. So all alarms of a clock share one timer.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections import deque
 from functools import partial
 from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Any
+
+from .logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     # function. The list is empty once the alarm was called off or has been called.
     Alarm = tuple[float, int, list[Callable[[], object]]]
 
-log: logging.Logger = logging.getLogger("tukio")
+log: Log = Log("tukio")
 
 FEW = 64
 """At least this many alarms that were called off may stay in the heap."""

@@ -102,13 +102,13 @@ def finish_awaiting(
                 try:
                     trap = context.run(coro.throw, exc)
                 except GeneratorExit as exit_:
-                    raise EscapedExit(exit_) from exit_
+                    raise EscapedExit(exit_) from exit_  # noqa: ASYNC104 - in that
             else:
                 try:
                     trap = context.run(coro.send, answer)
                 except GeneratorExit as exit_:
                     # Nothing was closed: the coroutine has raised this, like any other error.
-                    raise EscapedExit(exit_) from exit_
+                    raise EscapedExit(exit_) from exit_  # noqa: ASYNC104 - in that
                 finally:
                     # On trio the answer may be an exception whose traceback leads to this frame,
                     # which would be a reference cycle.

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import reprlib
 from difflib import get_close_matches
+from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING
+from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+LONGEST_LOGGED = 200
+"""The largest number of characters of an id, a topic or a name in a line of the log."""
+
+MOST_LOGGED = 5
+"""The largest number of topics in a line of the log."""
 
 MOST_NAMES = 12
 """The largest number of names that a message lists."""
@@ -51,9 +59,72 @@ def shown(value: object) -> str:
     """Return the `repr` of a value, shortened if it is long or deep."""
     try:
         text = _short.repr(value)
-    except Exception:  # noqa: BLE001 - the value may be of any class
-        return f"<a {type(value).__name__}>"
-    return text if len(text) <= MOST_CHARACTERS else f"{text[: MOST_CHARACTERS - 3]}..."
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # noqa: BLE001, ASYNC103 - the value may be of any class
+        return kind_of(value)  # noqa: ASYNC104 - nobody can cancel what does not await
+    return escaped(text)
+
+
+def escaped(text: str, most: int = MOST_CHARACTERS) -> str:
+    """Return a text on one line: cut if it is long, and without what a terminal would obey.
+
+    Args:
+        text: The text; of any kind of `str`.
+        most: The largest number of characters to return.
+    """
+    # Of a subclass, every method may be the user's. One more than fits, to see whether it is cut.
+    text = str.__getitem__(text, slice(most + 1))
+    if not text.isprintable():
+        text = "".join(
+            one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+        )
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def kind_of(value: object) -> str:
+    """Return the name of the class of a value, and nothing of the value itself."""
+    try:
+        return escaped(f"<a {type(value).__name__}>")
+    except Exception:  # noqa: BLE001 - its metaclass may be the user's, too
+        return "<an object>"
+
+
+def logged(value: object) -> str | int | float | None:
+    """Return a value as a line of the log shows it: escaped, short, and without any data.
+
+    All that the package logs goes through this. Texts are ids, topics and names. Of numbers, None
+    and texts the value is shown, of a function its name, and of anything else its class: its
+    `repr` may show an event.
+    """
+    # Not `isinstance`, which asks the value for its class.
+    kind = type(value)
+    if value is None or kind is float or kind is bool:
+        return cast("float | None", value)
+    if issubclass(kind, str):
+        return escaped(cast("str", value), LONGEST_LOGGED)
+    if kind is int:
+        number = cast("int", value)
+        return number if number.bit_length() <= LONG_NUMBER else shown(number)
+    if kind is tuple:
+        few = cast("tuple[object, ...]", value)[:MOST_LOGGED]
+        # What is deeper than topics is no topic.
+        texts = [kind_of(one) if type(one) is tuple else str(logged(one)) for one in few]
+        return escaped(", ".join(texts), LONGEST_LOGGED)
+    return _name_of(value)
+
+
+def _name_of(value: Any) -> str:
+    """Return the name of a function, or of the class of anything else."""
+    depth = MOST_LOGGED
+    while issubclass(type(value), partial) and depth:
+        # Its arguments are data; and it may be a part of itself.
+        value, depth = partial.func.__get__(value), depth - 1
+    if type(value) is MethodType:
+        value = value.__func__
+    if type(value) in {FunctionType, BuiltinFunctionType}:
+        return escaped(f"{value.__module__}.{value.__qualname__}", LONGEST_LOGGED)
+    return kind_of(value)
 
 
 def plain(name: object) -> str:

@@ -38,8 +38,11 @@ TAG = "$tukio"
 LONG = 64
 """Integers of this many bits are written as hexadecimal: not every JSON reader keeps them exact."""
 
-MOST_ALIKE = 1000
-"""The largest number of keys of a set or a dict that may have the same hash."""
+MOST_ALIKE = 32
+"""The largest number of keys of a set or a dict that may have the same hash.
+
+Keys that can have it by chance are few: -1 and -2, and what is made of them.
+"""
 
 SURROGATES = {"encoding": "utf-8", "errors": "surrogatepass"}
 
@@ -225,16 +228,36 @@ def _decode_dict(pairs: Any) -> dict[Any, Any]:
 def _unlike(keys: list[Any]) -> list[Any]:
     """Make sure that a set or a dict of some keys can be made in reasonable time.
 
-    Keys with the same hash are compared each with each. For a million keys that were chosen to have
-    the same hash, this would take for ever. Texts cannot be chosen like that.
+    Keys with the same hash are compared each with each, and whole: a thousand tuples that were
+    chosen to have the same hash would take for ever. If they are sets with such keys within, each
+    comparison is of each with each again. Texts cannot be chosen like that.
 
     Raises:
         ValueError: Too many keys have the same hash.
     """
-    if len(keys) > MOST_ALIKE and max(Counter(map(hash, keys)).values()) > MOST_ALIKE:
+    hashes = [hash(key) for key in keys]
+    alike = Counter(hashes)
+    if len(alike) == len(keys):
+        return keys
+    if max(alike.values()) > MOST_ALIKE:
         msg = f"more than {MOST_ALIKE} keys have the same hash"
         raise ValueError(msg)
+    if any(alike[own] > 1 and _holds_alike(key) for key, own in zip(keys, hashes, strict=True)):
+        msg = "keys with the same hash are within keys with the same hash"
+        raise ValueError(msg)
     return keys
+
+
+def _holds_alike(key: Any) -> bool:
+    """Return whether a key is, or has within it, a set of which two keys have the same hash."""
+    waiting = [key]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, frozenset) and len(set(map(hash, part))) < len(part):
+            return True
+        if isinstance(part, tuple | frozenset):
+            waiting += part
+    return False
 
 
 def _decode_lost(value: Any) -> Lost:

@@ -23,6 +23,9 @@ class Selector:
 
     def __init__(self) -> None:
         self._templates: dict[str, WorkflowTemplate] = {}
+        # Template id -> the topics that the template is found by. Its own `topics` may have changed
+        # since it was loaded.
+        self._topics: dict[str, list[str | None]] = {}
         # Topic -> the templates that listen to it, by id; None stands for those that listen to
         # everything.
         self._by_topic: dict[str | None, dict[str, WorkflowTemplate]] = {}
@@ -37,7 +40,10 @@ class Selector:
         if template.uid in self._templates:
             self.unload(template.uid)
         self._templates[template.uid] = template
-        topics = [None] if listen is Listen.everything else (template.topics or [])
+        topics: list[str | None] = [None]
+        if listen is not Listen.everything:
+            topics = [*(template.topics or ())]
+        self._topics[template.uid] = topics
         for topic in topics:
             self._by_topic.setdefault(topic, {})[template.uid] = template
 
@@ -48,15 +54,18 @@ class Selector:
             KeyError: No template with this id is loaded.
         """
         template = self._templates.pop(template_id)
-        # Every topic is looked at, because the template's own `topics` may have changed since.
-        for templates in self._by_topic.values():
-            templates.pop(template_id, None)
-        self._by_topic = {topic: found for topic, found in self._by_topic.items() if found}
+        # A topic may be listed twice.
+        for topic in dict.fromkeys(self._topics.pop(template_id)):
+            templates = self._by_topic[topic]
+            del templates[template_id]
+            if not templates:
+                del self._by_topic[topic]
         return template
 
     def clear(self) -> None:
         """Remove all templates."""
         self._templates.clear()
+        self._topics.clear()
         self._by_topic.clear()
 
     def select(self, topic: str | None = None) -> list[WorkflowTemplate]:

@@ -5,10 +5,10 @@ Knows:  the registry; the step and its run only to read from.
 
 from __future__ import annotations
 
-import logging
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from .._loop.logs import Log
 from .._model.event import sent_by
 from .._model.state import TASK_BEGIN
 from .._step.holder import TaskHolder
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .._step.step import LiveStep
     from .run import Run
 
-log: logging.Logger = logging.getLogger("tukio.run")
+log: Log = Log("tukio.run")
 
 # Looked up for every step: a method of what is a module's is bound each time.
 surround: Callable[[tuple[LiveStep, Any]], object] = surroundings.set
@@ -108,4 +108,4 @@ def _hand_queue_to(holder: Any, step: LiveStep) -> None:
         holder.queue = step.mailbox.queue
     except AttributeError:
         uid, extra = step.template.uid, log_fields(step.run, step)
-        log.debug("holder of task %r takes no queue", uid, extra=extra)
+        log.debug("holder of task '%s' takes no queue", uid, extra=extra)

@@ -12,12 +12,12 @@ when the first step comes that may suspend or has a limit: others cannot be cut,
 
 from __future__ import annotations
 
-import logging
 import math
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from .._loop.coroutines import ENDED, finish_awaiting, sequential
+from .._loop.logs import Log
 from .._model.state import FAILED, RUNNING
 from .._step.log_fields import log_fields
 from .outcome import failed, finished
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .._step.step import LiveStep
     from .run import Run
 
-log: logging.Logger = logging.getLogger("tukio.run")
+log: Log = Log("tukio.run")
 
 BUDGET = 64
 """How many steps a driver runs without suspending before it lets others have a turn."""

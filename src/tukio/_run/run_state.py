@@ -5,13 +5,13 @@ Owns:   nothing; `Run` changes this.
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from uuid import uuid4
 
 import anyio
 
+from .._loop.logs import Log
 from .._model.event import EventSource
 from .._model.plan import Plan
 from .._model.policy import OverrunPolicy
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .environment import Environment
     from .waiting import Waiting
 
-log: logging.Logger = logging.getLogger("tukio.run")
+log: Log = Log("tukio.run")
 
 # Looked up for every run; up to Python 3.11 a member of an enum is worked out each time.
 LOCKED_FROM_THE_START = OverrunPolicy.SKIP_UNTIL_UNLOCK
@@ -223,4 +223,4 @@ class RunState:
             self.broker.emit_exec_event(kind, content, self.uid, step or self)
         except Exception:
             # Only what users hand in can fail here: a kind of dict that cannot be copied, an id.
-            log.exception("event %r of a run was not told", kind, extra=log_fields(self, step))
+            log.exception("event '%s' of a run was not told", kind, extra=log_fields(self, step))

@@ -6,9 +6,9 @@ Knows:  the run, its plan and its broker; nothing of how the step was driven.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .._loop.logs import Log
 from .._model.errors import TukioTaskError
 from .._model.policy import ErrorPolicy
 from .._model.state import FAILED, RUNNING, SKIPPED, SUSPENDED
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .ledger import Ledger
     from .outcome import Ending
 
-log: logging.Logger = logging.getLogger("tukio.run")
+log: Log = Log("tukio.run")
 
 
 class RunOfSteps(Protocol):
@@ -111,12 +111,12 @@ def record_error(run: RunOfSteps, step: LiveStep, error: BaseException) -> None:
 
 def _log_skip(run: RunOfSteps, step: LiveStep) -> None:
     reason = getattr(step.error, "reason", None)
-    log.info("task %r was skipped: %s", step.template.uid, reason, extra=log_fields(run, step))
+    log.info("task '%s' was skipped: %s", step.template.uid, reason, extra=log_fields(run, step))
 
 
 def _log_failure(run: RunOfSteps, step: LiveStep, error: BaseException) -> None:
     log.warning(
-        "task %r of workflow %s failed",
+        "task '%s' of workflow %s failed",
         step.template.uid,
         run.uid,
         exc_info=error,

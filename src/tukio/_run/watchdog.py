@@ -10,12 +10,12 @@ for longer than twice `PATIENCE`.
 
 from __future__ import annotations
 
-import logging
 import math
 import traceback
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._loop.frames import frames_of
+from .._loop.logs import Log
 from .._model.state import TaskExecState
 from .._step.log_fields import log_fields
 
@@ -26,12 +26,10 @@ if TYPE_CHECKING:
     from .._model.template import WorkflowTemplate
     from .._step.step import LiveStep
 
-log: logging.Logger = logging.getLogger("tukio.watchdog")
+log: Log = Log("tukio.watchdog")
 
 PATIENCE = 5.0
 """Seconds that a cancelled step has to unwind before it is named."""
-
-_NOBODY: frozenset[LiveStep] = frozenset()
 
 
 class Watched(Protocol):
@@ -72,14 +70,14 @@ class Watchdog:
     def __init__(self, clock: Clock) -> None:
         self._clock: Clock = clock
         # Each run with those of its steps that were named.
-        self._runs: dict[Watched, frozenset[LiveStep]] = {}
+        self._runs: dict[Watched, set[LiveStep]] = {}
         self._next_look: float = math.inf
         self._cancel_look: Callable[[], None] | None = None
 
     def watch(self, run: Watched, instant: float) -> None:
         """Look at a run some time after an instant at which a step of it is cancelled."""
         if run not in self._runs:
-            self._runs[run] = _NOBODY
+            self._runs[run] = set()
         if instant + PATIENCE < self._next_look:
             self._plan(instant + PATIENCE)
 
@@ -111,17 +109,19 @@ class Watchdog:
         """Name the steps of a run that are stuck, and return when to look at it next."""
         # What will be at work at its deadline may not have begun, or waits for a resume.
         following = run.deadline + PATIENCE if run.deadline > now else math.inf
+        # Whoever hears of a step may end its run, which is forgotten then.
+        named = self._runs.get(run, set())
         for driver in list(run.drivers):
-            due = _due(driver, self._runs.get(run, _NOBODY))
+            due = _due(driver, named)
             if due > now:
                 following = min(following, due)
             elif driver.step is not None:
-                self._runs[run] |= {driver.step}
+                named.add(driver.step)
                 _name(run, driver, driver.step, now - due + PATIENCE)
         return following
 
 
-def _due(driver: Driver, named: frozenset[LiveStep]) -> float:
+def _due(driver: Driver, named: set[LiveStep]) -> float:
     """Return when the step of a driver is to be named; inf for never."""
     step = driver.step
     if step is None or step in named or driver.scope is None:
@@ -136,11 +136,11 @@ def _name(run: Watched, driver: Driver, step: LiveStep, seconds: float) -> None:
     frames = [(frame, frame.f_lineno) for frame in frames_of(driver.coroutine)]
     stack = "".join(traceback.StackSummary.extract(iter(frames)).format())
     log.warning(
-        "task %r of workflow %s is still running %.1f s after it was cancelled:\n%s",
+        "task '%s' of workflow %s is still running %.1f s after it was cancelled",
         step.template.uid,
         run.uid,
         seconds,
-        stack,
+        stack=stack,
         extra=log_fields(run, step),
     )
     content = {"seconds": seconds, "stack": stack}

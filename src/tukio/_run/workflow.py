@@ -7,10 +7,10 @@ Source: 1.x `Workflow`; there it was an `asyncio.Future`, and on asyncio it stil
 from __future__ import annotations
 
 import importlib
-import logging
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
+from .._loop.logs import Log
 from .._loop.running import running_backend
 from .._model.errors import EngineError
 from .._model.event import Event
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .task_run import TaskRun
 
 
-log: logging.Logger = logging.getLogger("tukio.run")
+log: Log = Log("tukio.run")
 
 
 class Workflow:
@@ -187,7 +187,8 @@ class Workflow:
         resumed = suspending.resume(self._run)
         if not resumed:
             extra = log_fields(self._run)
-            log.error("cannot resume %s: it is not suspended", self, extra=extra)
+            uid = self._run.uid
+            log.error("cannot resume workflow %s: it is not suspended", uid, extra=extra)
         return resumed
 
     def set_next_tasks(self, task_tmpl_ids: Iterable[str]) -> None:

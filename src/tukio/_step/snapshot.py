@@ -5,16 +5,16 @@ Knows:  the step and its run, which are only read.
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
+from .._loop.logs import Log
 from .._model.detach import described, detached
 from .log_fields import log_fields
 
 if TYPE_CHECKING:
     from .step import LiveStep
 
-log: logging.Logger = logging.getLogger("tukio.run")
+log: Log = Log("tukio.run")
 
 
 def snapshot(step: LiveStep) -> dict[str, Any]:
@@ -47,6 +47,6 @@ def full_snapshot(step: LiveStep) -> dict[str, Any]:
             found["reporting"] = detached(report())
         except Exception:
             uid, extra = step.template.uid, log_fields(step.run, step)
-            log.exception("report() of task %r failed", uid, extra=extra)
+            log.exception("report() of task '%s' failed", uid, extra=extra)
             found["reporting"] = None
     return found

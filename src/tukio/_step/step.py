@@ -6,10 +6,10 @@ Knows:  the run, only by the protocol `RunOfStep`.
 
 from __future__ import annotations
 
-import logging
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .._loop.logs import Log
 from .._model.errors import RecordedError
 from .._model.event import EventSource
 from .._model.plan import Step
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .._model.state import FutureState
     from .._model.template import WorkflowTemplate
 
-log: logging.Logger = logging.getLogger("tukio.run")
+log: Log = Log("tukio.run")
 
 
 class RunOfStep(Protocol):
@@ -249,6 +249,6 @@ class LiveStep(Step):
             except BaseException:  # noqa: ASYNC103 - nobody can cancel what does not await
                 # The callback may have met the cancellation of something else.
                 uid, extra = self.template.uid, log_fields(self.run, self)
-                log.exception("a done callback of task %r failed", uid, extra=extra)
+                log.exception("a done callback of task '%s' failed", uid, extra=extra)
         if ends_program is not None:
             raise ends_program

@@ -283,8 +283,8 @@ def _checkpoint_if_cancelled() -> Callable[[], Awaitable[None]]:
 
     anyio's own function looks for the running backend each time; before anyio 4.11 it is returned.
     """
-    token = getattr(anyio.lowlevel, "current_token", None)
-    backend = anyio.lowlevel if token is None else token().backend_class
+    # Up to anyio 4.10 the token of a backend is an object of its own kind: here, the loop.
+    backend = getattr(anyio.lowlevel.current_token(), "backend_class", anyio.lowlevel)
     checkpoint: Callable[[], Awaitable[None]] = backend.checkpoint_if_cancelled
     return checkpoint
 
