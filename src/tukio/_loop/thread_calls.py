@@ -61,7 +61,7 @@ class ThreadCalls:
         """
         self._closed = True
         if not self._scopes:
-            # Not even a timer is set: the loop would keep it, and with it the context of the engine.
+            # Not even a timer is set: the loop would keep it, with the context of the engine.
             return
         for scope in self._scopes:
             scope.cancel()
