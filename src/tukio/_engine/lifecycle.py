@@ -100,7 +100,12 @@ class Lifecycle:
             finally:
                 # Always, and shielded within: it takes as long as the cancelled runs take to
                 # unwind.
-                await self._binding.close(cause, self._instances.drained, self._cleanup_timeout)  # noqa: ASYNC102
+                waited, limit = self._instances.drained, self._cleanup_timeout
+                try:
+                    await self._binding.close(cause, waited, limit)  # noqa: ASYNC102
+                finally:
+                    # An exception has the frames that it went through, this one, too: no circle.
+                    del cause, exc
 
     @property
     def broker(self) -> Broker:

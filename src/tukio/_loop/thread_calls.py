@@ -60,6 +60,9 @@ class ThreadCalls:
             limit: Seconds after which a call that goes on all the same is left alone.
         """
         self._closed = True
+        if not self._scopes:
+            # Not even a timer is set: the loop would keep it, with the context of the engine.
+            return
         for scope in self._scopes:
             scope.cancel()
         if not self._scopes:

@@ -72,8 +72,12 @@ class Interruptions:
             BaseException: What ends the program, if that was kept; else the first cancellation.
         """
         kept, self._kept = self._kept, []
-        for exc in kept:
-            if program_end(exc) is not None:
-                raise exc
-        if kept:
-            raise kept[0]
+        first = next((exc for exc in kept if program_end(exc) is not None), None)
+        first = first or next(iter(kept), None)
+        # An exception has the frames that it went through, this one, too: no circle.
+        del kept
+        try:
+            if first is not None:
+                raise first
+        finally:
+            del first
