@@ -129,6 +129,28 @@ async def test_g10_what_is_done_to_a_report_does_not_change_the_run(kept: dict[s
     assert run.outputs["last"] == {"list": [{1}, ({"n": 1},)], "of": {"what": "last"}}
 
 
+async def test_g10_a_report_is_of_what_ran(task: Tasks) -> None:
+    """Not of what the template has become; all that may become of it is tried elsewhere."""
+
+    @task
+    async def work(event: tukio.Event) -> None:
+        await anyio.sleep(1)
+
+    template = flow("a b", names={"a": "work", "b": "work"}, timeout=9)
+    document = template.as_dict()
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(template, {})
+        await anyio.sleep(0.5)
+        template.uid, template.timeout = "other", 1
+        template.delete(template.tasks[1])
+        template.add(tukio.TaskTemplate("work", uid="gained"))
+        assert await run.wait() is FINISHED
+    report = run.report()
+
+    assert {key: report[key] for key in document} == {**document, "tasks": report["tasks"]}
+    assert [task["id"] for task in report["tasks"]] == ["a", "b"]
+
+
 async def test_g10_executions_are_snapshots_too(kept: dict[str, Any]) -> None:
     """So are those of one task, `as_dict` and `report`."""
     async with tukio.Engine() as engine:

@@ -371,7 +371,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="writes into a run before the report is known to be sound",
         file="_run/restoring.py",
-        old="    plan = Plan(shape_of(run.template), run.environment.make_step, run)\n",
+        old="    plan = Plan(shape, run.environment.make_step, run)\n",
         new="    plan = run.plan\n",
         why="half of a refused report is left in the run (G11)",
         tests=("engine/test_hostile.py",),

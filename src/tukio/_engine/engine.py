@@ -253,7 +253,7 @@ class Engine(Lifecycle):
             raise RescueError(record.uid, "it is still in progress in this engine")
         workflow = self._binding.new_workflow(template)
         run = workflow._run
-        restoring.restore(run, record)
+        restoring.restore(run, record, run.plan.shape)
         self._instances.launch(run, partial(restoring.go_on, run))
         return workflow
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .changes import exact
 from .detach import detached
 from .display import listed, shown
 from .errors import RescueError
@@ -93,7 +94,7 @@ def read(report: Any, template: WorkflowTemplate) -> RunRecord:
     except _NOT_WHOLE as error:
         raise RescueError(uid, f"it is not a whole report ({shown(error)})") from error
     # Compared with a tuple and not looked up in a set, because the id may be an unhashable object.
-    if report.get("id") not in (None, template.uid):
+    if exact(report.get("id")) not in (None, template.uid):
         refuse(record, f"it is about template {shown(report['id'])}, not {template.uid!r}")
     known = {task.uid for task in template.tasks}
     if unknown := [task for task in record.steps if task not in known]:
@@ -113,7 +114,7 @@ def refuse(record: RunRecord, reason: str) -> NoReturn:
 def _uid_of(report: Any) -> str | None:
     execution = report.get("exec") if isinstance(report, Mapping) else None
     uid = execution.get("id") if isinstance(execution, Mapping) else None
-    return uid if isinstance(uid, str) else None
+    return exact(uid) if isinstance(uid, str) else None
 
 
 def _read(uid: str, report: Mapping[str, Any]) -> RunRecord:
@@ -172,7 +173,7 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         msg = f"expected a text, not {shown(value)}"
         raise TypeError(msg)
-    return value
+    return str(exact(value))
 
 
 def _list(value: Any) -> list[Any]:

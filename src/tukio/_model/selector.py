@@ -37,7 +37,7 @@ class Selector:
         if template.uid in self._templates:
             self.unload(template.uid)
         self._templates[template.uid] = template
-        topics = [None] if listen is Listen.everything else (template.topics or [])
+        topics = [None] if listen is Listen.everything else (template._topics or [])
         for topic in topics:
             self._by_topic.setdefault(topic, {})[template.uid] = template
 

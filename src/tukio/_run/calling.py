@@ -48,7 +48,7 @@ def begin(step: LiveStep) -> Coroutine[Any, Any, Any]:
             run.emit(TASK_BEGIN, step.input_data, step)
         if run.announcement is not None:
             run.has_begun(step)
-    topics = step.template.topics
+    topics = step.template._topics
     if topics or topics is None:
         try:
             step.mailbox.subscribe_as(step.template)
@@ -79,7 +79,7 @@ def _call(run: Run, step: LiveStep) -> Coroutine[Any, Any, Any]:
     try:
         if holder_class is None:
             return function(event)
-        config = step.template.config
+        config = step.template._config
         step.holder = holder = holder_class(deepcopy(config) if config else {})
         _agree_on_id(holder, step)
         _hand_queue_to(holder, step)
