@@ -131,3 +131,26 @@ async def test_g11_a_clean_up_that_failed_does_not_abort_a_rescued_run(task: Tas
         rescued: Any = await engine.rescue(template, report)
         assert await rescued.wait() is tukio.FutureState.finished
     assert outcome_of(rescued) == outcome_of(run)
+
+
+@pytest.mark.parametrize("on_error", ["continue", "abort"])
+async def test_g11_a_failed_task_without_an_error_is_one_that_failed(
+    task: Tasks, on_error: str
+) -> None:
+    """Reports of 1.x have no errors; the run ends by it all the same."""
+
+    @task
+    async def fail(event: tukio.Event) -> None:
+        raise ValueError
+
+    template = flow("fail")
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(template, {})
+        await run.wait()
+        report = run.report()
+        del report["tasks"][0]["exec"]["error"]
+        rescued: Any = await engine.rescue(flow("fail", on_error=on_error), report)
+        ending = await rescued.wait()
+
+    assert ending.value == ("exception" if on_error == "abort" else "finished")
+    assert "does not say" in str(rescued.errors["fail"])

@@ -7,12 +7,13 @@ survives `pickle` and `copy`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Self, cast
+from copy import deepcopy
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
 
-from .display import nearest, shown
+from .display import name_of, nearest, shown, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
 
 class TukioError(Exception):
@@ -183,18 +184,54 @@ class RescueError(WorkflowError):
 class RecordedError(WorkflowError):
     """Stands for the exception of a task before its run was rescued: the part that a report keeps.
 
+    Args:
+        kind: The name of the exception's type.
+        message: The message of the exception.
+        details: What else the report has of it: `leaves`, `more`, `path` and `cause`.
+
     Attributes:
         kind: The name of the exception's type.
         message: The message of the exception.
+        leaves: For an exception group: the exceptions in it that were no groups themselves.
+        path: For one of these: the messages of the groups that it was in, from the outermost on.
+        more: The number of leaves that were not kept.
     """
 
-    def __init__(self, kind: str, message: str) -> None:
-        super().__init__(kind, message)
+    def __init__(self, kind: str, message: str, details: Mapping[str, Any] | None = None) -> None:
+        # Not by `super()`, so that a subclass may have another kind of error as its second base.
+        Exception.__init__(self, kind, message, *([details] if details else ()))
         self.kind: str = kind
         self.message: str = message
+        details = details or {}
+        self.leaves: tuple[RecordedError, ...] = tuple(
+            RecordedError.of(leaf) for leaf in details.get("leaves", ())
+        )
+        self.path: tuple[str, ...] = tuple(details.get("path", ()))
+        self.more: int = details.get("more", 0)
+        cause = details.get("cause")
+        if cause is not None:
+            self.__cause__ = RecordedError.of(cause)
+
+    @classmethod
+    def of(cls, account: Mapping[str, Any]) -> RecordedError:
+        """Return the error that a report tells of."""
+        rest = {key: value for key, value in account.items() if key not in {"type", "message"}}
+        return cls(account["type"], account["message"], rest)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the error in the form of reports; changing it changes nothing here."""
+        account: dict[str, Any] = {"type": self.kind, "message": self.message}
+        # Not `__cause__`, which others may set.
+        details: Mapping[str, Any] = self.args[2] if len(self.args) > 2 else {}  # noqa: PLR2004
+        return account | deepcopy(dict(details))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args, vars(self)  # which has the notes, too
 
     def __str__(self) -> str:
-        return f"{self.kind}: {self.message}"
+        told = [f"  {' > '.join([*leaf.path, leaf.kind])}: {leaf.message}" for leaf in self.leaves]
+        more = [f"  and {self.more:,} more"] if self.more else []
+        return "\n".join([f"{self.kind}: {self.message}", *told, *more])
 
 
 class IllegalMove(TukioError, RuntimeError):
@@ -300,6 +337,6 @@ def as_exception(error: BaseException) -> Exception:
     """Return an error that an `ExceptionGroup` can hold: itself, or an exception that wraps it."""
     if isinstance(error, Exception):
         return error
-    wrapped = TukioError(f"a task raised {error!r}")
+    wrapped = TukioError(f"a task raised {name_of(error)}: {text_of(error)}")
     wrapped.__cause__ = error
     return wrapped

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .account import as_fact, read_account
 from .changes import exact
 from .detach import detached
 from .display import listed, shown
@@ -18,6 +19,7 @@ from .errors import RescueError
 from .state import FutureState
 
 if TYPE_CHECKING:
+    from .account import ErrorFact
     from .template import WorkflowTemplate
 
 
@@ -33,7 +35,7 @@ class StepRecord:
         inputs: The inputs of the task.
         outputs: The output of the task; None if the task returned None.
         chosen: The ids of the successors that were chosen; None for all.
-        error: The type and the message of the exception; None if there was none.
+        error: The exception, as facts have it; None if there was none.
         extra: Has `reporting` if the report does.
     """
 
@@ -44,7 +46,7 @@ class StepRecord:
     inputs: Any
     outputs: Any
     chosen: list[str] | None
-    error: tuple[str, str] | None
+    error: ErrorFact | None
     extra: dict[str, Any]
 
 
@@ -159,7 +161,7 @@ def _read_step(execution: Mapping[str, Any]) -> StepRecord:
         inputs=detached(execution["inputs"]),
         outputs=detached(execution["outputs"]),
         chosen=None if chosen is None else _list(chosen),
-        error=None if error is None else (_text(error["type"]), _text(error["message"])),
+        error=None if error is None else as_fact(read_account(error)),
         extra={key: detached(execution[key]) for key in ("reporting",) if key in execution},
     )
     if record.state.done() and record.end is None:

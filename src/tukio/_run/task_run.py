@@ -5,10 +5,11 @@ Owns:   nothing: `LiveStep` has the state; this is its face.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
+from .._model.account import before_looks
 from .._model.errors import EngineError
 from .._model.state import FutureState, TaskExecState
 from .._step.snapshot import full_snapshot, snapshot
@@ -117,8 +118,11 @@ class TaskRun(LiveStep):
             TimeoutError: It reached its time limit.
             EngineError: It is not over, or was cancelled.
         """
-        if self.error is not None:
-            raise self.error
+        error = self.error
+        if error is not None:
+            # Not by its own method, which a user's class may have redefined.
+            BaseException.with_traceback(error, before_looks(error, _RESULT, self))
+            raise error
         if self.state is FutureState.timeout:
             msg = f"task {self.template.uid!r} reached its time limit"
             raise TimeoutError(msg)
@@ -219,3 +223,7 @@ class TaskRun(LiveStep):
     # As in 1.x ------------------------------------------------------------------------------------
 
     event_source = LiveStep.source
+
+
+_RESULT: Final = TaskRun.result.__code__
+"""Whose frame tells a look at the error of a step from how the error came about."""

@@ -11,11 +11,16 @@ instance is made with the task's config, then the method is called with the even
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
+from .._model.changes import exact
+
 if TYPE_CHECKING:
     from .._events.queue import Inbox
+
+log: logging.Logger = logging.getLogger("tukio.run")
 
 
 class TaskHolder:
@@ -87,5 +92,11 @@ def execution_id(holder: Any) -> str:
     Args:
         holder: The holder, of any class; None for a task that is a function.
     """
-    uid = getattr(holder, "uid", None)
-    return uid if isinstance(uid, str) else str(uuid4())
+    try:
+        uid = getattr(holder, "uid", None)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:
+        log.exception("a %s has no id: its `uid` failed", type(holder).__name__)
+        uid = None
+    return str(exact(uid)) if isinstance(uid, str) else str(uuid4())

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from .._model.detach import described, detached
+from .._model.account import described
+from .._model.detach import detached
 from .log_fields import log_fields
 
 if TYPE_CHECKING:
@@ -36,15 +37,19 @@ def full_snapshot(step: LiveStep) -> dict[str, Any]:
     if step.chosen is not None:
         tasks = step.run.plan.shape.tasks
         found["chosen"] = [tasks[number].uid for number in step.chosen]
-    error = step.run.errors.get(step.template.uid) or step.error
+    # Not `or`: an exception of a user's class may be false, or raise when it is asked.
+    error = step.run.errors.get(step.template.uid)
+    error = step.error if error is None else error
     if error is not None:
         found["error"] = described(error)
-    report = getattr(step.holder, "report", None)
-    if report is not None:
-        try:
+    try:
+        report = getattr(step.holder, "report", None)
+        if report is not None:
             found["reporting"] = detached(report())
-        except Exception:
-            uid, extra = step.template.uid, log_fields(step.run, step)
-            log.exception("report() of task %r failed", uid, extra=extra)
-            found["reporting"] = None
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException:  # the cancellation of something else, for example
+        uid, extra = step.template.uid, log_fields(step.run, step)
+        log.exception("report() of task %r failed", uid, extra=extra)
+        found["reporting"] = None
     return found
