@@ -46,7 +46,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="counts each parent of a join twice",
         file="_step/parents.py",
-        old="            self._arrived.append((uid, dict(data)))\n",
+        old="            self._arrived.append((uid, own_dict(data)))\n",
         new="            self._arrived += [(uid, dict(data))] * 2\n",
         why="a join shows parents that did not come",
         tests=("compat/test_keeps_joins.py", "compat/test_faults_of_1_x_joins.py"),

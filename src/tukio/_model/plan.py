@@ -248,7 +248,13 @@ class Plan(Generic[S]):
         """
         if isinstance(result, dict):
             # One copy is the output of this step and the input of all successors.
-            data = {**result}
+            try:
+                data = {**result}
+            except (KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:
+                # A dict of a user's class, whose methods may raise anything.
+                raise InvalidResult(step.template.uid, type(result).__name__) from error
             return data, data
         if type(result) is Event:
             return self.passed_on(step, result.data)

@@ -11,6 +11,7 @@ import anyio
 
 from .._model.account import before_looks
 from .._model.errors import EngineError
+from .._model.event import own_dict
 from .._model.state import FutureState, TaskExecState
 from .._step.snapshot import full_snapshot, snapshot
 from .._step.step import LiveStep
@@ -48,13 +49,13 @@ class TaskRun(LiveStep):
     def inputs(self) -> Any:
         """A copy of the data that this step was given."""
         data = self.input_data
-        return dict(data) if isinstance(data, dict) else data
+        return own_dict(data) if isinstance(data, dict) else data
 
     @property
     def outputs(self) -> Any:
         """A copy of the data that the task returned; None before, and if it returned None."""
         data = self.output_data
-        return dict(data) if isinstance(data, dict) else data
+        return own_dict(data) if isinstance(data, dict) else data
 
     @property
     def queue(self) -> Inbox:
