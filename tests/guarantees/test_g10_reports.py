@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from asyncio import CancelledError
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
@@ -273,7 +273,7 @@ class Broken(Exception):
         raise LookupError
 
 
-@pytest.mark.parametrize("error", [ValueError("why"), Broken(), Ends(), CancelledError()])
+@pytest.mark.parametrize("error", [ValueError("why"), Broken(), Ends(), asyncio.CancelledError()])
 async def test_g10_a_holder_whose_report_fails_harms_nobody(
     task: Tasks, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
@@ -321,7 +321,7 @@ async def test_g10_a_holder_whose_attributes_fail_harms_nobody(task: Tasks) -> N
         @property
         def report(self) -> Any:
             errors["report"] += 1
-            raise CancelledError
+            raise asyncio.CancelledError
 
         @property
         def uid(self) -> str:

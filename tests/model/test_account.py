@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, strategies as st
@@ -12,6 +12,9 @@ from hypothesis import given, strategies as st
 from tukio._model.account import LONGEST_PATH, MOST_TOLD, as_fact, described, read_account
 from tukio._model.display import LONGEST_TEXT
 from tukio._model.errors import RecordedError, TukioTaskError, as_exception
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Ends(BaseException):
@@ -38,6 +41,10 @@ class Twisted(ExceptionGroup[Exception]):
     """A group that shows other exceptions than it has."""
 
     exceptions = message = property(lambda self: 1 / 0)
+
+    def derive(self, excs: Sequence[Exception]) -> Twisted:  # type: ignore[override]
+        """Return a group of the same kind."""
+        return Twisted("told", excs)
 
 
 def caused(error: BaseException, cause: BaseException) -> BaseException:

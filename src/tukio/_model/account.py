@@ -11,7 +11,6 @@ of any size.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .changes import exact
@@ -19,6 +18,7 @@ from .display import bounded, name_of, shown, text_of
 from .errors import RecordedError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import CodeType, TracebackType
 
 MOST_TOLD: Final = 50
@@ -33,8 +33,8 @@ LONGEST_PATH: Final = 8
 LONGEST_STEP: Final = 200
 """The largest number of characters of the message of a group in a path."""
 
-ErrorFact: TypeAlias = tuple[str, str] | tuple[str, str, Mapping[str, Any]]
-"""An error as facts have it: type, message, and the rest of its account, if there is more."""
+ErrorFact: TypeAlias = tuple[Any, ...]
+"""An error as facts have it: its type and its message, and a dict with the rest if there is any."""
 
 
 def described(error: BaseException) -> dict[str, Any]:
@@ -75,6 +75,7 @@ class _Account:
             path: The groups that it was in, from the outermost one on.
         """
         self._left -= 1
+        told: dict[str, Any]
         if isinstance(error, RecordedError):
             told = error.as_dict()
         else:

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .changes import exact
+from .guard import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -113,11 +114,8 @@ def text_of(error: BaseException) -> str:
         KeyboardInterrupt, SystemExit: Raised meanwhile. Anything else that its `__str__` raises
             only leads to another text.
     """
-    try:
-        text = str(error)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException:  # noqa: BLE001 - the error may be of any class
+    text, problem = attempt(str, error)
+    if problem is not None:
         text = f"<a {name_of(error)} that cannot be shown>"
     return bounded(exact(text))
 

@@ -6,6 +6,8 @@ import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .changes import set_state
+from .display import name_of
+from .guard import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -182,19 +184,22 @@ def own_dict(data: Any) -> dict[str, Any]:
     """
     if type(data) is dict:
         return data.copy()
-    try:
-        own = data.copy()
-        if issubclass(type(own), dict) and own is not data:
-            return own  # type: ignore[no-any-return]  # it is a dict of some kind
+    own, error = attempt(_copy_of, data)
+    if error is None and issubclass(type(own), dict) and own is not data:
+        return own  # type: ignore[no-any-return]  # it is a dict of some kind
+    if error is not None:
+        problem = f"raised a {name_of(error)}"
+    else:
         problem = f"returned {'itself' if own is data else f'a {type(own).__name__}'}"
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException as error:  # noqa: BLE001 - the dict may be of any class
-        problem = f"raised a {type(error).__name__}"
     name = type(data).__name__
     log.warning("copy() of a %s %s: its items go on in a plain dict", name, problem)
     # Not by the methods of its own class.
     return dict(dict.items(data))
+
+
+def _copy_of(data: Any) -> Any:
+    # The attribute, too, is the user's.
+    return data.copy()
 
 
 # Kept in a variable, because it is needed for every step.
@@ -214,7 +219,7 @@ def sent_by(sender: Sender | None, data: dict[str, Any], topic: Any = None) -> E
         # No look at the kind of dict, for each step: what comes here is plain, or the copy of a
         # kind that has made a good one.
         event._data = data.copy()
-    except BaseException:  # noqa: BLE001 - this tells what is to go on, and logs the rest
+    except BaseException:  # noqa: ASYNC103, BLE001 - `own_dict` tells what goes further
         event._data = own_dict(data)
     event._topic = topic
     event._source = None

@@ -16,6 +16,7 @@ from .changes import exact
 from .detach import detached
 from .display import listed, shown
 from .errors import RescueError
+from .report_json import decoded
 from .state import FutureState
 
 if TYPE_CHECKING:
@@ -82,12 +83,14 @@ def read(report: Any, template: WorkflowTemplate) -> RunRecord:
     """Return the record of a report about a run of a template; the run must have started.
 
     Args:
-        report: The report, as `Workflow.report()` made it, or after it went through JSON.
+        report: The report, as `Workflow.report()` made it, or after it went through JSON, whoever
+            has read the text.
         template: The template of the run; it may have gained tasks since.
 
     Raises:
         RescueError: The data is not a report, or it is not about such a run.
     """
+    report = decoded(report)
     uid = _uid_of(report)
     if uid is None:
         raise RescueError(None, "it is not the report of a run: there is no 'exec.id'")

@@ -9,10 +9,10 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
+from .decoding import find_lost
 from .errors import RescueError
 from .facts import RunStarted, StepDue, StepEnded
 from .replay import Contradiction, replay
-from .report_json import find_lost
 from .state import FAILED
 
 if TYPE_CHECKING:

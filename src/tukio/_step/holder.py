@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
 from .._model.changes import exact
+from .._model.guard import attempt
 
 if TYPE_CHECKING:
     from .._events.queue import Inbox
@@ -92,11 +93,9 @@ def execution_id(holder: Any) -> str:
     Args:
         holder: The holder, of any class; None for a task that is a function.
     """
-    try:
-        uid = getattr(holder, "uid", None)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException:
-        log.exception("a %s has no id: its `uid` failed", type(holder).__name__)
-        uid = None
+    uid, error = attempt(getattr, holder, "uid", None)
+    if error is not None:
+        # Not the error alone, whose truth would be asked for.
+        problem = type(error), error, error.__traceback__
+        log.error("a %s has no id: its `uid` failed", type(holder).__name__, exc_info=problem)
     return str(exact(uid)) if isinstance(uid, str) else str(uuid4())

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._model.account import described
 from .._model.detach import detached
+from .._model.guard import attempt
 from .log_fields import log_fields
 
 if TYPE_CHECKING:
@@ -42,14 +43,22 @@ def full_snapshot(step: LiveStep) -> dict[str, Any]:
     error = step.error if error is None else error
     if error is not None:
         found["error"] = described(error)
-    try:
-        report = getattr(step.holder, "report", None)
-        if report is not None:
-            found["reporting"] = detached(report())
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException:  # the cancellation of something else, for example
+    reporting, problem = attempt(_reporting, step.holder)
+    if problem is not None:
         uid, extra = step.template.uid, log_fields(step.run, step)
-        log.exception("report() of task %r failed", uid, extra=extra)
+        log.error(
+            "report() of task %r failed",
+            uid,
+            exc_info=(type(problem), problem, problem.__traceback__),
+            extra=extra,
+        )
         found["reporting"] = None
+    elif reporting:
+        [found["reporting"]] = reporting
     return found
+
+
+def _reporting(holder: Any) -> tuple[Any, ...]:
+    """Return what a holder reports, in a tuple of one; empty if it has no `report`."""
+    report = getattr(holder, "report", None)
+    return () if report is None else (detached(report()),)

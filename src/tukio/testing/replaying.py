@@ -16,9 +16,9 @@ import anyio.lowlevel
 
 from .._engine.engine import Engine
 from .._events.broker import EXEC_TOPIC
+from .._model.codecs import encode
 from .._model.errors import RecordedError, SkipTask, TukioTaskError
 from .._model.event import Event
-from .._model.report_json import encode
 from .._model.state import FutureState
 from .._run.current import current_task
 from .._step.holder import TaskHolder
