@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .mutant import Mutant
 from .of_engine import OF_ENGINE
+from .of_reports import OF_REPORTS
 
 MUTANTS: tuple[Mutant, ...] = (
     # Which steps come next, and with what
@@ -270,7 +271,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="hands every subscriber the same content",
         file="_events/broker.py",
-        old="own = dict(content) if isinstance(content, dict) else content",
+        old="own = own_dict(content) if isinstance(content, dict) else content",
         new="own = content",
         why="what one subscriber changes, the next finds (G9)",
         tests=("guarantees/test_g9_isolation.py", "events/test_broker.py"),
@@ -393,4 +394,5 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=("model/test_record.py",),
     ),
     *OF_ENGINE,
+    *OF_REPORTS,
 )

@@ -71,6 +71,10 @@ class Codecs:
         """
         del self._by_name[self._by_type.pop(kind).name]
 
+    def kinds(self) -> set[type]:
+        """Return the registered types."""
+        return set(self._by_type)
+
     def of(self, kind: type) -> Codec | None:
         """Return the codec of a type."""
         return self._by_type.get(kind)

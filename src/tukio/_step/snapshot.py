@@ -46,12 +46,9 @@ def full_snapshot(step: LiveStep) -> dict[str, Any]:
     reporting, problem = attempt(_reporting, step.holder)
     if problem is not None:
         uid, extra = step.template.uid, log_fields(step.run, step)
-        log.error(
-            "report() of task %r failed",
-            uid,
-            exc_info=(type(problem), problem, problem.__traceback__),
-            extra=extra,
-        )
+        # Not the error alone, whose truth would be asked for.
+        raised = type(problem), problem, problem.__traceback__
+        log.error("report() of task %r failed", uid, exc_info=raised, extra=extra)
         found["reporting"] = None
     elif reporting:
         [found["reporting"]] = reporting
