@@ -76,7 +76,11 @@ def fail(_: object) -> Any:
     raise Ends
 
 
-@pytest.mark.parametrize("made", [fail, list, lambda kind: kind, lambda _: None], ids=str)
+@pytest.mark.parametrize(
+    "made",
+    [fail, list, lambda kind: kind, lambda _: None],
+    ids=["fails", "a list", "itself", "None"],
+)
 def test_data_of_any_kind_of_dict_is_copied(made: Any) -> None:
     """One level deep, whatever its methods do: no receiver changes what another one has."""
     kind: Any = type("Kind", (Kind,), {"made": staticmethod(made)})(a=[1])
@@ -88,7 +92,9 @@ def test_data_of_any_kind_of_dict_is_copied(made: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [OrderedDict(a=1), defaultdict(int, a=1), Counter("a")], ids=lambda kind: kind
+    "kind",
+    [OrderedDict(a=1), defaultdict(int, a=1), Counter("a")],
+    ids=lambda kind: type(kind).__name__,
 )
 def test_a_dict_that_can_make_a_copy_of_its_kind_keeps_its_kind(kind: Any) -> None:
     """As in 1.x."""
