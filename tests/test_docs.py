@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.leaks import no_asyncio_errors
+from tukio._model.registered import CODECS
 from tukio._model.registry import TaskRegistry
 from tukio._model.state import diagram
 from tukio.testing.clock import new_loop
@@ -147,10 +148,12 @@ def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
     monkeypatch.setattr(asyncio.events, "new_event_loop", new)
     monkeypatch.setattr(asyncio, "new_event_loop", new)
     tasks, codes = TaskRegistry.all(), TaskRegistry.codes()
-    known = set(tasks)
+    known, kinds = set(tasks), CODECS.kinds()
     with no_asyncio_errors():
         program = Program()
         yield program
+        for kind in CODECS.kinds() - kinds:
+            CODECS.remove(kind)
         for name in set(tasks) - known:
             _, function = tasks.pop(name)
             codes.pop(function.__code__, None)

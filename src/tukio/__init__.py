@@ -29,6 +29,7 @@ from . import _moved, _public, broker, dag, engine, errors, event, task, utils, 
 from ._events.stream import EventStream
 from ._model.policy import ErrorPolicy
 from ._model.refusal import Reason, Refusal
+from ._model.registered import codec
 from ._model.report_json import report_from_json, report_to_json
 from .broker import EXEC_TOPIC, get_broker
 from .engine import Engine
@@ -85,6 +86,7 @@ __all__ = [  # noqa: RUF022 - by topic
     "EventStream",
     "EXEC_TOPIC",
     # Reports.
+    "codec",
     "report_to_json",
     "report_from_json",
     # Errors that users catch by name; `tukio.errors` has all.

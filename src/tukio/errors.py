@@ -20,10 +20,10 @@ from ._model.errors import (
     UnknownTaskName,
     WorkflowCancelled,
     WorkflowError,
-    WorkflowFailed,
     WorkflowRootTaskError,
     WorkflowTimedOut,
 )
+from ._model.failures import WorkflowFailed
 
 __all__ = [
     "CleanupTimedOut",

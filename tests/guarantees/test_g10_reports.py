@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
@@ -129,6 +130,28 @@ async def test_g10_what_is_done_to_a_report_does_not_change_the_run(kept: dict[s
     assert run.outputs["last"] == {"list": [{1}, ({"n": 1},)], "of": {"what": "last"}}
 
 
+async def test_g10_a_report_is_of_what_ran(task: Tasks) -> None:
+    """Not of what the template has become; all that may become of it is tried elsewhere."""
+
+    @task
+    async def work(event: tukio.Event) -> None:
+        await anyio.sleep(1)
+
+    template = flow("a b", names={"a": "work", "b": "work"}, timeout=9)
+    document = template.as_dict()
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(template, {})
+        await anyio.sleep(0.5)
+        template.uid, template.timeout = "other", 1
+        template.delete(template.tasks[1])
+        template.add(tukio.TaskTemplate("work", uid="gained"))
+        assert await run.wait() is FINISHED
+    report = run.report()
+
+    assert {key: report[key] for key in document} == {**document, "tasks": report["tasks"]}
+    assert [task["id"] for task in report["tasks"]] == ["a", "b"]
+
+
 async def test_g10_executions_are_snapshots_too(kept: dict[str, Any]) -> None:
     """So are those of one task, `as_dict` and `report`."""
     async with tukio.Engine() as engine:
@@ -239,6 +262,10 @@ async def test_g10_a_step_has_one_id_before_and_after_a_look(task: Tasks) -> Non
     assert seen == [(known, known)]
 
 
+class Ends(BaseException):
+    """Is no `Exception`."""
+
+
 class Broken(Exception):
     """Cannot even be shown."""
 
@@ -246,9 +273,9 @@ class Broken(Exception):
         raise LookupError
 
 
-@pytest.mark.parametrize("error", [ValueError("why"), Broken()])
+@pytest.mark.parametrize("error", [ValueError("why"), Broken(), Ends(), asyncio.CancelledError()])
 async def test_g10_a_holder_whose_report_fails_harms_nobody(
-    task: Tasks, caplog: pytest.LogCaptureFixture, error: Exception
+    task: Tasks, caplog: pytest.LogCaptureFixture, error: BaseException
 ) -> None:
     """In 1.1.2 the run ended with that error as soon as someone looked at it (B36)."""
 
@@ -278,6 +305,40 @@ async def test_g10_a_holder_whose_report_fails_harms_nobody(
     assert run.outputs == {"bad": {"n": 1}, "after": None}
     records = [record for record in caplog.records if record.levelno == logging.ERROR]
     assert [record.getMessage() for record in records] == ["report() of task 'bad' failed"] * 4
+
+
+async def test_g10_a_holder_whose_attributes_fail_harms_nobody(task: Tasks) -> None:
+    """Those that a report looks at are the user's code, whatever they raise, and must be texts."""
+    errors = {"report": 0, "uid": 0}
+
+    @task
+    class bad:  # noqa: N801 - named like a task
+        def __init__(self, config: Any) -> None: ...
+
+        async def execute(self, event: tukio.Event) -> None:
+            await anyio.sleep(1)
+
+        @property
+        def report(self) -> Any:
+            errors["report"] += 1
+            raise asyncio.CancelledError
+
+        @property
+        def uid(self) -> str:
+            errors["uid"] += 1
+            raise Ends
+
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(flow("bad"), {})
+        await anyio.sleep(0.5)
+        first = run.report()["tasks"][0]["exec"]
+        assert await run.wait() is FINISHED
+        last = run.report()["tasks"][0]["exec"]
+
+    assert errors == {"report": 2, "uid": 1}
+    assert first["reporting"] is last["reporting"] is None
+    assert first["id"] == last["id"]
+    assert run.errors == {}
 
 
 async def test_g10_an_error_that_cannot_be_shown_does_not_break_the_report(task: Tasks) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import anyio
 import pytest
@@ -15,6 +19,8 @@ from support.hurry import hurry
 from tukio.testing import Timeline, outcome_of, rescue_everywhere
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from support.flow import Tasks
 
 every_workflow = pytest.mark.parametrize("name", WORKFLOWS)
@@ -131,3 +137,91 @@ async def test_g11_a_clean_up_that_failed_does_not_abort_a_rescued_run(task: Tas
         rescued: Any = await engine.rescue(template, report)
         assert await rescued.wait() is tukio.FutureState.finished
     assert outcome_of(rescued) == outcome_of(run)
+
+
+@pytest.mark.parametrize("on_error", ["continue", "abort"])
+async def test_g11_a_failed_task_without_an_error_is_one_that_failed(
+    task: Tasks, on_error: str
+) -> None:
+    """Reports of 1.x have no errors; the run ends by it all the same."""
+
+    @task
+    async def fail(event: tukio.Event) -> None:
+        raise ValueError
+
+    template = flow("fail")
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(template, {})
+        await run.wait()
+        report = run.report()
+        del report["tasks"][0]["exec"]["error"]
+        rescued: Any = await engine.rescue(flow("fail", on_error=on_error), report)
+        ending = await rescued.wait()
+
+    assert ending.value == ("exception" if on_error == "abort" else "finished")
+    assert "does not say" in str(rescued.errors["fail"])
+
+
+@pytest.mark.parametrize("read", [json.loads, tukio.report_from_json])
+async def test_g11_a_report_is_rescued_whoever_has_read_its_text(
+    task: Tasks, read: Callable[[str], Any]
+) -> None:
+    """A database or a web framework hands back what a JSON parser made: never data with our tags.
+
+    The next task gets times in their zones, of the same behaviour, and all else as it was.
+    """
+    zone = ZoneInfo("Europe/Paris")
+    data = {
+        "day": datetime(2026, 3, 28, 12, tzinfo=zone),
+        "hour": datetime(2026, 10, 25, 2, 30, tzinfo=zone, fold=1),
+        "pair": (1, Decimal("1.10")),
+    }
+    got: list[dict[str, Any]] = []
+
+    @task
+    async def make(event: tukio.Event) -> dict[str, Any]:
+        return data
+
+    @task
+    async def wait(event: tukio.Event) -> None:
+        await anyio.sleep(1)
+
+    @task
+    async def look(event: tukio.Event) -> None:
+        got.append(event.data)
+
+    template = flow("make wait look")
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(template, {})
+        await anyio.sleep(0.5)
+        text = tukio.report_to_json(run.report())
+        run.cancel()
+        await run.wait()
+        rescued: Any = await engine.rescue(template, read(text))
+        await rescued.wait()
+
+    assert got == [data]
+    assert got[0]["hour"].fold == 1
+    assert got[0]["day"] + timedelta(1) == data["day"] + timedelta(1)  # type: ignore[operator]
+    assert type(got[0]["pair"]) is tuple
+
+
+async def test_g11_data_with_our_tags_in_it_starts_nothing(task: Tasks) -> None:
+    """Where the key is missing that says that a report is one of JSON, it is refused."""
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        await anyio.sleep(1)
+
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(flow("a"), {"pair": (1, 2)})
+        await anyio.sleep(0.5)
+        report = json.loads(tukio.report_to_json(run.report()))
+        run.cancel()
+        await run.wait()
+        del report["$tukio"]
+        with pytest.raises(
+            tukio.RescueError, match=r"tasks\[0\]\.exec\.inputs\.pair is in the form"
+        ):
+            await engine.rescue(flow("a"), report)
+        assert engine.instances == []

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gc
 import logging
-from typing import TYPE_CHECKING
+import traceback
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
 import tukio
-from support.flow import flow, kinds, listen
+from support.flow import execution, flow, kinds, listen, step_of
 
 if TYPE_CHECKING:
     from support.flow import Tasks
@@ -429,3 +430,145 @@ async def test_g7_a_task_error_carries_its_output(task: Tasks) -> None:
     assert ("task-error", "a", {"code": 3}) in story
     assert next(iter(run.tasks)).outputs == {"code": 3}
     assert isinstance(run.errors["a"], tukio.TukioTaskError)
+
+
+async def test_g7_a_report_names_the_causes_and_not_their_wrapper(task: Tasks) -> None:
+    """What happened in a task group, and in a step and its `teardown()`, each with its text."""
+
+    @task
+    async def group(event: tukio.Event) -> None:
+        async def fail(error: Exception) -> None:
+            raise error
+
+        async with anyio.create_task_group() as outer:
+            outer.start_soon(fail, ValueError("one"))
+            outer.start_soon(fail, LookupError("two"))
+
+    @task
+    class twice(tukio.TaskHolder):  # noqa: N801 - named like a task
+        async def execute(self, event: tukio.Event) -> None:
+            try:
+                await anyio.sleep(30)
+            finally:
+                raise ValueError("the first")
+
+        def teardown(self) -> None:
+            raise KeyError("the second")
+
+    @task
+    async def chained(event: tukio.Event) -> None:
+        raise RuntimeError("wrapper") from ValueError("cause")
+
+    template = flow({"root": ["group", "twice", "chained"]}, limits={"twice": 1})
+
+    @task
+    async def root(event: tukio.Event) -> None:
+        pass
+
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(template, {})
+        await run.wait()
+        report = tukio.report_from_json(tukio.report_to_json(run.report()))
+        rescued: Any = await engine.rescue(template, report)
+        await rescued.wait()
+
+    told = {uid: execution(run, uid).get("error") for uid in ("root", "group", "twice", "chained")}
+    leaves = {uid: error.get("leaves") for uid, error in told.items() if error is not None}
+    assert sorted((leaf["type"], leaf["message"]) for leaf in leaves["group"]) == [
+        ("LookupError", "two"),
+        ("ValueError", "one"),
+    ]
+    assert [(leaf["type"], leaf["message"]) for leaf in leaves["twice"]] == [
+        ("KeyError", "'the second'"),
+        ("ValueError", "the first"),
+    ]
+    assert told["chained"]["cause"] == {"type": "ValueError", "message": "cause"}
+    for uid, error in told.items():
+        assert execution(rescued, uid).get("error") == error
+    assert [leaf.message for leaf in rescued.errors["group"].leaves] == [
+        leaf["message"] for leaf in leaves["group"]
+    ]
+
+
+class Hostile(Exception):
+    """Raises whatever it is asked for its text."""
+
+    def __str__(self) -> str:
+        raise LookupError
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize("on_error", ["continue", "abort"])
+async def test_g7_an_error_that_raises_whatever_it_is_asked_is_an_error(
+    task: Tasks, on_error: str
+) -> None:
+    """The run ends by it, and its report says as much as can be said."""
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        await anyio.sleep(1)
+        raise Hostile
+
+    async with tukio.Engine() as engine:
+        run = await engine.run_once(flow("a", on_error=on_error), {})
+        ending = await run.wait()
+
+    assert ending is (EXCEPTION if on_error == "abort" else FINISHED)
+    assert execution(run, "a")["error"]["message"] == "<a Hostile that cannot be shown>"
+
+
+async def test_g7_a_traceback_does_not_grow_with_those_who_look(task: Tasks) -> None:
+    """Nor keeps alive what they hold; it is that of the failure, with nothing of it lost."""
+    boom = ValueError("boom")
+
+    def length(error: BaseException) -> int:
+        return len(traceback.extract_tb(error.__traceback__))
+
+    @task
+    async def bad(event: tukio.Event) -> None:
+        await anyio.sleep(1)
+        raise boom
+
+    @task
+    async def looks(event: tukio.Event) -> None:
+        [other] = [step for step in tukio.current_workflow().tasks if step.template.uid == "bad"]
+        await other
+
+    @task
+    async def root(event: tukio.Event) -> None:
+        pass
+
+    async with tukio.Engine() as engine:
+        template = flow({"root": ["bad", "looks"]}, on_error="continue")
+        run: Any = await engine.run_once(template, {})
+        await run.wait()
+
+    lengths = set()
+    for _ in range(5):
+        for step in (step_of(run, "bad"), step_of(run, "looks")):
+            with pytest.raises(ValueError, match="boom"):
+                step.result()
+            with pytest.raises(ValueError, match="boom"):
+                await step
+        assert "raise boom" in "".join(traceback.format_exception(boom))
+        lengths.add(length(boom))
+    assert len(lengths) == 1
+
+
+async def test_g7_the_traceback_of_a_failed_run_does_not_grow_either(task: Tasks) -> None:
+    """The same group is raised to everybody who awaits the run."""
+
+    @task
+    async def bad(event: tukio.Event) -> None:
+        raise ValueError
+
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(flow("bad", on_error="abort"), {})
+        await run.wait()
+    lengths = set()
+    for _ in range(5):
+        with pytest.raises(tukio.WorkflowFailed) as caught:
+            await run
+        lengths.add(len(traceback.extract_tb(caught.value.__traceback__)))
+    assert len(lengths) == 1

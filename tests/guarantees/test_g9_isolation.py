@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
 import tukio
-from support.flow import flow, listen
+from support.flow import execution, flow, listen
 
 if TYPE_CHECKING:
     from support.flow import Tasks
@@ -196,3 +198,64 @@ async def test_g9_outside_a_task_there_is_no_current_one() -> None:
     for function in (tukio.current_task, tukio.current_workflow):
         with pytest.raises(tukio.EngineError, match="not inside a task"):
             function()
+
+
+class Broken(dict[str, Any]):
+    """A dict that cannot be copied."""
+
+    def copy(self) -> Any:
+        """Fail, by what is no `Exception`."""
+        raise GeneratorExit
+
+
+class Shared(dict[str, Any]):
+    """A dict whose copy is itself."""
+
+    def copy(self) -> Any:
+        """Return itself."""
+        return self
+
+
+@pytest.mark.parametrize("kind", [Broken, Shared, OrderedDict])
+async def test_g9_every_kind_of_dict_is_copied(task: Tasks, kind: type[dict[str, Any]]) -> None:
+    """From the trigger through steps, joins, progress, errors and handlers; nobody is harmed."""
+    got: list[dict[str, Any]] = []
+    root_data: list[dict[str, Any]] = []
+
+    @task
+    async def keep(event: tukio.Event) -> None:
+        root_data.append(event.data)
+        event.data["changed"] = 1
+        tukio.current_task().dispatch_progress(kind(n=1))
+
+    @task
+    async def change(event: tukio.Event) -> dict[str, Any]:
+        assert event.data == {"in": 0}
+        event.data["changed"] = 1
+        return kind(n=1)
+
+    @task
+    async def fail(event: tukio.Event) -> None:
+        raise tukio.TukioTaskError(kind(n=1))
+
+    def handler(event: tukio.Event) -> None:
+        got.append(event.data)
+        event.data["seen"] = len(got)
+
+    graph = {"keep": ["change", "fail"], "change": ["j"], "fail": ["j"]}
+    tasks = [{"id": uid, "name": uid} for uid in ("keep", "change", "fail")]
+    join = {"id": "j", "name": "join", "config": {"wait_for": 1, "collect": "all"}}
+    template = flow(graph, tasks=[*tasks, join], topics=["t"])
+    async with tukio.Engine() as engine:
+        for topic in ("t", tukio.EXEC_TOPIC):
+            engine.broker.register(handler, topic)
+            engine.broker.register(partial(handler), topic)
+        await engine.load(template)
+        [run] = await engine.data_received(kind({"in": 0}), "t")
+        assert await run.wait() is tukio.FutureState.finished
+
+    assert list(run.errors) == ["fail"]
+    assert run.outputs["j"] == {"change": {"n": 1}}
+    assert all("seen" in data for data in got)
+    assert "seen" not in root_data[0]
+    assert execution(run, "keep")["inputs"] == {"in": 0}

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import pytest
 from hypothesis import given
 
 from support.strategies import json_values
-from tukio._model.detach import described, detached
-from tukio.errors import RecordedError, TukioTaskError
+from tukio._model.detach import detached
 
 
 def test_detached_data_has_containers_of_its_own_at_every_depth() -> None:
@@ -70,28 +68,3 @@ def test_what_occurs_often_in_detached_data_is_copied_once() -> None:
 def test_detached_data_is_equal(data: Any) -> None:
     """Nothing is left out."""
     assert json.dumps(detached(data)) == json.dumps(data)
-
-
-class Silent(Exception):
-    """Raises when someone wants to show it."""
-
-    def __str__(self) -> str:
-        raise ValueError
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "message"),
-    [
-        (ValueError("why"), "ValueError", "why"),
-        (KeyError("a"), "KeyError", "'a'"),
-        (TukioTaskError({"code": 3}), "TukioTaskError", "{'code': 3}"),
-        (KeyboardInterrupt(), "KeyboardInterrupt", ""),
-        (RecordedError("Other", "what it said"), "Other", "what it said"),
-        (Silent(), "Silent", "<a Silent that cannot be shown>"),
-    ],
-)
-def test_an_error_is_its_type_and_its_message(
-    error: BaseException, kind: str, message: str
-) -> None:
-    """One that was recorded before is described as the error it stands for."""
-    assert described(error) == {"type": kind, "message": message}

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import copy
 import pickle
-from typing import Any
+from collections import Counter, OrderedDict, defaultdict
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given, strategies as st
 
 from support.strategies import json_values
 from tukio._model.event import Event, EventSource, sent_by
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 SOURCE = EventSource("flow", "run", "a", "step")
 
@@ -28,6 +33,12 @@ class Sender:
         return SOURCE
 
 
+def through_pickle(protocol: int, event: Event) -> Event:
+    """Return what comes of an event that was pickled."""
+    again: Event = pickle.loads(pickle.dumps(event, protocol))  # noqa: S301 - our own
+    return again
+
+
 # Data
 
 
@@ -38,6 +49,58 @@ def test_an_event_has_a_copy_of_its_data_one_level_deep(data: dict[str, Any]) ->
     assert event.data == data
     assert event.data is not data
     assert all(event.data[key] is value for key, value in data.items())
+
+
+class Kind(dict[str, Any]):
+    """A dict with a `copy` of its own, and nothing else that works."""
+
+    made: Callable[[Kind], Any]
+
+    def copy(self) -> Any:
+        """Return what the test says."""
+        return type(self).made(self)
+
+    def broken(self, *_: Any) -> Any:
+        """Fail."""
+        raise Ends
+
+    keys = items = values = __iter__ = __len__ = __getitem__ = __contains__ = get = broken
+
+
+class Ends(BaseException):
+    """Is no `Exception`."""
+
+
+def fail(_: object) -> Any:
+    """Fail."""
+    raise Ends
+
+
+@pytest.mark.parametrize(
+    "made",
+    [fail, list, lambda kind: kind, lambda _: None],
+    ids=["fails", "a list", "itself", "None"],
+)
+def test_data_of_any_kind_of_dict_is_copied(made: Any) -> None:
+    """One level deep, whatever its methods do: no receiver changes what another one has."""
+    kind: Any = type("Kind", (Kind,), {"made": staticmethod(made)})(a=[1])
+    for event in (Event(kind), copy.copy(Event(kind)), Event(Event(kind))):
+        assert type(event.data) is dict
+        assert event.data == {"a": [1]}
+        event.data["b"] = 2
+    assert dict.copy(dict(dict.items(kind))) == {"a": [1]}
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [OrderedDict(a=1), defaultdict(int, a=1), Counter("a")],
+    ids=lambda kind: type(kind).__name__,
+)
+def test_a_dict_that_can_make_a_copy_of_its_kind_keeps_its_kind(kind: Any) -> None:
+    """As in 1.x."""
+    data = Event(kind).data
+    assert (type(data), data) == (type(kind), kind)
+    assert data is not kind
 
 
 def test_an_event_made_from_an_event_takes_its_data_only() -> None:
@@ -111,10 +174,23 @@ def test_a_copy_keeps_a_source_that_is_known() -> None:
     assert copy.copy(Event({}, "t", SOURCE)).source is SOURCE
 
 
-def test_an_event_survives_pickle() -> None:
-    """It may cross to another process."""
-    twin = pickle.loads(pickle.dumps(Event({"n": 1}, "t", SOURCE)))  # noqa: S301 - our own bytes
-    assert (twin.data, twin.topic, twin.source) == ({"n": 1}, "t", SOURCE)
+@pytest.mark.parametrize(
+    "sent",
+    [Event({"n": [1]}, "t", SOURCE), sent_by(Sender(), {"n": [1]}, "t"), Event({"n": [1]}, "t")],
+    ids=["with a source", "by a sender", "from outside"],
+)
+@pytest.mark.parametrize(
+    "way",
+    [copy.deepcopy, *(partial(through_pickle, protocol) for protocol in range(6))],
+    ids=["deepcopy", *map(str, range(6))],
+)
+def test_an_event_is_data(sent: Event, way: Callable[[Event], Event]) -> None:
+    """It goes to other processes: with its source, and without whoever sent it."""
+    event = way(sent)
+    assert (event.data, event.topic, event.source) == (sent.data, sent.topic, sent.source)
+    assert event.data["n"] is not sent.data["n"]
+    assert event._sender is None
+    assert copy.copy(event).source == sent.source
 
 
 def test_the_words_of_an_event_are_those_of_1_x() -> None:

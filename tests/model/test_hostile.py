@@ -25,11 +25,12 @@ from support.hostile import (
 )
 from support.strategies import json_values
 from tukio._model import size_limits as bounds, validation as faults
+from tukio._model.decoding import MOST_ALIKE
 from tukio._model.display import MOST_CHARACTERS, listed, nearest, plain, shown
 from tukio._model.location import Location
 from tukio._model.plan import Plan, Step
 from tukio._model.record import read
-from tukio._model.report_json import MOST_ALIKE, TAG, report_from_json, report_to_json
+from tukio._model.report_json import TAG, report_from_json, report_to_json
 from tukio._model.rescue import restore
 from tukio._model.shape import shape_of
 from tukio._model.template import WorkflowTemplate

@@ -11,6 +11,7 @@ from .mutant import Mutant
 from .of_core import OF_CORE
 from .of_engine import OF_ENGINE
 from .of_hosts import OF_HOSTS
+from .of_reports import OF_REPORTS
 
 MUTANTS: tuple[Mutant, ...] = (
     # Which steps come next, and with what
@@ -49,7 +50,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="counts each parent of a join twice",
         file="_step/parents.py",
-        old="            self._arrived.append((uid, dict(data)))\n",
+        old="            self._arrived.append((uid, own_dict(data)))\n",
         new="            self._arrived += [(uid, dict(data))] * 2\n",
         why="a join shows parents that did not come",
         tests=("compat/test_keeps_joins.py", "compat/test_faults_of_1_x_joins.py"),
@@ -271,7 +272,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="hands every subscriber the same content",
         file="_events/broker.py",
-        old="own = dict(content) if isinstance(content, dict) else content",
+        old="own = own_dict(content) if isinstance(content, dict) else content",
         new="own = content",
         why="what one subscriber changes, the next finds (G9)",
         tests=("guarantees/test_g9_isolation.py", "events/test_broker.py"),
@@ -372,7 +373,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="writes into a run before the report is known to be sound",
         file="_run/restoring.py",
-        old="    plan = Plan(shape_of(run.template), run.environment.make_step, run)\n",
+        old="    plan = Plan(shape, run.environment.make_step, run)\n",
         new="    plan = run.plan\n",
         why="half of a refused report is left in the run (G11)",
         tests=("engine/test_hostile.py",),
@@ -396,4 +397,5 @@ MUTANTS: tuple[Mutant, ...] = (
     *OF_CORE,
     *OF_ENGINE,
     *OF_HOSTS,
+    *OF_REPORTS,
 )

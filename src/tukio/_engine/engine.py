@@ -9,9 +9,9 @@ import inspect
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .._loop.logs import Log
 from .._model.errors import RescueError
 from .._model.event import Event
+from .._model.logs import Log
 from .._model.record import read
 from .._model.refusal import Reason, Refusal
 from .._model.selector import Selector
@@ -255,7 +255,7 @@ class Engine(Lifecycle):
             raise RescueError(record.uid, "it is still in progress in this engine")
         workflow = self._binding.new_workflow(template)
         run = workflow._run
-        restoring.restore(run, record)
+        restoring.restore(run, record, run.plan.shape)
         self._instances.launch(run, partial(restoring.go_on, run))
         return workflow
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from .._loop.logs import Log
+from .._model.logs import Log
 from .._model.policy import Decision, OverrunPolicy, decide
 from .._model.state import CANCELLED
 from .._run.waiting import WaitsFor

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
-from .._loop.logs import Log
+from .._model.logs import Log
 
 if TYPE_CHECKING:
     from .._model.event import Event

@@ -15,8 +15,8 @@ from contextvars import copy_context
 from types import CoroutineType
 from typing import TYPE_CHECKING
 
-from .._loop.logs import Log
 from .._loop.unbroken import program_end
+from .._model.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection

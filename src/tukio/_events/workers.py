@@ -19,9 +19,9 @@ import anyio
 import anyio.lowlevel
 
 from .._loop.coroutines import ENDED, finish_awaiting, one_by_one
-from .._loop.logs import Log
 from .._loop.running import own_cancellations
 from .._loop.unbroken import program_end
+from .._model.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine

@@ -15,7 +15,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from .logs import Log
+from .._model.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

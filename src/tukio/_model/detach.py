@@ -1,10 +1,8 @@
-"""Detached copies of data, and errors as data, so that a report shares nothing with its run."""
+"""Detached copies of data, so that a report shares nothing with its run."""
 
 from __future__ import annotations
 
 from typing import Any
-
-from .errors import RecordedError
 
 _CONTAINERS = frozenset({dict, list, tuple, set, frozenset})
 
@@ -19,18 +17,6 @@ def detached(value: Any) -> Any:
         RecursionError: The data is nested too deeply.
     """
     return _detach(value, {}) if type(value) in _CONTAINERS else value
-
-
-def described(error: BaseException) -> dict[str, str]:
-    """Return an error in the form of reports: its `type` and `message`."""
-    if isinstance(error, RecordedError):
-        return {"type": error.kind, "message": error.message}
-    name = type(error).__qualname__
-    try:
-        message = str(error)
-    except Exception:  # noqa: BLE001 - a report is taken whatever the task raised
-        message = f"<a {name} that cannot be shown>"
-    return {"type": name, "message": message}
 
 
 def _detach(value: Any, known: dict[int, Any]) -> Any:

@@ -13,6 +13,9 @@ from itertools import islice
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, cast
 
+from .changes import exact
+from .guard import attempt
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -33,6 +36,9 @@ MOST_COMPARED = 200
 
 LONGEST_COMPARED = 32
 """The length of the longest names that are compared: the time grows with its square."""
+
+LONGEST_TEXT = 2_000
+"""The largest number of characters of the text of an error that is kept."""
 
 LONG_NUMBER = 300
 """The number of bits from which on an integer is not written out."""
@@ -155,3 +161,34 @@ def nearest(name: object, known: Collection[str]) -> str:
         if near := get_close_matches(word, list(some), n=1):
             return f"did you mean {near[0]!r}?"
     return f"known: {listed(known)}" if known else "none is known yet"
+
+
+def bounded(text: str, limit: int = LONGEST_TEXT) -> str:
+    """Return a text, without its middle if it is longer than a limit."""
+    if len(text) <= limit:
+        return text
+    gap = f" ... ({len(text):,} characters) ... "
+    tail = limit // 4
+    return f"{text[: max(limit - tail - len(gap), 0)]}{gap}{text[-tail:]}"
+
+
+def name_of(error: BaseException) -> str:
+    """Return the name of the type of an error."""
+    # Not `type(error).__qualname__`, which a metaclass may have redefined.
+    return bounded(exact(_QUALNAME(type(error))), MOST_CHARACTERS)
+
+
+def text_of(error: BaseException) -> str:
+    """Return the text of an error, shortened if it is long.
+
+    Raises:
+        KeyboardInterrupt, SystemExit: Raised meanwhile. Anything else that its `__str__` raises
+            only leads to another text.
+    """
+    text, problem = attempt(str, error)
+    if problem is not None:
+        text = f"<a {name_of(error)} that cannot be shown>"
+    return bounded(exact(text))
+
+
+_QUALNAME: Any = vars(type)["__qualname__"].__get__

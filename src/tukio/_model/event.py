@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .changes import set_state
+from .display import name_of
+from .guard import attempt
+from .logs import Log
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+log: Log = Log("tukio.run")
 
 
 class EventSource:
@@ -74,6 +81,9 @@ class EventSource:
     def __hash__(self) -> int:
         return hash(tuple(self.as_dict().values()))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), tuple(self.as_dict().values())
+
     def __repr__(self) -> str:
         ids = ", ".join(f"{name}={value}" for name, value in self.as_dict().items() if value)
         return f"<EventSource {ids or 'outside'}>"
@@ -93,7 +103,9 @@ class Event:
 
     Args:
         data: A dict, or an event whose data is taken. The data is copied (one level deep), so each
-            receiver may change its own dict; nested values are shared.
+            receiver may change its own dict; nested values are shared. A dict of a user's class is
+            copied by its `copy()`; if that fails, or returns no other dict, the copy is a plain
+            dict, which is logged.
         topic: The topic that the event was dispatched in: a name, several names, or None.
         source: The sender; None for a sender outside tukio.
 
@@ -117,7 +129,7 @@ class Event:
         elif not isinstance(data, dict):
             msg = f"data must be a dict or Event, not {type(data).__name__}"
             raise ValueError(msg)  # noqa: TRY004 - the type that 1.x raised
-        self._data: dict[str, Any] = data.copy()
+        self._data: dict[str, Any] = data.copy() if type(data) is dict else own_dict(data)
         self._topic: Any = topic
         self._source: EventSource | None = source
         self._sender: Sender | None = None
@@ -139,6 +151,18 @@ class Event:
             self._source = self._sender.source
         return self._source
 
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        """Return the state for `pickle` and `deepcopy`: the source in place of the sender."""
+        return None, {
+            "_data": self._data,
+            "_topic": self._topic,
+            "_source": self.source,
+            "_sender": None,
+        }
+
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        set_state(self, state)
+
     def __copy__(self) -> Event:
         event = sent_by(self._sender, self._data, self._topic)
         event._source = self._source
@@ -149,6 +173,33 @@ class Event:
 
     def __repr__(self) -> str:
         return repr(self._data)
+
+
+def own_dict(data: Any) -> dict[str, Any]:
+    """Return a copy of a dict of any kind, one level deep.
+
+    Raises:
+        KeyboardInterrupt, SystemExit: Raised by a method of a user's class. Anything else that such
+            a method raises leads to a copy that is a plain dict.
+    """
+    if type(data) is dict:
+        return data.copy()
+    own, error = attempt(_copy_of, data)
+    if error is None and issubclass(type(own), dict) and own is not data:
+        return own  # type: ignore[no-any-return]  # it is a dict of some kind
+    if error is not None:
+        problem = f"raised a {name_of(error)}"
+    else:
+        problem = f"returned {'itself' if own is data else f'a {type(own).__name__}'}"
+    name = type(data).__name__
+    log.warning("copy() of a %s %s: its items go on in a plain dict", name, problem)
+    # Not by the methods of its own class.
+    return dict(dict.items(data))
+
+
+def _copy_of(data: Any) -> Any:
+    # The attribute, too, is the user's.
+    return data.copy()
 
 
 # Kept in a variable, because it is needed for every step.
@@ -164,7 +215,12 @@ def sent_by(sender: Sender | None, data: dict[str, Any], topic: Any = None) -> E
         topic: The topic that the event is dispatched in.
     """
     event: Event = _new(Event)
-    event._data = data.copy()
+    try:
+        # No look at the kind of dict, for each step: what comes here is plain, or the copy of a
+        # kind that has made a good one.
+        event._data = data.copy()
+    except BaseException:  # noqa: ASYNC103, BLE001 - `own_dict` tells what goes further
+        event._data = own_dict(data)
     event._topic = topic
     event._source = None
     event._sender = sender

@@ -16,6 +16,8 @@ from .state import SKIPPED, TIMED_OUT, FutureState
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from .account import ErrorFact
+
 
 class RunStarted(NamedTuple):
     """A run started.
@@ -39,7 +41,8 @@ class StepEnded(NamedTuple):
         state: The state that the step ended in.
         output: The output of the step; None if the task returned None.
         chosen: The ids of the successors that the step chose; None for all.
-        error: The type and the message of the step's exception; None if there was none.
+        error: The type and the message of the step's exception, and the rest of its account if
+            there is more; None if there was no exception.
         start: The time at which the step began, aware UTC; None if it is unknown.
         end: The time at which the step ended, aware UTC; None if it is unknown.
         uid: The id of the execution; None if it was never asked for.
@@ -53,7 +56,7 @@ class StepEnded(NamedTuple):
     state: FutureState
     output: Any
     chosen: tuple[str, ...] | None = None
-    error: tuple[str, str] | None = None
+    error: ErrorFact | None = None
     start: datetime | None = None
     end: datetime | None = None
     uid: str | None = None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from .display import listed, shown
 from .errors import InvalidResult
 from .event import Event
+from .guard import attempt
 from .state import FutureState
 
 if TYPE_CHECKING:
@@ -96,6 +97,10 @@ class Step:
 
     def give_up_on(self, number: int) -> None:
         """Called when a parent, given by its number, will not pass data on any more."""
+
+
+def _plain(data: dict[str, Any]) -> dict[str, Any]:
+    return {**data}
 
 
 S = TypeVar("S", bound=Step)
@@ -252,7 +257,10 @@ class Plan(Generic[S]):
         """
         if isinstance(result, dict):
             # One copy is the output of this step and the input of all successors.
-            data = {**result}
+            data, error = attempt(_plain, result)
+            if error is not None:
+                # A dict of a user's class, whose methods may raise anything.
+                raise InvalidResult(step.template.uid, type(result).__name__) from error
             return data, data
         if type(result) is Event:
             return self.passed_on(step, result.data)

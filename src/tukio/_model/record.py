@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from .account import as_fact, read_account
+from .changes import exact
 from .detach import detached
 from .display import listed, shown
 from .errors import RescueError
+from .report_json import decoded
 from .state import FutureState
 
 if TYPE_CHECKING:
+    from .account import ErrorFact
     from .template import WorkflowTemplate
 
 
@@ -32,7 +36,7 @@ class StepRecord:
         inputs: The inputs of the task.
         outputs: The output of the task; None if the task returned None.
         chosen: The ids of the successors that were chosen; None for all.
-        error: The type and the message of the exception; None if there was none.
+        error: The exception, as facts have it; None if there was none.
         extra: Has `reporting` if the report does.
         overran: The seconds by which the task ended later than its limit; 0 if it did not.
     """
@@ -44,7 +48,7 @@ class StepRecord:
     inputs: Any
     outputs: Any
     chosen: list[str] | None
-    error: tuple[str, str] | None
+    error: ErrorFact | None
     extra: dict[str, Any]
     overran: float
 
@@ -81,12 +85,14 @@ def read(report: Any, template: WorkflowTemplate) -> RunRecord:
     """Return the record of a report about a run of a template; the run must have started.
 
     Args:
-        report: The report, as `Workflow.report()` made it, or after it went through JSON.
+        report: The report, as `Workflow.report()` made it, or after it went through JSON, whoever
+            has read the text.
         template: The template of the run; it may have gained tasks since.
 
     Raises:
         RescueError: The data is not a report, or it is not about such a run.
     """
+    report = decoded(report)
     uid = _uid_of(report)
     if uid is None:
         raise RescueError(None, "it is not the report of a run: there is no 'exec.id'")
@@ -95,7 +101,7 @@ def read(report: Any, template: WorkflowTemplate) -> RunRecord:
     except _NOT_WHOLE as error:
         raise RescueError(uid, f"it is not a whole report ({shown(error)})") from error
     # Compared with a tuple and not looked up in a set, because the id may be an unhashable object.
-    if report.get("id") not in (None, template.uid):
+    if exact(report.get("id")) not in (None, template.uid):
         refuse(record, f"it is about template {shown(report['id'])}, not {template.uid!r}")
     known = {task.uid for task in template.tasks}
     if unknown := [task for task in record.steps if task not in known]:
@@ -115,7 +121,7 @@ def refuse(record: RunRecord, reason: str) -> NoReturn:
 def _uid_of(report: Any) -> str | None:
     execution = report.get("exec") if isinstance(report, Mapping) else None
     uid = execution.get("id") if isinstance(execution, Mapping) else None
-    return uid if isinstance(uid, str) else None
+    return exact(uid) if isinstance(uid, str) else None
 
 
 def _read(uid: str, report: Mapping[str, Any]) -> RunRecord:
@@ -160,7 +166,7 @@ def _read_step(execution: Mapping[str, Any]) -> StepRecord:
         inputs=detached(execution["inputs"]),
         outputs=detached(execution["outputs"]),
         chosen=None if chosen is None else _list(chosen),
-        error=None if error is None else (_text(error["type"]), _text(error["message"])),
+        error=None if error is None else as_fact(read_account(error)),
         extra={key: detached(execution[key]) for key in ("reporting",) if key in execution},
         overran=float(execution.get("overran", 0.0)),
     )
@@ -175,7 +181,7 @@ def _text(value: Any) -> str:
     if not isinstance(value, str):
         msg = f"expected a text, not {shown(value)}"
         raise TypeError(msg)
-    return value
+    return str(exact(value))
 
 
 def _list(value: Any) -> list[Any]:

@@ -7,12 +7,12 @@ Source: 1.x `fast_forward`, for the states that count as done.
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from .decoding import find_lost
 from .errors import RescueError
 from .facts import RunStarted, StepDue, StepEnded
 from .replay import Contradiction, replay
-from .report_json import find_lost
 from .state import FAILED
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from .plan import Plan, Step
     from .record import RunRecord, StepRecord
     from .shape import Shape
+
+UNTOLD: Final = ("Exception", "the report does not say what the task raised")
+"""The error of a step that failed, in a report without it, as those of 1.x are."""
 
 
 def restore(plan: Plan[Any], record: RunRecord) -> list[Fact]:
@@ -127,7 +130,7 @@ def step_ended(uid: str, known: StepRecord) -> StepEnded:
         state=known.state,
         output=known.outputs,
         chosen=None if known.chosen is None else tuple(known.chosen),
-        error=known.error,
+        error=UNTOLD if known.error is None and known.state is FAILED else known.error,
         start=known.start,
         end=known.end,
         uid=known.uid,

@@ -42,7 +42,7 @@ class Selector:
         self._templates[template.uid] = template
         topics: list[str | None] = [None]
         if listen is not Listen.everything:
-            topics = [*(template.topics or ())]
+            topics = [*(template._topics or ())]
         self._topics[template.uid] = topics
         for topic in topics:
             self._by_topic.setdefault(topic, {})[template.uid] = template

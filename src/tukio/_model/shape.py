@@ -1,12 +1,14 @@
 """The graph of a template by numbers, as the plans of its runs use it.
 
-Owns:   the numbers of tasks, and all that is computed from the graph once for all runs.
+Owns:   the numbers of tasks, and all that is computed from a template once for all of its runs.
 """
 
 from __future__ import annotations
 
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from .edition import Edition, is_same
 
 if TYPE_CHECKING:
     from .task_template import TaskTemplate
@@ -19,10 +21,12 @@ Numbers: TypeAlias = tuple[tuple[int, ...], ...]
 
 
 class Shape:
-    """The graph of a template by numbers, made once per template and shared by its runs.
+    """The graph of a template by numbers, made once per state of the template, shared by its runs.
 
     Attributes:
-        tasks: The task templates, in declared order; the number of a task is its index.
+        edition: The template as it is in this shape, whatever becomes of it.
+        template: The template of the runs: that of the edition.
+        tasks: The tasks of the edition, in declared order; the number of a task is its index.
         successors: For each number, the numbers of its successors, in declared order.
         root: The number of the root task.
         predecessors: For each number, the numbers of its predecessors.
@@ -32,6 +36,9 @@ class Shape:
         empty_plan: A plan without steps, shared by all runs that are over; None before the first
             run is. Set once, by `plan.empty_plan`.
         changes: The number of changes of the graph when this shape was made; see `DAG`.
+        watched: Lists that are empty while the fields of tasks are as they were; see `Edition`.
+        given: Data of the template that somebody may change in place; see `Edition`.
+        kept: The same data as it was when this shape was made.
     """
 
     # Slots, because each step reads three of these: up to Python 3.11 an attribute is slow to read
@@ -39,27 +46,38 @@ class Shape:
     __slots__ = (
         "_order",
         "changes",
+        "edition",
         "empty_plan",
+        "given",
         "keeps_order",
+        "kept",
         "predecessors",
         "root",
         "successors",
         "tasks",
+        "template",
+        "watched",
     )
 
     def __init__(self, template: WorkflowTemplate) -> None:
-        graph = template.dag.graph
+        self.changes: int = template.dag.changes
+        self.edition: Edition = Edition(template)
+        self.template: WorkflowTemplate = self.edition.template
+        # Here, too, because they are looked at for every run.
+        self.watched: tuple[Any, ...] = self.edition.watched
+        self.given: list[Any] = self.edition.given
+        self.kept: list[Any] = self.edition.kept
+        graph = self.template.dag.graph
         number = {task: position for position, task in enumerate(graph)}
         self.tasks: tuple[TaskTemplate, ...] = tuple(graph)
         self.successors: Numbers = tuple(
             tuple(number[task] for task in successors) for successors in graph.values()
         )
-        self.root: int = number[template.root()]
+        self.root: int = number[self.template.root()]
         self.predecessors: Numbers = _turned_round(self.successors)
         self._order: tuple[int, ...] = ()
         self.keeps_order: bool = any(task.name == JOIN for task in self.tasks)
         self.empty_plan: Any = None
-        self.changes: int = template.dag.changes
 
     @property
     def order(self) -> tuple[int, ...]:
@@ -81,12 +99,18 @@ def _turned_round(successors: Numbers) -> Numbers:
 
 
 def shape_of(template: WorkflowTemplate) -> Shape:
-    """Return the shape of a template's graph as the graph is now; made anew after changes.
+    """Return the shape of a template as the template is now; made anew after any change of it.
 
     Raises:
         WorkflowRootTaskError: There is not exactly one root task.
     """
     shape = template.compiled
-    if shape is None or shape.changes != template.dag.changes:
-        shape = template.compiled = Shape(template)
+    if (
+        shape is None
+        or shape.changes != template.dag.changes
+        or any(shape.watched)
+        or (shape.given and not is_same(shape.given, shape.kept))
+    ):
+        shape = Shape(template)
+        template.compiled = shape
     return shape  # type: ignore[no-any-return]  # the template does not know what a shape is

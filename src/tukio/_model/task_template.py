@@ -9,9 +9,10 @@ from __future__ import annotations
 import enum
 import importlib
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 from uuid import uuid4
 
+from .changes import Changeable, Data, exact, own, set_state, state_without
 from .validation import TASK_KEYS
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class Listen(enum.Enum):
         return cls.topics if topics else cls.nothing
 
 
-class TaskTemplate:
+class TaskTemplate(Changeable):
     """One task of a workflow: which registered task is run, and how.
 
     Args:
@@ -58,11 +59,37 @@ class TaskTemplate:
         topics: The topics whose events are put into the queue of the task while it runs. None is
             every topic; by default there are none.
 
+    The fields may be changed at any time; this counts for the runs that are made from then on. The
+    `template` of a step is a copy from when its run was made. The copy is equal to this object, has
+    copies of its data, and passes on to this object what is assigned to its fields.
+
     Attributes:
         extra: Keys of the user's own, kept in `as_dict` and in reports.
     """
 
-    __slots__ = ("config", "extra", "name", "timeout", "topics", "uid")
+    __slots__ = ("_config", "_extra", "_origin", "_topics", "_watch", "name", "timeout", "uid")
+
+    DATA: ClassVar[tuple[str, ...]] = ("_config", "_topics", "_extra")
+
+    # The task that this is a copy of, for runs; None for any other task.
+    _origin: TaskTemplate | None
+    # Gets something once a field may have changed; None if nobody watches since then.
+    _watch: list[str] | None
+
+    _config: dict[str, Any]
+    _topics: list[str] | None
+    _extra: dict[str, Any]
+
+    config: Data[dict[str, Any]] = Data()
+    topics: Data[list[str] | None] = Data()
+    extra: Data[dict[str, Any]] = Data()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make an instance that is a copy of no other one, and that nobody watches."""
+        del args, kwargs
+        task = super().__new__(cls)
+        set_state(task, (None, {"_origin": None, "_watch": None, "is_exposed": False}))
+        return task
 
     def __init__(
         self,
@@ -74,11 +101,62 @@ class TaskTemplate:
     ) -> None:
         self.name: Any = name
         self.uid: str = uid or str(uuid4())
-        self.config: dict[str, Any] = config or {}
         self.timeout: float | None = timeout
+        set_state(self, (None, {"_config": {}, "_topics": [], "_extra": {}}))
+        if config:
+            self.config = config
         # Any other tuple is kept as it is, for `validate` to report.
-        self.topics: list[str] | None = [] if topics == () else cast("list[str] | None", topics)
-        self.extra: dict[str, Any] = {}
+        if topics != ():
+            self.topics = cast("list[str] | None", topics)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._origin is not None:
+            # This is what runs were made of, and they stay what they are.
+            setattr(self._origin, name, value)
+            return
+        super().__setattr__(name, exact(value) if name == "uid" else value)
+        self.note_change(name)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, TaskTemplate):
+            return NotImplemented
+        return _original(self) is _original(other)
+
+    def __hash__(self) -> int:
+        return object.__hash__(_original(self))
+
+    def __getstate__(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """Return the fields; a copy is a task of its own, whose data nobody holds yet."""
+        return state_without(self, "_origin", "_watch", "is_exposed")
+
+    def hand_out(self, value: Any) -> Any:
+        """Return the value of a field for a user, who may change it; of a copy for runs, a copy."""
+        return super().hand_out(value) if self._origin is None else own(value)
+
+    def note_change(self, name: str) -> None:
+        """Tell those who watch that a field may have changed."""
+        if self._watch is not None:
+            self._watch.append(name)
+            object.__setattr__(self, "_watch", None)
+
+    def watch(self, watch: list[str]) -> list[str]:
+        """Return a list that gets something once a field may have changed.
+
+        Args:
+            watch: The list, if there is none yet.
+        """
+        if self._watch is None or self._watch:
+            # Several tasks may share one, so this one may be spent without a change of this task.
+            object.__setattr__(self, "_watch", watch)
+            return watch
+        return self._watch
+
+    def bare_copy(self) -> Self:
+        """Return a copy for runs, which shares its data with this object."""
+        copy = type(self).__new__(type(self))
+        set_state(copy, self.__getstate__())
+        object.__setattr__(copy, "_origin", self)
+        return copy
 
     @property
     def listen(self) -> Listen:
@@ -87,7 +165,7 @@ class TaskTemplate:
         Raises:
             TypeError: `topics` is neither None nor a list.
         """
-        return Listen.get(self.topics)
+        return Listen.get(self._topics)
 
     def new_task(self, data: Any, loop: Any = None) -> Any:
         """Run the task by itself, outside a workflow. For asyncio only, as in 1.x.
@@ -102,7 +180,7 @@ class TaskTemplate:
         # Imported by name, because the model must not depend on the code that runs tasks. Only 1.x
         # asks a template for this.
         new_task = importlib.import_module("tukio.task.task").new_task
-        return new_task(self.name, data=data, config=self.config, timeout=self.timeout, loop=loop)
+        return new_task(self.name, data=data, config=self._config, timeout=self.timeout, loop=loop)
 
     @classmethod
     def from_dict(cls, task_dict: Mapping[str, Any]) -> Self:
@@ -119,6 +197,8 @@ class TaskTemplate:
             topics=own_topics(task_dict.get("topics", [])),
         )
         task.extra.update(extra_keys(task_dict, TASK_KEYS))
+        # It is all made of copies.
+        object.__setattr__(task, "is_exposed", False)
         return task
 
     def as_dict(self) -> dict[str, Any]:
@@ -129,16 +209,20 @@ class TaskTemplate:
         return {
             "name": self.name,
             "id": self.uid,
-            "config": own(self.config),
+            "config": own(self._config),
             "timeout": self.timeout,
-            "topics": own_topics(self.topics),
-            **own(self.extra),
+            "topics": own_topics(self._topics),
+            **own(self._extra),
         }
 
     def __str__(self) -> str:
         return f"<TaskTemplate name={self.name}, uid={self.uid}>"
 
     __repr__ = __str__
+
+
+def _original(task: TaskTemplate) -> TaskTemplate:
+    return task if task._origin is None else task._origin
 
 
 def own_topics(topics: Any) -> Any:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import enum
 from copy import deepcopy
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 from uuid import uuid4
 
+from .changes import Changeable, Data, exact, set_state, state_without
 from .dag import DAG
 from .errors import TemplateError, WorkflowRootTaskError
 from .policy import ErrorPolicy, OverrunPolicy
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
     from .registry import Registry
 
 
-class WorkflowTemplate:
+class WorkflowTemplate(Changeable):
     """A workflow: tasks that are linked to a DAG, which starts at a single root task.
+
+    A template may be changed at any time. This counts for the runs that are made from then on; runs
+    that were made before stay what they are, and so do their reports.
 
     Args:
         uid: The id of the template; None makes a new one.
@@ -49,18 +53,39 @@ class WorkflowTemplate:
     """
 
     __slots__ = (
+        "__weakref__",
+        "_extra",
+        "_meta",
+        "_topics",
         "compiled",
         "dag",
-        "extra",
-        "meta",
         "on_error",
         "policy",
         "schema",
         "timeout",
         "title",
-        "topics",
         "uid",
     )
+
+    DATA: ClassVar[tuple[str, ...]] = ("_topics", "_meta", "_extra")
+
+    # The shape of the template, made on first use; only `shape_of` reads and sets it.
+    compiled: Any
+
+    _topics: list[str] | None
+    _meta: Any
+    _extra: dict[str, Any]
+
+    topics: Data[list[str] | None] = Data()
+    meta: Data[Any] = Data()
+    extra: Data[dict[str, Any]] = Data()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """Make an instance that has no shape, and whose data nobody holds."""
+        del args, kwargs
+        template = super().__new__(cls)
+        set_state(template, (None, {"compiled": None, "is_exposed": False}))
+        return template
 
     def __init__(  # noqa: PLR0913 - the fields of a template, by name
         self,
@@ -75,16 +100,37 @@ class WorkflowTemplate:
     ) -> None:
         self.uid: str = uid or str(uuid4())
         self.policy: OverrunPolicy = OverrunPolicy.get(policy)
-        self.topics: list[str] | None = topics
+        set_state(self, (None, {"_topics": None, "_meta": None, "_extra": {}}))
+        self.topics = topics
         self.timeout: float | None = timeout
         self.schema: int = schema or 1
         self.title: str | None = title
         self.on_error: ErrorPolicy = ErrorPolicy(on_error or ErrorPolicy.CONTINUE)
-        self.meta: Any = None
-        self.extra: dict[str, Any] = {}
         self.dag: DAG[TaskTemplate] = DAG()
-        # The shape of the graph, made on first use; only `shape_of` reads and sets it.
-        self.compiled: Any = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in {"uid", "title"}:
+            value = exact(value)
+        elif name in {"policy", "on_error"}:
+            value = _member(OverrunPolicy if name == "policy" else ErrorPolicy, value)
+        super().__setattr__(name, value)
+        if name != "compiled":
+            self.note_change(name)
+
+    def __getstate__(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """Return the fields; a copy makes a shape of its own, and nobody holds its data yet."""
+        return state_without(self, "compiled", "is_exposed")
+
+    def note_change(self, name: str) -> None:
+        """Have the shape made anew for the next run."""
+        del name
+        object.__setattr__(self, "compiled", None)
+
+    def bare_copy(self) -> Self:
+        """Return a copy that shares its data and its graph with this template."""
+        copy = type(self).__new__(type(self))
+        set_state(copy, self.__getstate__())
+        return copy
 
     @property
     def tasks(self) -> list[TaskTemplate]:
@@ -98,7 +144,7 @@ class WorkflowTemplate:
         Raises:
             TypeError: `topics` is neither None nor a list.
         """
-        return Listen.get(self.topics)
+        return Listen.get(self._topics)
 
     def add(self, task_tmpl: TaskTemplate) -> None:
         """Add a task, not linked to any other yet.
@@ -163,8 +209,6 @@ class WorkflowTemplate:
         # Without copies, because it is not known yet whether the data can be copied.
         if faults := find_all_faults(self._as_dict(_itself), tasks):
             raise TemplateError(faults)
-        # Users may have set these attributes to the values of members.
-        self.policy, self.on_error = OverrunPolicy.get(self.policy), ErrorPolicy(self.on_error)
         return True
 
     @classmethod
@@ -198,7 +242,9 @@ class WorkflowTemplate:
             by_id[task.uid] = task
         for upstream, downstream in wf_dict.get("graph", {}).items():
             for uid in downstream:
-                template.link(by_id[upstream], by_id[uid])
+                template.link(by_id[exact(upstream)], by_id[exact(uid)])
+        # It is all made of copies.
+        object.__setattr__(template, "is_exposed", False)
         return template
 
     def as_dict(self) -> dict[str, Any]:
@@ -212,7 +258,7 @@ class WorkflowTemplate:
         document: dict[str, Any] = {
             "id": self.uid,
             "policy": _value(self.policy),
-            "topics": own_topics(self.topics),
+            "topics": own_topics(self._topics),
             "timeout": self.timeout,
             "schema": self.schema,
             "tasks": [task._as_dict(own) for task in self.dag.graph],
@@ -223,17 +269,15 @@ class WorkflowTemplate:
         }
         if self.title is not None:
             document["title"] = self.title
-        if self.meta is not None:
-            document["meta"] = own(self.meta)
+        if self._meta is not None:
+            document["meta"] = own(self._meta)
         if self.on_error is not ErrorPolicy.CONTINUE:
             document["on_error"] = _value(self.on_error)
-        return {**document, **own(self.extra)}
+        return {**document, **own(self._extra)}
 
     def copy(self) -> Self:
         """Return an equal template that shares nothing with this one."""
-        template = deepcopy(self)
-        template.compiled = None
-        return template
+        return deepcopy(self)
 
     def __str__(self) -> str:
         return f"<WorkflowTemplate uid={self.uid}>"
@@ -243,6 +287,14 @@ class WorkflowTemplate:
 
 def _itself(value: Any) -> Any:
     return value
+
+
+def _member(choices: type[enum.Enum], value: Any) -> Any:
+    """Return the member with a value; any other object is kept for `validate` to report."""
+    try:
+        return choices(value)
+    except ValueError:
+        return value
 
 
 def _value(policy: Any) -> Any:

@@ -15,6 +15,7 @@ from copy import deepcopy
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from .changes import exact
 from .dag import DAG
 from .display import MOST_NAMES, listed, nearest, plain, shown
 from .errors import (
@@ -186,7 +187,7 @@ def _tasks(tasks: Any) -> Found:
             yield Fault(path, problem, "give it at least a 'name'", TypeError)
             continue
         yield from _task(path, task)
-        uid = task.get("id")
+        uid = exact(task.get("id"))
         if _is_id(uid) and seen.setdefault(uid, number) != number:
             problem = f"duplicate task id {shown(uid)}, also at tasks[{seen[uid]}]"
             yield Fault(f"{path}.id", problem, "give each task an id of its own")
@@ -266,7 +267,7 @@ def _known_tasks(tasks: Any) -> DAG[Any]:
     dag = DAG[Any]()
     for number, task in enumerate(tasks if isinstance(tasks, list | tuple) else ()):
         if isinstance(task, Mapping):
-            uid = task.get("id")
+            uid = exact(task.get("id"))
             # A task without id gets one later: it cannot be linked, but it is a root task.
             dag.graph.setdefault(uid if _is_id(uid) else _Unnamed(f"tasks[{number}]"), {})
     return dag
@@ -288,7 +289,8 @@ def _graph(graph: Any, dag: DAG[Any]) -> Found:
         yield Fault("graph", problem, 'write {"f1": ["f2"], ...}', TypeError)
         return
     ids = [uid for uid in dag.graph if _is_id(uid)]
-    for upstream, downstream in graph.items():
+    for given, downstream in graph.items():
+        upstream = exact(given)
         path = f"graph.{plain(upstream)}"
         if not _is_in(upstream, dag.graph):
             yield _unknown(path, upstream, ids)
@@ -297,7 +299,7 @@ def _graph(graph: Any, dag: DAG[Any]) -> Found:
             problem = f"must be a list of task ids, not {_type(downstream)}"
             yield Fault(path, problem, 'write ["f2", ...]', TypeError)
             continue
-        for number, uid in enumerate(downstream):
+        for number, uid in enumerate(map(exact, downstream)):
             if not _is_in(uid, dag.graph):
                 yield _unknown(f"{path}[{number}]", uid, ids)
             elif _is_in(upstream, dag.graph):

@@ -8,8 +8,8 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
-from .._loop.logs import Log
 from .._model.event import sent_by
+from .._model.logs import Log
 from .._model.state import TASK_BEGIN
 from .._step.holder import TaskHolder
 from .._step.log_fields import log_fields
@@ -50,7 +50,7 @@ def begin(step: LiveStep) -> Any:
                 run.emit(TASK_BEGIN, step.input_data, step)
             if run.announcement is not None:
                 run.has_begun(step)
-        topics = step.template.topics
+        topics = step.template._topics
         if topics or topics is None:
             step.mailbox.subscribe_as(step.template)
     except BaseException:
@@ -81,7 +81,7 @@ def _call(run: Run, step: LiveStep) -> Coroutine[Any, Any, Any]:
     try:
         if holder_class is None:
             return function(event)
-        config = step.template.config
+        config = step.template._config
         step.holder = holder = holder_class(deepcopy(config) if config else {})
         _agree_on_id(holder, step)
         _hand_queue_to(holder, step)

@@ -17,7 +17,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from .._loop.coroutines import ENDED, finish_awaiting, sequential
-from .._loop.logs import Log
+from .._model.logs import Log
 from .._model.state import FAILED, RUNNING
 from .._step.log_fields import log_fields
 from .outcome import failed, finished

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._model.detach import described
+from .._model.account import as_fact, described
 from .._model.facts import StepEnded
 from .outcome import Ending
 
@@ -61,13 +61,12 @@ class Ledger:
 
 def _fact_of(step: LiveStep, ending: Ending) -> StepEnded:
     tasks, instant = step.run.plan.shape.tasks, step.run.backend.wall_time
-    shown = {} if ending.error is None else described(ending.error)
     return StepEnded(
         task=step.template.uid,
         state=ending.state,
         output=ending.output,
         chosen=None if step.chosen is None else tuple(tasks[number].uid for number in step.chosen),
-        error=(shown["type"], shown["message"]) if shown else None,
+        error=None if ending.error is None else as_fact(described(ending.error)),
         start=None if step.started_at is None else instant(step.started_at),
         end=instant(ending.at),
         uid=step.uid,

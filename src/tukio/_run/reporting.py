@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 
 def report_of(run: RunState, steps: Sequence[LiveStep | None]) -> dict[str, Any]:
-    """Return a snapshot of a template and of its execution; see `Workflow.report`.
+    """Return a snapshot of what is run and of its execution; see `Workflow.report`.
 
     Args:
         run: The run.
         steps: The step of each task, by number; None where none was reached.
     """
     start, end = times_of(run)
-    document = run.template.as_dict()
-    for task, step in zip(document["tasks"], steps, strict=True):
+    document, tasks = run.plan.shape.edition.describe()
+    for task, step in zip(tasks, steps, strict=True):
         task["exec"] = None if step is None else full_snapshot(step)
     execution: dict[str, Any] = {
         "id": run.uid,
@@ -36,8 +36,8 @@ def report_of(run: RunState, steps: Sequence[LiveStep | None]) -> dict[str, Any]
         until = run.backend.time() if run.ended_at is None else run.ended_at
         execution["elapsed"] = (run.template.timeout or 0) - (run.limit - until)
     if run.ledger is not None:
-        tasks = run.plan.shape.tasks
-        execution["order"] = [tasks[number].uid for number in run.ledger.order]
+        ids = [task.uid for task in run.plan.shape.tasks]
+        execution["order"] = [ids[number] for number in run.ledger.order]
     return document | {"exec": execution}
 
 

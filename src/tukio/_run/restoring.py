@@ -8,26 +8,33 @@ from .._model.event import Event
 from .._model.plan import Plan
 from .._model.policy import ErrorPolicy
 from .._model.rescue import restore as restore_plan
-from .._model.shape import shape_of
 from .._model.state import FAILED, SKIPPED, TIMED_OUT, Move, WorkflowExecState, after
 from .ledger import Ledger
 
 if TYPE_CHECKING:
     from .._model.record import RunRecord
+    from .._model.shape import Shape
     from .run import Run
 
 
-def restore(run: Run, record: RunRecord) -> None:
+def restore(run: Run, record: RunRecord, shape: Shape) -> None:
     """Bring a run to where a report says that it was; `go_on` starts it.
+
+    Args:
+        run: The run.
+        record: The report.
+        shape: The shape of the template that the report was compared with.
 
     Raises:
         IllegalMove: It was started, or cancelled, before. Nothing changes.
         RescueError: The report contradicts the template. Nothing changes.
     """
     after(run.phase, Move.START)
-    plan = Plan(shape_of(run.template), run.environment.make_step, run)
+    plan = Plan(shape, run.environment.make_step, run)
     facts = restore_plan(plan, record)
     run.plan.take_over(plan)
+    # For a run without an engine, the template may have changed since the run was made.
+    run.template = shape.template
     run._uid = record.uid
     run.started_at = run.backend.instant(record.start)
     if run.template.timeout:

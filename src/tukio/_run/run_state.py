@@ -11,8 +11,8 @@ from uuid import uuid4
 
 import anyio
 
-from .._loop.logs import Log
 from .._model.event import EventSource
+from .._model.logs import Log
 from .._model.plan import Plan
 from .._model.policy import OverrunPolicy
 from .._model.shape import shape_of
@@ -67,6 +67,7 @@ class RunState:
 
     Attributes:
         face: The face; None exactly when the run is over.
+        template: The template as it was when the run was made; nobody changes it.
         plan: Its steps; empty when the run is over. `plan.ready` is empty unless the run is
             running or suspended.
         phase: Where it stands; changed by the table of moves alone.
@@ -125,12 +126,12 @@ class RunState:
 
     def __init__(self, face: Face, template: WorkflowTemplate, environment: Environment) -> None:
         self.face: Face | None = face
-        self.template: WorkflowTemplate = template
+        shape = shape_of(template)
+        self.template: WorkflowTemplate = shape.template
         self.environment: Environment = environment
         # Looked up for every step.
         self.backend: Backend = environment.backend
         self.broker: Broker = environment.broker
-        shape = shape_of(template)
         self.plan: Plan[LiveStep] = Plan(shape, environment.make_step, self)
         self.phase: Phase = NEW
         self.ending: FutureState | None = None
@@ -138,7 +139,7 @@ class RunState:
         self.errors: dict[str, BaseException] = NO_ERRORS
         self.deadline: float = math.inf
         self.limit: float = math.inf
-        self.locked: bool = template.policy is LOCKED_FROM_THE_START
+        self.locked: bool = self.template.policy is LOCKED_FROM_THE_START
         self.drivers: dict[Driver, None] = {}
         self.driver_pending: bool = False
         self.waiting: Waiting | None = None

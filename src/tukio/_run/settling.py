@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .._loop.logs import Log
 from .._model.errors import TukioTaskError
+from .._model.logs import Log
 from .._model.policy import ErrorPolicy
 from .._model.state import FAILED, RUNNING, SKIPPED, SUSPENDED
 from .._step.log_fields import log_fields

@@ -5,11 +5,13 @@ Owns:   nothing: `LiveStep` has the state; this is its face.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 
+from .._model.account import before_looks
 from .._model.errors import EngineError
+from .._model.event import own_dict
 from .._model.state import CANCELLED, INTERRUPTED, PENDING, TIMED_OUT, TaskExecState
 from .._step.snapshot import full_snapshot, snapshot
 from .._step.step import LiveStep
@@ -47,13 +49,13 @@ class TaskRun(LiveStep):
     def inputs(self) -> Any:
         """A copy of the data that this step was given."""
         data = self.input_data
-        return dict(data) if isinstance(data, dict) else data
+        return own_dict(data) if isinstance(data, dict) else data
 
     @property
     def outputs(self) -> Any:
         """A copy of the data that the task returned; None before, and if it returned None."""
         data = self.output_data
-        return dict(data) if isinstance(data, dict) else data
+        return own_dict(data) if isinstance(data, dict) else data
 
     @property
     def queue(self) -> Inbox:
@@ -135,8 +137,11 @@ class TaskRun(LiveStep):
             EngineError: It is not over, or was cancelled.
         """
         step = self._latest
-        if step.error is not None:
-            raise step.error
+        error = step.error
+        if error is not None:
+            # Not by its own method, which a user's class may have redefined.
+            BaseException.with_traceback(error, before_looks(error, _RESULT, self))
+            raise error
         if step.state is TIMED_OUT:
             msg = f"task {step.template.uid!r} reached its time limit"
             raise TimeoutError(msg)
@@ -240,3 +245,7 @@ class TaskRun(LiveStep):
     # As in 1.x ------------------------------------------------------------------------------------
 
     event_source = LiveStep.source
+
+
+_RESULT: Final = TaskRun.result.__code__
+"""Whose frame tells a look at the error of a step from how the error came about."""

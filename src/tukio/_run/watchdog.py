@@ -15,7 +15,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._loop.frames import frames_of
-from .._loop.logs import Log
+from .._model.logs import Log
 from .._model.state import TaskExecState
 from .._step.log_fields import log_fields
 

@@ -10,11 +10,12 @@ import importlib
 from copy import copy
 from typing import TYPE_CHECKING, Any, Self
 
-from .._loop.logs import Log
 from .._loop.running import running_backend
 from .._model.errors import EngineError
 from .._model.event import Event
+from .._model.logs import Log
 from .._model.record import read
+from .._model.shape import shape_of
 from .._model.state import CANCELLED, FINISHED, NEW, OVER, SKIPPED, SUSPENDED, TIMED_OUT
 from .._step.log_fields import log_fields
 from .._step.surroundings import here, running_workflow
@@ -80,8 +81,12 @@ class Workflow:
 
     @property
     def template(self) -> WorkflowTemplate:
-        """What is run."""
-        return self._run.template
+        """What is run: the template that this was made from.
+
+        If it was changed since, this goes on as it was when it was made. If nobody has the template
+        any more, it is an equal one.
+        """
+        return self._run.plan.shape.edition.original
 
     @property
     def state(self) -> FutureState:
@@ -123,12 +128,12 @@ class Workflow:
         return report_of(self._run, self._steps)
 
     def __str__(self) -> str:
-        ids = f"template.uid={self.template.uid}, uid={self.uid}"
+        ids = f"template.uid={self._run.template.uid}, uid={self.uid}"
         start, end = times_of(self._run)
         return f"<Workflow {ids}, start={start}, end={end}>"
 
     def __repr__(self) -> str:
-        return f"<Workflow {self.template.uid} {self.uid} {self.state.value}>"
+        return f"<Workflow {self._run.template.uid} {self.uid} {self.state.value}>"
 
     # What can be done to it -----------------------------------------------------------------------
 
@@ -294,8 +299,9 @@ class Workflow:
             RescueError: The report cannot be continued. Nothing was started.
             IllegalMove: This was started, or cancelled, before. It goes on as it was.
         """
-        self.template.validate()
-        restoring.restore(self._run, read(report, self.template))
+        template = self.template
+        template.validate()
+        restoring.restore(self._run, read(report, template), shape_of(template))
         restoring.go_on(self._run)
 
     def timeout(self) -> bool:

@@ -14,8 +14,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 from uuid import uuid4
 
+from .._model.changes import exact
+from .._model.guard import attempt
+from .._model.logs import Log
+
 if TYPE_CHECKING:
     from .._events.queue import Inbox
+
+log: Log = Log("tukio.run")
 
 
 class TaskHolder:
@@ -87,5 +93,7 @@ def execution_id(holder: Any) -> str:
     Args:
         holder: The holder, of any class; None for a task that is a function.
     """
-    uid = getattr(holder, "uid", None)
-    return uid if isinstance(uid, str) else str(uuid4())
+    uid, error = attempt(getattr, holder, "uid", None)
+    if error is not None:
+        log.error("a %s has no id: its `uid` failed", type(holder).__name__, exc_info=error)
+    return str(exact(uid)) if isinstance(uid, str) else str(uuid4())

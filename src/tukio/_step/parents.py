@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import anyio
 
+from .._model.event import own_dict
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -89,7 +91,7 @@ class Parents:
         """Called when a parent passes its data on to the task."""
         uid = parent.template.uid
         if self._wanted is None or uid in self._wanted:
-            self._arrived.append((uid, dict(data)))
+            self._arrived.append((uid, own_dict(data)))
             self._ended_at[uid] = parent.ended_at
         self.give_up_on(parent.number)
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._loop.logs import Log
-from .._model.detach import described, detached
+from .._model.account import described
+from .._model.detach import detached
+from .._model.guard import attempt
+from .._model.logs import Log
 from .log_fields import log_fields
 
 if TYPE_CHECKING:
@@ -38,15 +40,22 @@ def full_snapshot(step: LiveStep) -> dict[str, Any]:
         found["chosen"] = [tasks[number].uid for number in step.chosen]
     if step._extras is not None and step._extras.overran:
         found["overran"] = step._extras.overran
-    error = step.run.errors.get(step.template.uid) or step.error
+    # Not `or`: an exception of a user's class may be false, or raise when it is asked.
+    error = step.run.errors.get(step.template.uid)
+    error = step.error if error is None else error
     if error is not None:
         found["error"] = described(error)
-    report = getattr(step.holder, "report", None)
-    if report is not None:
-        try:
-            found["reporting"] = detached(report())
-        except Exception:
-            uid, extra = step.template.uid, log_fields(step.run, step)
-            log.exception("report() of task '%s' failed", uid, extra=extra)
-            found["reporting"] = None
+    reporting, problem = attempt(_reporting, step.holder)
+    if problem is not None:
+        uid, extra = step.template.uid, log_fields(step.run, step)
+        log.error("report() of task '%s' failed", uid, exc_info=problem, extra=extra)
+        found["reporting"] = None
+    elif reporting:
+        [found["reporting"]] = reporting
     return found
+
+
+def _reporting(holder: Any) -> tuple[Any, ...]:
+    """Return what a holder reports, in a tuple of one; empty if it has no `report`."""
+    report = getattr(holder, "report", None)
+    return () if report is None else (detached(report()),)

@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._engine.engine import Engine
-from .._model.detach import described
+from .._model.account import described
 from .._model.errors import RescueError
 from .._model.report_json import report_from_json, report_to_json
 from .._model.state import FutureState
@@ -257,7 +257,7 @@ def outcome_of(run: Workflow) -> dict[str, Any]:
     for step in run.tasks:
         if step.done() and not step.cancelled():
             # Looked up in the errors of the run first: they have errors of a `teardown()`, too.
-            error = errors.get(step.template.uid) or step.error
+            error = errors.get(step.template.uid, step.error)
             told = None if error is None else described(error)
             tasks[step.template.uid] = (step.state.value, step.outputs, told)
     return {"state": run.state.value, "tasks": dict(sorted(tasks.items()))}

@@ -10,10 +10,10 @@ from graphlib import CycleError, TopologicalSorter
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any
 
+from .._model.codecs import encode
 from .._model.errors import RescueError
 from .._model.policy import ErrorPolicy
 from .._model.record import read
-from .._model.report_json import encode
 from .._model.rescue import step_ended
 from .._model.shape import shape_of
 from .._model.state import FutureState

@@ -16,9 +16,9 @@ import anyio.lowlevel
 
 from .._engine.engine import Engine
 from .._events.broker import EXEC_TOPIC
+from .._model.codecs import encode
 from .._model.errors import RecordedError, SkipTask, TukioTaskError
 from .._model.event import Event
-from .._model.report_json import encode
 from .._model.state import FutureState
 from .._run.current import current_task
 from .._step.holder import TaskHolder
@@ -281,21 +281,21 @@ def _end_as(known: StepRecord) -> Any:
     if known.state is FutureState.skipped:
         raise _Skipped(*known.error)
     if known.outputs is not None:
-        raise _FailedWithOutput(*known.error, output=known.outputs)
+        raise _FailedWithOutput(known.outputs, *known.error)
     raise RecordedError(*known.error)
 
 
 class _Skipped(RecordedError, SkipTask):
     """Stands for the reason of a skip."""
 
-    def __init__(self, kind: str, message: str) -> None:
-        Exception.__init__(self, kind, message)
-        self.kind, self.message, self.reason = kind, message, message
+    def __init__(self, kind: str, message: str, *details: Any) -> None:
+        RecordedError.__init__(self, kind, message, *details)
+        self.reason = message
 
 
 class _FailedWithOutput(RecordedError, TukioTaskError):
     """Stands for an error with an output."""
 
-    def __init__(self, kind: str, message: str, output: object) -> None:
-        Exception.__init__(self, kind, message)
-        self.kind, self.message, self.task_outputs = kind, message, output
+    def __init__(self, output: object, kind: str, message: str, *details: Any) -> None:
+        RecordedError.__init__(self, kind, message, *details)
+        self.task_outputs = output

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from ..._model.account import before_looks
 from ..._model.errors import WorkflowCancelled, WorkflowTimedOut
 from ..._model.state import CANCELLED, OVER, TIMED_OUT
 from ..._run.run import Run
@@ -39,14 +40,18 @@ class TrioWorkflow(Workflow):
 
     async def _awaited(self) -> set[TaskRun]:
         ending = await self.wait()
-        if self._run.failure is not None:
-            raise self._run.failure
+        failure = self._run.failure
+        if failure is not None:
+            failure.with_traceback(before_looks(failure, _AWAITED, self))
+            raise failure
         if ending is TIMED_OUT:
             raise WorkflowTimedOut(self.uid)
         if ending is CANCELLED:
             raise WorkflowCancelled(self.uid)
         return set(self.tasks)
 
+
+_AWAITED: Final = TrioWorkflow._awaited.__code__
 
 WORKFLOW = TrioWorkflow
 """The class of runs on this backend; the engine looks it up by this name."""

@@ -20,8 +20,8 @@ import tukio
 from support.flow import flow
 from support.hostile import NASTY
 from tukio._events import subscription
-from tukio._loop.logs import Log
 from tukio._model.display import LONGEST_LOGGED, logged
+from tukio._model.logs import Log
 from tukio._run import driver as driver_module
 from tukio._run.watchdog import PATIENCE
 
@@ -52,7 +52,7 @@ def logs_of(tree: ast.AST) -> Iterator[ast.Call]:
 SOURCES = {
     str(path.relative_to(ROOT)): ast.parse(path.read_text())
     for path in sorted(ROOT.rglob("*.py"))
-    if path != ROOT / "_loop" / "logs.py"
+    if path != ROOT / "_model" / "logs.py"
 }
 CALLS = [(name, call) for name, tree in SOURCES.items() for call in logs_of(tree)]
 MESSAGES = {call.args[0].value for _, call in CALLS if isinstance(call.args[0], ast.Constant)}
@@ -321,26 +321,49 @@ async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
         assert await engine.data_received({"card": SECRET}, text) == []
 
 
-class NoCopy(dict[str, Any]):
-    """Cannot be copied."""
-
-    def keys(self) -> Any:
-        """Fail, as does whoever copies this."""
-        raise ValueError(SECRET)
-
-    # A copy is made by way of `keys` only where this is overridden.
-    __iter__ = keys
-
-
 @leads_to("event '%s' of a run was not told")
 async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
     @task
     async def told(event: tukio.Event) -> None:
         pass
 
+    def fail(*args: Any) -> None:
+        raise ValueError
+
     async with tukio.Engine() as engine, engine.subscribe(tukio.EXEC_TOPIC):
         run = await started(engine, text, "told")
-        run._run.emit(text, NoCopy(card=SECRET))
+        patch.setattr(type(engine.broker), "emit_exec_event", fail)
+        run._run.emit(text, {"card": SECRET})
+        patch.undo()
+
+
+@leads_to("copy() of a %s %s: its items go on in a plain dict")
+async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
+    def copy(self: Any) -> Any:
+        raise ValueError(SECRET)
+
+    kind = type(text.encode(errors="replace").decode(), (dict,), {"copy": copy})
+    assert tukio.Event(kind(card=SECRET)).data == {"card": SECRET}
+
+
+@leads_to("a %s has no id: its `uid` failed")
+async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
+    @task
+    class unnamed:  # noqa: N801 - it is registered under this name
+        def __init__(self, config: Any = None) -> None:
+            pass
+
+        @property
+        def uid(self) -> str:
+            raise ValueError
+
+        async def execute(self, event: tukio.Event) -> None:
+            current: Any = tukio.current_task()
+            assert current.uid
+
+    unnamed.__qualname__ = unnamed.__name__ = text.encode(errors="replace").decode()
+    async with tukio.Engine() as engine:
+        await started(engine, text, "unnamed")
 
 
 @leads_to("cannot resume workflow %s: it is not suspended")

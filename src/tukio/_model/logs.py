@@ -12,7 +12,7 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .._model.display import logged
+from .display import logged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
