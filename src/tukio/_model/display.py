@@ -61,8 +61,8 @@ def shown(value: object) -> str:
         text = _short.repr(value)
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException:  # noqa: BLE001 - the value may be of any class
-        return kind_of(value)
+    except BaseException:  # noqa: ASYNC103, BLE001 - the value may be of any class
+        return kind_of(value)  # noqa: ASYNC104 - nothing here awaits
     return escaped(text)
 
 
