@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import anyio
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     Story = Callable[[int], Awaitable[int]]
 
 FEW = 40
+
+ROOT = str(Path(tukio.__file__).parent)
 
 
 class Count:
@@ -52,16 +55,17 @@ class Count:
         gc.enable()
 
     def _hear(self, frame: Any, what: str, arg: Any) -> None:
-        if what in {"call", "c_call"}:
+        # Of the package alone: trio wakes tasks in any order, and does more or less for that.
+        if what in {"call", "c_call"} and frame.f_code.co_filename.startswith(ROOT):
             self.calls += self._name in {"", frame.f_code.co_name}
 
 
 async def grows_as_it_should(story: Story, few: int = FEW) -> None:
     """Hold that twice as many take twice the operations; the square would take four times."""
     await story(2 * few)
-    # Trio wakes tasks in any order, so that more or less happens within the turns that are counted.
-    once = max([await story(few) for _ in range(2)])
-    twice = min([await story(2 * few) for _ in range(2)])
+    # Steps that begin before they are cut take more, and how many do is chance on trio.
+    once = max([await story(few) for _ in range(3)])
+    twice = min([await story(2 * few) for _ in range(3)])
     assert once > 0
     assert twice <= 2.8 * once + 50, (once, twice)
 

@@ -151,6 +151,22 @@ async def test_an_event_keeps_its_topic_and_source_when_it_is_dispatched() -> No
     ]
 
 
+async def test_who_listens_to_runs_is_known_until_the_last_one_has_left() -> None:
+    """Topics count, not their readers: otherwise events were made for nobody, or for too few."""
+    topics = [tukio.EXEC_TOPIC, f"{tukio.EXEC_TOPIC}/a"]
+    handlers: list[Any] = [lambda _: 1, lambda _: 2]
+    async with tukio.Engine() as engine:
+        broker = engine.broker
+        pairs = [(handler, topic) for handler in handlers for topic in topics]
+        for handler, topic in pairs:
+            broker.register(handler, topic)
+        broker.register(handlers[0], "t")
+        for handler, topic in pairs:
+            assert broker.has_listeners
+            broker.unregister(handler, topic)
+        assert not broker.has_listeners
+
+
 async def test_execution_events_are_for_those_who_ask(task: Tasks) -> None:
     """A handler of every topic gets none of them (B41); one run has a topic of its own."""
     everything: list[Any] = []
