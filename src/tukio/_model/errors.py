@@ -210,7 +210,7 @@ class RecordedError(WorkflowError):
         self.more: int = details.get("more", 0)
         cause = details.get("cause")
         if cause is not None:
-            self.__cause__ = RecordedError.of(cause)
+            self.__cause__: BaseException | None = RecordedError.of(cause)
 
     @classmethod
     def of(cls, account: Mapping[str, Any]) -> RecordedError:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from .._events.queue import Inbox
-    from .._model.event import Event
+    from .._loop.contract import Backend
+    from .._model.event import Event, EventSource
     from .._step.parents import Parents
-    from .run import Run
     from .workflow import Workflow
 
 
@@ -35,8 +35,6 @@ class TaskRun(LiveStep):
     """
 
     __slots__ = ()
-
-    run: Run
 
     @property
     def workflow(self) -> Workflow:
@@ -234,7 +232,7 @@ class TaskRun(LiveStep):
 
     def now(self) -> datetime:
         """Return the aware UTC time, by the clock that reports are made with."""
-        backend = self.run.backend
+        backend: Backend = self.run.backend
         return backend.wall_time(backend.time())
 
     # For the driver ---------------------------------------------------------------------------
@@ -244,7 +242,10 @@ class TaskRun(LiveStep):
 
     # As in 1.x ------------------------------------------------------------------------------------
 
-    event_source = LiveStep.source
+    @property
+    def event_source(self) -> EventSource:
+        """The source of the events that the task sends, as `source`."""
+        return self.source
 
 
 _RESULT: Final = TaskRun.result.__code__

@@ -51,7 +51,7 @@ class Points:
         of_events: bool = True,
     ) -> None:
         self.passed: list[str] = []
-        self.run: Run | None = None
+        self._run: Run | None = None
         self.of_steps: bool = of_steps
         self.of_events: bool = of_events
         self._chosen: int = chosen
@@ -65,10 +65,10 @@ class Points:
     def pass_by(self, what: str) -> BaseException | None:
         """Count a point, act if it is the chosen one, and return the result of the act."""
         self.passed.append(what)
-        if len(self.passed) != self._chosen or self.run is None or self._act is None:
+        if len(self.passed) != self._chosen or self._run is None or self._act is None:
             return None
-        assert self.run.face is not None
-        workflow: Any = self.run.face
+        assert self._run.face is not None
+        workflow: Any = self._run.face
         return self._act(workflow)
 
     def of_step(self, what: str, step: TaskRun) -> BaseException | None:
@@ -89,7 +89,7 @@ class Points:
         """Called with each execution event; count those of the run."""
         source = event.source
         assert source is not None
-        if self.of_events and self.run is not None and source.workflow_exec_id == self.run.uid:
+        if self.of_events and self._run is not None and source.workflow_exec_id == self._run.uid:
             about = source.task_template_id or "the run"
             self.pass_by(f"the event {event.data['type']!r} of {about!r}")
 
@@ -118,8 +118,8 @@ class PointedEngine(Engine):
 
         def first_is_pointed(template: WorkflowTemplate) -> Workflow:
             workflow = new_workflow(template)
-            if self._points.run is None:
-                self._points.run = workflow._run
+            if self._points._run is None:
+                self._points._run = workflow._run
                 make: Any = partial(PointedStep, self._points)
                 workflow._run.plan.make = make
             return workflow

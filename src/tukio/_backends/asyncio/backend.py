@@ -76,7 +76,7 @@ class AsyncioDriver(TukioTask):
     ) -> None:
         # The fields of TukioTask, set here because its __init__ is for a coroutine of user code. A
         # test holds the two equal.
-        self.run: Run | None = run
+        self._run: Run | None = run
         self._workflow: Any = run.face
         self.step: TaskRun | None = None
         self._scope: Scope | None = None

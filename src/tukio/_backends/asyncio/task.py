@@ -56,6 +56,7 @@ class TukioTask(asyncio.Task[Any]):
     """
 
     __slots__ = (
+        "_run",
         "_scope",
         "_standalone",
         "_workflow",
@@ -64,7 +65,6 @@ class TukioTask(asyncio.Task[Any]):
         "context",
         "coroutine",
         "has_step_deadline",
-        "run",
         "scope_spent",
         "step",
     )
@@ -78,7 +78,7 @@ class TukioTask(asyncio.Task[Any]):
         **kwargs: Any,
     ) -> None:
         # All fields come before the parent's __init__, because an eager task runs inside it.
-        self.run: Run | None = None
+        self._run: Run | None = None
         # The workflow of that run, kept alive by its drivers; never changes.
         self._workflow: Workflow | None = None
         self.step: TaskRun | None = None
@@ -123,13 +123,13 @@ class TukioTask(asyncio.Task[Any]):
         cancelled instead, and ends in good order. Nor is a driver cancelled while it runs a
         `teardown()`, except by code of that itself: the step is cut already.
         """
-        if self.run is None or self.done():
+        if self._run is None or self.done():
             return super().cancel(msg)
         if asyncio._get_running_loop() is None:
             # The loop is being shut down, as by `asyncio.run`, so the whole run must end.
-            self.run.start_stopping_from_outside()
+            self._run.start_stopping_from_outside()
         elif not self.begun:
-            self.run.cancel_from_outside()
+            self._run.cancel_from_outside()
         elif self._is_left_behind():
             return False
         if not self.begun or (self._cleans_up() and not self._is_called_within()):
@@ -161,12 +161,12 @@ class TukioTask(asyncio.Task[Any]):
         """
         found = surroundings.get(None)
         step = None if found is None else found[0]
-        if step is None or step is self.step or step.run is not self.run or step.ended_at is None:
+        if step is None or step is self.step or step.run is not self._run or step.ended_at is None:
             return False
         # What the run itself has asked for may be on its way in the context of any step.
         if self.scope_spent or (self._scope is not None and self._scope.cancel_called):
             return False
-        run: Any = self.run
+        run: Any = self._run
         record_error(run, step, LeftBehind(step.template.uid, "a time limit"))
         return True
 
@@ -232,7 +232,7 @@ class TukioTask(asyncio.Task[Any]):
         Args:
             broker: The broker that the task's topics are from.
         """
-        outside = self._standalone if self.run is None else None
+        outside = self._standalone if self._run is None else None
         return None if outside is None else outside.listens(broker)
 
     def _calling_step(self) -> TaskRun | None:
