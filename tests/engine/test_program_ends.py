@@ -16,11 +16,19 @@ from support.flow import flow
 from support.leaks import no_asyncio_errors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterator
 
     from support.flow import Tasks
 
 TORN_DOWN = ["tearing down"] * 2 + ["torn down"] * 2 + ["left"]
+
+
+@pytest.fixture(autouse=True)
+def obeys_ctrl_c() -> Iterator[None]:
+    """Let Ctrl-C do what it does in a terminal: a shell has background jobs ignore it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
