@@ -87,8 +87,8 @@ async def test_a_driver_is_made_as_a_task_of_a_user_is() -> None:
     names = {name for name in slots_of(TukioTask) if not name.startswith("__")}
     one, other = fields(driver, names), fields(task, names)
     assert set(one) == set(other) == names
-    assert (one.pop("run"), one.pop("_workflow"), one.pop("_standalone")) == (run, Run.face, None)
-    assert (other.pop("run"), other.pop("_workflow")) == (None, None)
+    assert (one.pop("_run"), one.pop("_workflow"), one.pop("_standalone")) == (run, Run.face, None)
+    assert (other.pop("_run"), other.pop("_workflow")) == (None, None)
     assert other.pop("_standalone") is not None
     assert one == other
     await asyncio.wait([driver, task])
