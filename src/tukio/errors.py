@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._model.account import RecordedError
 from ._model.errors import (
     CleanupTimedOut,
     DAGValidationError,
@@ -10,7 +11,6 @@ from ._model.errors import (
     IllegalMove,
     InvalidResult,
     LeftBehind,
-    RecordedError,
     RescueError,
     SkipTask,
     TemplateError,
@@ -20,10 +20,10 @@ from ._model.errors import (
     UnknownTaskName,
     WorkflowCancelled,
     WorkflowError,
+    WorkflowFailed,
     WorkflowRootTaskError,
     WorkflowTimedOut,
 )
-from ._model.failures import WorkflowFailed
 
 __all__ = [
     "CleanupTimedOut",

@@ -9,10 +9,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, strategies as st
 
-from tukio._model.account import LONGEST_PATH, MOST_TOLD, as_fact, described, read_account
+from tukio._model.account import (
+    LONGEST_PATH,
+    MOST_TOLD,
+    RecordedError,
+    as_fact,
+    described,
+    read_account,
+)
 from tukio._model.display import LONGEST_TEXT
-from tukio._model.errors import RecordedError, TukioTaskError
-from tukio._model.failures import as_exception
+from tukio._model.errors import TukioTaskError, as_exception
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,11 +11,13 @@ of any size.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from .changes import exact
-from .display import bounded, name_of, shown, text_of
-from .errors import RecordedError
+from .display import bounded, name_of, text_of
+from .errors import WorkflowError
+from .expect import expect_list, expect_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +58,58 @@ def read_account(data: Any) -> dict[str, Any]:
         KeyError, TypeError, ValueError: It is no such account.
     """
     return _Reader().read(data, 0)
+
+
+class RecordedError(WorkflowError):
+    """Stands for the exception of a task before its run was rescued: the part that a report keeps.
+
+    Args:
+        kind: The name of the exception's type.
+        message: The message of the exception.
+        details: What else the report has of it: `leaves`, `more`, `path` and `cause`.
+
+    Attributes:
+        kind: The name of the exception's type.
+        message: The message of the exception.
+        leaves: For an exception group: the exceptions in it that were no groups themselves.
+        path: For one of these: the messages of the groups that it was in, from the outermost on.
+        more: The number of leaves that were not kept.
+    """
+
+    def __init__(self, kind: str, message: str, details: Mapping[str, Any] | None = None) -> None:
+        # Not by `super()`, so that a subclass may have another kind of error as its second base.
+        Exception.__init__(self, kind, message, *([details] if details else ()))
+        self.kind: str = kind
+        self.message: str = message
+        details = details or {}
+        self.leaves: tuple[RecordedError, ...] = tuple(
+            RecordedError.of(leaf) for leaf in details.get("leaves", ())
+        )
+        self.path: tuple[str, ...] = tuple(details.get("path", ()))
+        self.more: int = details.get("more", 0)
+        cause = details.get("cause")
+        if cause is not None:
+            self.__cause__: BaseException | None = RecordedError.of(cause)
+
+    @classmethod
+    def of(cls, account: Mapping[str, Any]) -> RecordedError:
+        """Return the error that a report tells of."""
+        return cls(*as_fact(account))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the error in the form of reports; changing it changes nothing here."""
+        account: dict[str, Any] = {"type": self.kind, "message": self.message}
+        # Not `__cause__`, which others may set.
+        details: Mapping[str, Any] = self.args[2] if len(self.args) > 2 else {}  # noqa: PLR2004
+        return account | deepcopy(dict(details))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), self.args, vars(self)  # which has the notes, too
+
+    def __str__(self) -> str:
+        told = [f"  {' > '.join([*leaf.path, leaf.kind])}: {leaf.message}" for leaf in self.leaves]
+        more = [f"  and {self.more:,} more"] if self.more else []
+        return "\n".join([f"{self.kind}: {self.message}", *told, *more])
 
 
 class _Account:
@@ -121,17 +175,17 @@ class _Reader:
             msg = "an error with too many others in it"
             raise ValueError(msg)
         account: dict[str, Any] = {
-            "type": bounded(_text(data["type"]), LONGEST_STEP),
-            "message": bounded(_text(data["message"])),
+            "type": bounded(expect_text(data["type"]), LONGEST_STEP),
+            "message": bounded(expect_text(data["message"])),
         }
         if data.get("cause") is not None:
             account["cause"] = self.read(data["cause"], depth + 1)
         if data.get("leaves") is not None:
-            account["leaves"] = [self.read(leaf, depth + 1) for leaf in _list(data["leaves"])]
+            account["leaves"] = [self.read(leaf, depth + 1) for leaf in expect_list(data["leaves"])]
         if data.get("more"):
             account["more"] = int(data["more"])
         if data.get("path") is not None:
-            steps = [bounded(_text(step), LONGEST_STEP) for step in _list(data["path"])]
+            steps = [bounded(expect_text(step), LONGEST_STEP) for step in expect_list(data["path"])]
             account["path"] = _shortened(tuple(steps))
         return account
 
@@ -172,20 +226,6 @@ def _shortened(path: tuple[str, ...]) -> list[str]:
     if len(path) <= LONGEST_PATH:
         return list(path)
     return [*path[: LONGEST_PATH - 2], "...", path[-1]]
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        msg = f"expected a text, not {shown(value)}"
-        raise TypeError(msg)
-    return str(exact(value))
-
-
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list | tuple):
-        msg = f"expected a list, not {shown(value)}"
-        raise TypeError(msg)
-    return list(value)
 
 
 def before_looks(error: BaseException, look: CodeType, owner: object) -> TracebackType | None:

@@ -7,10 +7,9 @@ survives `pickle` and `copy`.
 
 from __future__ import annotations
 
-from copy import deepcopy
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
-from .display import nearest, shown
+from .display import name_of, nearest, shown, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -181,59 +180,6 @@ class RescueError(WorkflowError):
         return f"cannot rescue workflow {shown(self.uid)} from its report: {self.reason}"
 
 
-class RecordedError(WorkflowError):
-    """Stands for the exception of a task before its run was rescued: the part that a report keeps.
-
-    Args:
-        kind: The name of the exception's type.
-        message: The message of the exception.
-        details: What else the report has of it: `leaves`, `more`, `path` and `cause`.
-
-    Attributes:
-        kind: The name of the exception's type.
-        message: The message of the exception.
-        leaves: For an exception group: the exceptions in it that were no groups themselves.
-        path: For one of these: the messages of the groups that it was in, from the outermost on.
-        more: The number of leaves that were not kept.
-    """
-
-    def __init__(self, kind: str, message: str, details: Mapping[str, Any] | None = None) -> None:
-        # Not by `super()`, so that a subclass may have another kind of error as its second base.
-        Exception.__init__(self, kind, message, *([details] if details else ()))
-        self.kind: str = kind
-        self.message: str = message
-        details = details or {}
-        self.leaves: tuple[RecordedError, ...] = tuple(
-            RecordedError.of(leaf) for leaf in details.get("leaves", ())
-        )
-        self.path: tuple[str, ...] = tuple(details.get("path", ()))
-        self.more: int = details.get("more", 0)
-        cause = details.get("cause")
-        if cause is not None:
-            self.__cause__: BaseException | None = RecordedError.of(cause)
-
-    @classmethod
-    def of(cls, account: Mapping[str, Any]) -> RecordedError:
-        """Return the error that a report tells of."""
-        rest = {key: value for key, value in account.items() if key not in {"type", "message"}}
-        return cls(account["type"], account["message"], rest)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the error in the form of reports; changing it changes nothing here."""
-        account: dict[str, Any] = {"type": self.kind, "message": self.message}
-        # Not `__cause__`, which others may set.
-        details: Mapping[str, Any] = self.args[2] if len(self.args) > 2 else {}  # noqa: PLR2004
-        return account | deepcopy(dict(details))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), self.args, vars(self)  # which has the notes, too
-
-    def __str__(self) -> str:
-        told = [f"  {' > '.join([*leaf.path, leaf.kind])}: {leaf.message}" for leaf in self.leaves]
-        more = [f"  and {self.more:,} more"] if self.more else []
-        return "\n".join([f"{self.kind}: {self.message}", *told, *more])
-
-
 class IllegalMove(TukioError, RuntimeError):
     """A run was asked for a move that its present state does not allow; nothing changed.
 
@@ -341,3 +287,37 @@ class WorkflowTimedOut(WorkflowCancelled, TimeoutError):
 
     def __str__(self) -> str:
         return f"workflow {self.uid} reached its time limit"
+
+
+class WorkflowFailed(ExceptionGroup[Exception], WorkflowError):
+    """A workflow ended because of errors; the group holds all of them.
+
+    Raised for a template with `on_error: "abort"` whose task failed, and for a run that could not
+    go on for a reason outside its tasks.
+    """
+
+    def derive(self, excs: Sequence[Exception]) -> WorkflowFailed:  # type: ignore[override]  # it is for one type of error only
+        """Return a group of the same type; called when `except*` or a task group splits one."""
+        return WorkflowFailed(self.message, excs)
+
+
+def as_exception(error: BaseException) -> Exception:
+    """Return an error that an `ExceptionGroup` can hold: itself, or an exception that wraps it."""
+    if isinstance(error, Exception):
+        return error
+    wrapped = TukioError(f"a task raised {name_of(error)}: {text_of(error)}")
+    wrapped.__cause__ = error
+    return wrapped
+
+
+def failure_of(template_id: str, errors: Mapping[str, BaseException]) -> WorkflowFailed:
+    """Return what a run has failed with, for the errors of its tasks.
+
+    It never fails itself, however little there is to make it of: a run must come to its end.
+    """
+    message = f"workflow {template_id!r} failed"
+    try:
+        group = [as_exception(error) for error in errors.values()]
+        return WorkflowFailed(message, group or [TukioError("nothing is known of the error")])
+    except Exception:  # noqa: BLE001 - what users raise may refuse to be shown or held
+        return WorkflowFailed(message, [TukioError("its errors cannot be shown")])

@@ -16,6 +16,7 @@ from .changes import exact
 from .detach import detached
 from .display import listed, shown
 from .errors import RescueError
+from .expect import expect_list, expect_text
 from .report_json import decoded
 from .state import FutureState
 
@@ -131,9 +132,9 @@ def _read(uid: str, report: Mapping[str, Any]) -> RunRecord:
     if start is None:
         raise RescueError(uid, "it never started - start the workflow anew")
     steps: dict[str, StepRecord] = {}
-    for task in _list(report["tasks"]):
+    for task in expect_list(report["tasks"]):
         if task["exec"]:
-            name = _text(task["id"])
+            name = expect_text(task["id"])
             if name in steps:
                 msg = f"task {shown(name)} is in it twice"
                 raise ValueError(msg)
@@ -150,7 +151,7 @@ def _read(uid: str, report: Mapping[str, Any]) -> RunRecord:
         msg = "exec.elapsed is not a number"
         raise ValueError(msg)
     order = execution.get("order")
-    ids = None if order is None else [_text(task) for task in _list(order)]
+    ids = None if order is None else [expect_text(task) for task in expect_list(order)]
     # Not negative, even if the clock was set back meanwhile.
     return RunRecord(uid, start, max(elapsed, 0.0), steps, ids)
 
@@ -159,13 +160,13 @@ def _read_step(execution: Mapping[str, Any]) -> StepRecord:
     error = execution.get("error")
     chosen = execution.get("chosen")
     record = StepRecord(
-        uid=_text(execution["id"]),
+        uid=expect_text(execution["id"]),
         start=_time(execution["start"]),
         end=_time(execution["end"]),
         state=_state(execution["state"]),
         inputs=detached(execution["inputs"]),
         outputs=detached(execution["outputs"]),
-        chosen=None if chosen is None else _list(chosen),
+        chosen=None if chosen is None else expect_list(chosen),
         error=None if error is None else as_fact(read_account(error)),
         extra={key: detached(execution[key]) for key in ("reporting",) if key in execution},
         overran=float(execution.get("overran", 0.0)),
@@ -176,23 +177,8 @@ def _read_step(execution: Mapping[str, Any]) -> StepRecord:
     return record
 
 
-def _text(value: Any) -> str:
-    # Checked before the value is used as a key: hashing deeply nested data would end the process.
-    if not isinstance(value, str):
-        msg = f"expected a text, not {shown(value)}"
-        raise TypeError(msg)
-    return str(exact(value))
-
-
-def _list(value: Any) -> list[Any]:
-    if not isinstance(value, list | tuple):
-        msg = f"expected a list, not {shown(value)}"
-        raise TypeError(msg)
-    return list(value)
-
-
 def _state(value: Any) -> FutureState:
-    return FutureState(_text(value))
+    return FutureState(expect_text(value))
 
 
 def _time(value: Any) -> datetime | None:

@@ -13,9 +13,9 @@ from contextlib import ExitStack
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
+from .._model.errors import failure_of
 from .._model.event import Event
 from .._model.facts import RunEnded, RunStarted, RunStopped
-from .._model.failures import failure_of
 from .._model.plan import empty_plan
 from .._model.state import (
     CANCELLED,

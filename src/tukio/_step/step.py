@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .._model.errors import RecordedError
+from .._model.account import RecordedError
 from .._model.event import EventSource
 from .._model.logs import Log
 from .._model.plan import Step

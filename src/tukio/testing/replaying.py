@@ -16,8 +16,9 @@ import anyio.lowlevel
 
 from .._engine.engine import Engine
 from .._events.broker import EXEC_TOPIC
+from .._model.account import RecordedError
 from .._model.codecs import encode
-from .._model.errors import RecordedError, SkipTask, TukioTaskError
+from .._model.errors import SkipTask, TukioTaskError
 from .._model.event import Event
 from .._model.state import FutureState
 from .._run.current import current_task
