@@ -265,6 +265,36 @@ def test_g7_what_ends_the_program_leaves_a_step_out_of_groups_too(
 
 @every_end
 @every_make
+def test_g7_what_ends_the_program_leaves_a_done_callback_out_of_groups_too(
+    task: Tasks, caplog: pytest.LogCaptureFixture, backend: str, make: Any, kind: Any
+) -> None:
+    """All others are called first; what failed beside it is in the log."""
+    called: list[str] = []
+
+    def ends_it(step: Any) -> None:
+        raise make(kind)
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        current: Any = tukio.current_task()
+        current.add_done_callback(ends_it)
+        current.add_done_callback(lambda _: called.append("next"))
+        await anyio.sleep(0.001)
+
+    async def main() -> None:
+        async with tukio.Engine() as engine:
+            await engine.run_once(flow("a"), {})
+            await anyio.sleep(0.1)
+        called.append("went on")
+
+    ends(main, backend, kind)
+
+    assert called == ["next"]
+    assert ("LookupError" in caplog.text) is (make is not alone)
+
+
+@every_end
+@every_make
 @pytest.mark.parametrize("waits", [False, True])
 def test_g7_what_ends_the_program_leaves_a_handler_out_of_groups_too(
     caplog: pytest.LogCaptureFixture, backend: str, make: Any, kind: Any, *, waits: bool

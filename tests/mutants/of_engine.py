@@ -197,7 +197,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
     Mutant(
         name="lets a filter of the log raise into a run",
         file="_model/logs.py",
-        old="            if _ends_program(exc):\n",
+        old="            if program_end(exc) is not None:\n",
         new="            if exc:\n",
         why="a run is never over because somebody's filter fails",
         tests=("model/test_logs.py",),
@@ -205,7 +205,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
     Mutant(
         name="swallows the end of the program where it logs",
         file="_model/logs.py",
-        old="            if _ends_program(exc):\n",
+        old="            if program_end(exc) is not None:\n",
         new="            if False:\n",
         why="Ctrl-C is lost",
         tests=("model/test_logs.py",),

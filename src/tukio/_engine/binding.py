@@ -164,9 +164,9 @@ class Binding:
         """
         interruptions = Interruptions(exc)
         try:
-            await interruptions.outlast(drained)  # noqa: ASYNC102 - it shields itself
+            await interruptions.outlast(drained)
             # After the runs, because handlers are still to get their last events.
-            await interruptions.outlast(partial(self.broker.close, limit))  # noqa: ASYNC102
+            await interruptions.outlast(partial(self.broker.close, limit))
         finally:
             # Always, because a thread that waits for its call would do so for ever.
             await interruptions.outlast(partial(self._calls.close, limit))  # noqa: ASYNC102

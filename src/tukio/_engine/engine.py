@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._model.errors import RescueError
 from .._model.event import Event
+from .._model.guard import attempt
 from .._model.logs import Log
 from .._model.record import read
 from .._model.refusal import Reason, Refusal
@@ -281,7 +282,7 @@ class Engine(Lifecycle):
             return None if self._stopping else start(template, event, self._binding.new_workflow)
         except Exception:
             # A selector of the user's own may have chosen anything.
-            kind, uid = type(template).__name__, _uid_of(template)
+            kind, (uid, _) = type(template).__name__, attempt(getattr, template, "uid", None)
             extra = {"tukio_template": uid}
             log.exception("cannot start a run of <%s uid=%s>", kind, uid, extra=extra)
             return None
@@ -299,11 +300,3 @@ class Engine(Lifecycle):
     def selector(self) -> Any:
         """The object that holds the loaded templates."""
         return self._selector
-
-
-def _uid_of(template: Any) -> object:
-    """Return the id of what a selector chose; None if it has none."""
-    try:
-        return getattr(template, "uid", None)
-    except Exception:  # noqa: BLE001 - it may be anything
-        return None

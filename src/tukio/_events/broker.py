@@ -322,7 +322,6 @@ class Broker:
             return
         self._sending = True
         try:
-            # Read anew in each round, because `detach` replaces the outbox.
             while self._outbox:
                 receiver, topics, event, age = self._outbox.popleft()
                 if age < self._age and not self._listens(receiver, topics, age):

@@ -15,7 +15,7 @@ from contextvars import copy_context
 from types import CoroutineType
 from typing import TYPE_CHECKING
 
-from .._loop.unbroken import program_end
+from .._model.guard import program_end
 from .._model.logs import Log
 
 if TYPE_CHECKING:
@@ -99,14 +99,14 @@ class Subscription:
             return
         try:
             result = self.handler(event)
-        except (KeyboardInterrupt, SystemExit):
-            raise
         except BaseException as error:  # noqa: ASYNC103 - nobody can cancel what does not await
+            ending = program_end(error)
+            if ending is error:
+                raise
             # A cancellation ends up here, too: the handler may have asked a cancelled future for
             # its result.
             where = tuple(topics) or None
             log.exception("handler %s failed on an event of %s", self.handler, where)
-            ending = program_end(error)
             if ending is not None:
                 # Out of a group, of which the rest is in the log.
                 raise ending from None  # noqa: ASYNC104 - it ends the program

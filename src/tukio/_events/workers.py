@@ -20,7 +20,7 @@ import anyio.lowlevel
 
 from .._loop.coroutines import ENDED, finish_awaiting, one_by_one
 from .._loop.running import own_cancellations
-from .._loop.unbroken import program_end
+from .._model.guard import program_end
 from .._model.logs import Log
 
 if TYPE_CHECKING:

@@ -108,7 +108,7 @@ def finish_awaiting(
                     trap = context.run(coro.send, answer)
                 except GeneratorExit as exit_:
                     # Nothing was closed: the coroutine has raised this, like any other error.
-                    raise EscapedExit(exit_) from exit_  # noqa: ASYNC104 - in that
+                    raise EscapedExit(exit_) from exit_
                 finally:
                     # On trio the answer may be an exception whose traceback leads to this frame,
                     # which would be a reference cycle.

@@ -61,13 +61,10 @@ class ThreadCalls:
         """
         self._closed = True
         if not self._scopes:
-            # Not even a timer is set: the loop would keep it, with the context of the engine.
+            # Without calls no timer is set: the loop would keep it, and what its context leads to.
             return
         for scope in self._scopes:
             scope.cancel()
-        if not self._scopes:
-            # Without calls no timer is set: the loop would keep it, and what its context leads to.
-            return
         with anyio.move_on_after(limit):
             while self._scopes:
                 self._none_left = anyio.Event()

@@ -10,20 +10,10 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from .._model.guard import program_end
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-
-
-def program_end(exc: BaseException) -> BaseException | None:
-    """Return what ends the program: a `KeyboardInterrupt` or `SystemExit`; None if there is none.
-
-    Args:
-        exc: That exception itself, or a group: then its leaves decide, at any depth.
-    """
-    if isinstance(exc, BaseExceptionGroup):
-        leaves = (program_end(error) for error in exc.exceptions)
-        return next((leaf for leaf in leaves if leaf is not None), None)
-    return exc if isinstance(exc, KeyboardInterrupt | SystemExit) else None
 
 
 class Interruptions:
@@ -58,7 +48,7 @@ class Interruptions:
             while True:
                 try:
                     await wait()
-                except (Exception, GeneratorExit):  # noqa: ASYNC103 - the others are kept
+                except (Exception, GeneratorExit):
                     raise
                 except BaseException as exc:  # noqa: ASYNC103, BLE001 - kept, for `deliver`
                     self._kept.append(exc)

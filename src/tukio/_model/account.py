@@ -18,6 +18,7 @@ from .changes import exact
 from .display import bounded, name_of, text_of
 from .errors import WorkflowError
 from .expect import expect_list, expect_text
+from .guard import exceptions_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -201,17 +202,16 @@ def _leaves(group: BaseExceptionGroup[Any]) -> list[tuple[BaseException, tuple[s
             continue
         known.add(id(error))
         if isinstance(error, BaseExceptionGroup):
-            # Not `error.exceptions`, which a subclass may have redefined; the same for the others.
+            # Not `error.message`, which a subclass may have redefined; the same for the others.
             step = bounded(exact(_MESSAGE(error)), LONGEST_STEP)
             # Never longer, so that a group in a group in a group costs what its size says.
             inner = (*path, step) if len(path) <= LONGEST_PATH else (*path[:-1], step)
-            waiting += [(part, inner) for part in reversed(_EXCEPTIONS(error))]
+            waiting += [(part, inner) for part in reversed(exceptions_in(error))]
         else:
             found.append((error, path))
     return found
 
 
-_EXCEPTIONS: Final[Any] = vars(BaseExceptionGroup)["exceptions"].__get__
 _MESSAGE: Final[Any] = vars(BaseExceptionGroup)["message"].__get__
 _CAUSE: Final[Any] = vars(BaseException)["__cause__"].__get__
 

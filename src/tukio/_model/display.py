@@ -63,13 +63,8 @@ _short = _Short()
 
 def shown(value: object) -> str:
     """Return the `repr` of a value, shortened if it is long or deep."""
-    try:
-        text = _short.repr(value)
-    except (KeyboardInterrupt, SystemExit):
-        raise
-    except BaseException:  # noqa: BLE001, ASYNC103 - the value may be of any class
-        return kind_of(value)  # noqa: ASYNC104 - nobody can cancel what does not await
-    return escaped(text)
+    text, problem = attempt(_short.repr, value)
+    return kind_of(value) if problem is not None else escaped(text)
 
 
 def escaped(text: str, most: int = MOST_CHARACTERS) -> str:

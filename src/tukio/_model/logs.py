@@ -13,15 +13,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .display import logged
+from .guard import program_end
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEPTH = 3
 """The number of frames from the search for a caller to who logs."""
-
-ENDS = (KeyboardInterrupt, SystemExit)
-"""What ends the program, and is never swallowed."""
 
 
 class Log:
@@ -98,12 +96,5 @@ class Log:
             logger.handle(record)
         except BaseException as exc:  # noqa: ASYNC103 - nothing here awaits
             self.lost += 1
-            if _ends_program(exc):
+            if program_end(exc) is not None:
                 raise
-
-
-def _ends_program(exc: BaseException) -> bool:
-    """Return whether an exception must go on outwards; a group must, for one of its leaves."""
-    if isinstance(exc, BaseExceptionGroup):
-        return exc.subgroup(ENDS) is not None
-    return isinstance(exc, ENDS)

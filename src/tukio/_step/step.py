@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .._model.account import RecordedError
 from .._model.event import EventSource
+from .._model.guard import program_end
 from .._model.logs import Log
 from .._model.plan import Step
 from .._model.state import PENDING
@@ -243,12 +244,14 @@ class LiveStep(Step):
             try:
                 # In a context of its own: what a callback sets there reaches no step.
                 copy_context().run(callback, self)
-            except (KeyboardInterrupt, SystemExit) as exc:
-                # Raised on when all were called.
-                ends_program = exc
-            except BaseException:  # noqa: ASYNC103 - nobody can cancel what does not await
-                # The callback may have met the cancellation of something else.
-                uid, extra = self.template.uid, log_fields(self.run, self)
-                log.exception("a done callback of task '%s' failed", uid, extra=extra)
+            except BaseException as exc:  # noqa: ASYNC103 - nobody can cancel what does not await
+                ending = program_end(exc)
+                if ending is not None:
+                    # Raised on when all were called.
+                    ends_program = ending
+                if ending is not exc:
+                    # The callback may have met the cancellation of something else.
+                    uid, extra = self.template.uid, log_fields(self.run, self)
+                    log.exception("a done callback of task '%s' failed", uid, extra=extra)
         if ends_program is not None:
             raise ends_program

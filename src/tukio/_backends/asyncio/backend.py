@@ -22,8 +22,8 @@ from anyio._backends import _asyncio as _anyio_asyncio
 from ..._loop.contract import Unwound
 from ..._loop.running import ELSEWHERE, IN_LOOP, running_backend
 from ..._loop.services import Attendant, alarms_of, start_service
-from ..._loop.unbroken import program_end
 from ..._model.errors import EngineError
+from ..._model.guard import program_end
 from .factory import install, uninstall
 from .from_thread import result_from_thread
 from .task import TukioTask

@@ -11,7 +11,7 @@ from ..._loop.frames import frames_of
 from ..._model.errors import LeftBehind
 from ..._model.state import FutureState
 from ..._run.settling import record_error
-from ..._step.surroundings import running_step, surroundings
+from ..._step.surroundings import running_step
 from .deferred_scope import DeferredScope
 from .standalone import StandaloneTask
 
@@ -50,7 +50,6 @@ class TukioTask(asyncio.Task[Any]):
         kwargs: Further arguments of `asyncio.Task`.
 
     Attributes:
-        run: The run that a driver works for; None outside a workflow. Never changes.
         begun: Whether a driver has begun; set once, by `new_driver`. While it is False, `cancel`
             cancels the run instead of the task.
     """
@@ -78,6 +77,7 @@ class TukioTask(asyncio.Task[Any]):
         **kwargs: Any,
     ) -> None:
         # All fields come before the parent's __init__, because an eager task runs inside it.
+        # The run that a driver works for; None outside a workflow. Never changes.
         self._run: Run | None = None
         # The workflow of that run, kept alive by its drivers; never changes.
         self._workflow: Workflow | None = None
@@ -159,8 +159,7 @@ class TukioTask(asyncio.Task[Any]):
         by half, leaves a timer behind that cancels whatever this task does by then. The timer runs
         in the context of that step.
         """
-        found = surroundings.get(None)
-        step = None if found is None else found[0]
+        step = running_step()
         if step is None or step is self.step or step.run is not self._run or step.ended_at is None:
             return False
         # What the run itself has asked for may be on its way in the context of any step.

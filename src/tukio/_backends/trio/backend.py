@@ -16,8 +16,8 @@ import trio
 from ..._loop.alarms import Alarms
 from ..._loop.contract import Unwound
 from ..._loop.running import ELSEWHERE, IN_LOOP, NOT_RUNNING, OTHER_TASK, running_backend
-from ..._loop.unbroken import program_end
 from ..._model.errors import EngineError
+from ..._model.guard import program_end
 from .nurseries import Nurseries
 
 if TYPE_CHECKING:

@@ -1,0 +1,60 @@
+"""Small pieces of users' code: only the end of the program goes further."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tukio._model.guard import attempt, program_end
+
+
+def deep(error: BaseException, depth: int) -> BaseException:
+    """Return a group in a group in a group, with an error in it."""
+    for _ in range(depth):
+        error = BaseExceptionGroup("deep", [LookupError(), error])
+    return error
+
+
+class LooksEmpty(BaseExceptionGroup[BaseException]):
+    """A group that says that it has nothing in it."""
+
+    @property
+    def exceptions(self) -> Any:
+        """Raise instead."""
+        raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+@pytest.mark.parametrize("depth", [0, 1, 3, 20_000])
+def test_the_leaves_of_a_group_decide_at_any_depth(kind: type[BaseException], depth: int) -> None:
+    """Also where a recursion would come to its end."""
+    error = kind()
+    whole = deep(error, depth)
+    assert program_end(whole) is error
+    assert program_end(deep(LookupError(), depth)) is None
+
+    def fail() -> None:
+        raise whole
+
+    with pytest.raises(BaseException) as caught:
+        attempt(fail)
+    assert caught.value is whole
+
+
+def test_a_group_is_looked_into_whatever_its_class_says() -> None:
+    """Its properties are the user's."""
+    error = KeyboardInterrupt()
+    assert program_end(LooksEmpty("", [ValueError(), error])) is error
+
+
+@pytest.mark.parametrize("error", [ValueError(), asyncio.CancelledError(), GeneratorExit()])
+def test_anything_else_is_returned(error: BaseException) -> None:
+    """As what was raised, with no result."""
+
+    def fail() -> None:
+        raise error
+
+    assert attempt(fail) == (None, error)
+    assert attempt(divmod, 7, 2) == ((3, 1), None)
