@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tukio._model.guard import attempt, program_end
+from tukio._model.guard import attempt, program_end, split
 
 
 def deep(error: BaseException, depth: int) -> BaseException:
@@ -58,3 +58,44 @@ def test_anything_else_is_returned(error: BaseException) -> None:
 
     assert attempt(fail) == (None, error)
     assert attempt(divmod, 7, 2) == ((3, 1), None)
+
+
+class Undividable(BaseExceptionGroup[BaseException]):
+    """A group that cannot be split as groups are."""
+
+    def derive(self, excs: Any) -> Any:
+        """Fail, as does whoever splits this."""
+        del excs
+        raise ZeroDivisionError
+
+
+CUT, WRONG, MORE = asyncio.CancelledError(), ValueError(), LookupError()
+
+
+@pytest.mark.parametrize("make", [BaseExceptionGroup, Undividable])
+def test_an_exception_is_split_by_kind(make: Any) -> None:
+    """What has nothing of the kind stays as it is: the very same group."""
+
+    def of(*errors: BaseException) -> Any:
+        return make("", errors)
+
+    def leaves(part: Any) -> Any:
+        return part if part is None else list(part.exceptions)
+
+    assert split(CUT, asyncio.CancelledError) == (CUT, None)
+    assert split(WRONG, asyncio.CancelledError) == (None, WRONG)
+    whole = of(WRONG, of(MORE))
+    assert split(whole, asyncio.CancelledError) == (None, whole)
+    both = [leaves(part) for part in split(of(CUT, WRONG, MORE), asyncio.CancelledError)]
+    assert both == [[CUT], [WRONG, MORE]]
+    both = [leaves(part) for part in split(of(CUT), asyncio.CancelledError)]
+    assert both == [[CUT], None]
+
+
+def test_a_group_that_is_too_deep_is_split_into_its_leaves() -> None:
+    """And keeps all of them."""
+    matching, rest = split(deep(CUT, 20_000), asyncio.CancelledError)
+    assert isinstance(matching, BaseExceptionGroup)
+    assert list(matching.exceptions) == [CUT]
+    assert isinstance(rest, BaseExceptionGroup)
+    assert len(rest.exceptions) == 20_000

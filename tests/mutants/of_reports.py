@@ -77,4 +77,28 @@ OF_REPORTS: tuple[Mutant, ...] = (
         why="what one handler changes, the others find (G9)",
         tests=("model/test_event.py",),
     ),
+    Mutant(
+        name="takes it that any group can be split",
+        file="_model/guard.py",
+        old="    if problem is None:\n        return parts",
+        new="    if True:\n        return parts",
+        why="a group of a user's class, in a clean-up, fails the run in place of the step (G7)",
+        tests=("model/test_guard.py",),
+    ),
+    Mutant(
+        name="asks an error whether it is true",
+        file="_run/unwinding.py",
+        old="raised if parts.error is None else parts.error",
+        new="parts.error or raised",
+        why="an error of a user's class, in a clean-up, fails the run in place of the step (G7)",
+        tests=("run/test_errors_of_any_class.py",),
+    ),
+    Mutant(
+        name="shows the cover of an error in place of it",
+        file="_run/unwinding.py",
+        old="raised = exc.error if isinstance(exc, EscapedExit) else exc",
+        new="raised: BaseException = exc",
+        why="users find an error of a class that they have never seen (G7)",
+        tests=("run/test_errors_of_any_class.py",),
+    ),
 )

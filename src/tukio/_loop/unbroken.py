@@ -62,8 +62,8 @@ class Interruptions:
             BaseException: What ends the program, if that was kept; else the first cancellation.
         """
         kept, self._kept = self._kept, []
-        first = next((exc for exc in kept if program_end(exc) is not None), None)
-        first = first or next(iter(kept), None)
+        # The first of what ends the program, or else the very first.
+        first = next((exc for exc in kept if program_end(exc) is not None), next(iter(kept), None))
         # An exception has the frames that it went through, this one, too: no circle.
         del kept
         try:

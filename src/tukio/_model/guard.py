@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+ENDS: Final = (KeyboardInterrupt, SystemExit)
+"""What ends the program."""
+
 exceptions_in: Final[Any] = vars(BaseExceptionGroup)["exceptions"].__get__
 """Returns the exceptions in a group. Not its attribute, which a subclass may have redefined."""
 
@@ -23,16 +26,54 @@ def program_end(exc: BaseException) -> BaseException | None:
     Args:
         exc: That exception itself, or a group: then its leaves decide, at any depth.
     """
+    if isinstance(exc, BaseExceptionGroup):
+        return next((leaf for leaf in leaves_of(exc) if isinstance(leaf, ENDS)), None)
+    return exc if isinstance(exc, ENDS) else None
+
+
+def leaves_of(group: BaseExceptionGroup[Any]) -> list[BaseException]:
+    """Return the exceptions of a group that are no groups, each once, at any depth."""
+    leaves: list[BaseException] = []
     known: set[int] = set()  # a group may be in others many times
-    waiting = [exc]
+    waiting: list[BaseException] = [group]
     while waiting:
         error = waiting.pop()
-        if isinstance(error, KeyboardInterrupt | SystemExit):
-            return error
-        if isinstance(error, BaseExceptionGroup) and id(error) not in known:
-            known.add(id(error))
+        if id(error) in known:
+            continue
+        known.add(id(error))
+        if isinstance(error, BaseExceptionGroup):
             waiting += reversed(exceptions_in(error))
-    return None
+        else:
+            leaves.append(error)
+    return leaves
+
+
+def split(
+    exc: BaseException, kind: type[BaseException]
+) -> tuple[BaseException | None, BaseException | None]:
+    """Return the part of an exception that is of some kind, and the rest; each None if empty.
+
+    A group without any leaf of that kind is left as it is. Otherwise each part keeps the class and
+    the form of the group, as when it is split for `except*`. Where that fails, because the group is
+    too deep or of a user's class, each part is a plain group of leaves.
+
+    Args:
+        exc: The exception, or a group.
+        kind: The kind of exceptions that the first part is of.
+    """
+    if not isinstance(exc, BaseExceptionGroup):
+        return (exc, None) if isinstance(exc, kind) else (None, exc)
+    leaves = leaves_of(exc)
+    matching = [leaf for leaf in leaves if isinstance(leaf, kind)]
+    if not matching:
+        return None, exc
+    # Not its own `split`, which a subclass may have redefined; `derive` is called all the same.
+    parts, problem = attempt(BaseExceptionGroup.split, exc, kind)
+    if problem is None:
+        return parts  # type: ignore[no-any-return]  # as it says above
+    message, rest = "parts of a group", [leaf for leaf in leaves if not isinstance(leaf, kind)]
+    others = BaseExceptionGroup(message, rest) if rest else None
+    return BaseExceptionGroup(message, matching), others
 
 
 def attempt(function: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:

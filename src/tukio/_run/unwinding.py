@@ -165,8 +165,9 @@ async def _clean_up(run: Run, driver: Driver, step: LiveStep) -> Any:
         if isinstance(exc, GeneratorExit):
             # The event loop is gone.
             raise
-        parts = run.backend.take_apart(exc)
-        record_error(run, step, parts.error or exc)
+        raised = exc.error if isinstance(exc, EscapedExit) else exc
+        parts = run.backend.take_apart(raised)
+        record_error(run, step, raised if parts.error is None else parts.error)
         if parts.outwards is not None:
             raise parts.outwards from None
     else:

@@ -140,7 +140,10 @@ def _is_known(run: Workflow, step: TaskRun) -> bool:
     known = run.errors.get(step.template.uid)
     if known is step.error:
         return True
-    return isinstance(known, BaseExceptionGroup) and step.error in known.exceptions
+    # Not `in`, which asks the errors whether they are equal.
+    return isinstance(known, BaseExceptionGroup) and any(
+        error is step.error for error in known.exceptions
+    )
 
 
 def _report_is_data(run: Workflow, report: dict[str, Any]) -> None:

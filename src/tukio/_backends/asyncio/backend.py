@@ -23,7 +23,7 @@ from ..._loop.contract import Unwound
 from ..._loop.running import ELSEWHERE, IN_LOOP, running_backend
 from ..._loop.services import Attendant, alarms_of, start_service
 from ..._model.errors import EngineError
-from ..._model.guard import program_end
+from ..._model.guard import program_end, split
 from .factory import install, uninstall
 from .from_thread import result_from_thread
 from .task import TukioTask
@@ -221,11 +221,9 @@ class AsyncioBackend:
         """
         if isinstance(exc, asyncio.CancelledError):
             return Unwound(cancelled=True, error=None, outwards=None)
-        cancelled = None
-        if isinstance(exc, BaseExceptionGroup):
-            cancelled, rest = exc.split(asyncio.CancelledError)
-            exc = rest if rest is not None else asyncio.CancelledError()
-        return Unwound(cancelled is not None, exc, program_end(exc))
+        cancelled, rest = split(exc, asyncio.CancelledError)
+        error = asyncio.CancelledError() if rest is None else rest
+        return Unwound(cancelled is not None, error, program_end(error))
 
     async def absorb_native_cancel(self, driver: Driver) -> None:
         """Take back native cancellations that were meant for a step that is over."""

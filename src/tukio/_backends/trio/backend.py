@@ -17,7 +17,7 @@ from ..._loop.alarms import Alarms
 from ..._loop.contract import Unwound
 from ..._loop.running import ELSEWHERE, IN_LOOP, NOT_RUNNING, OTHER_TASK, running_backend
 from ..._model.errors import EngineError
-from ..._model.guard import program_end
+from ..._model.guard import program_end, split
 from .nurseries import Nurseries
 
 if TYPE_CHECKING:
@@ -169,17 +169,11 @@ class TrioBackend:
         A cancellation that has left the scope belongs to a scope further out, and must be re-raised
         for that one.
         """
-        if isinstance(exc, trio.Cancelled):
-            return Unwound(cancelled=True, error=None, outwards=exc)
-        outwards: BaseException | None = None
-        error: BaseException | None = exc
-        if isinstance(exc, BaseExceptionGroup):
-            outwards, error = exc.split(trio.Cancelled)
-        cancelled = outwards is not None
-        if error is not None:
-            # Before any cancellation: it ends the program, and cancels all around it.
-            outwards = program_end(error) or outwards
-        return Unwound(cancelled, error, outwards)
+        cancelled, error = split(exc, trio.Cancelled)
+        ending = None if error is None else program_end(error)
+        # Before any cancellation: it ends the program, and cancels all around it.
+        outwards = cancelled if ending is None else ending
+        return Unwound(cancelled is not None, error, outwards)
 
     async def absorb_native_cancel(self, driver: Driver) -> None:
         """Do nothing: on trio no native cancellation can be pending."""
