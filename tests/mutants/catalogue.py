@@ -272,8 +272,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="hands every subscriber the same content",
         file="_events/broker.py",
-        old="own = own_dict(content) if isinstance(content, dict) else content",
-        new="own = content",
+        old='"content": own_data(content)}',
+        new='"content": content}',
         why="what one subscriber changes, the next finds (G9)",
         tests=("guarantees/test_g9_isolation.py", "events/test_broker.py"),
     ),

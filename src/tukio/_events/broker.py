@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 
 from .._loop.services import service_on
-from .._model.event import Event, own_dict, sent_by
+from .._model.event import Event, own_data, sent_by
 from .subscription import Subscription
 from .workers import Workers
 
@@ -285,8 +285,7 @@ class Broker:
         for topic in topics:
             receivers |= self._topics.get(topic, {})
         for receiver in receivers:
-            own = own_dict(content) if isinstance(content, dict) else content
-            event = sent_by(sender, {"type": kind, "content": own}, topics)
+            event = sent_by(sender, {"type": kind, "content": own_data(content)}, topics)
             self._outbox.append((receiver, topics, event, self._age))
         self._send()
 

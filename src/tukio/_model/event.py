@@ -197,6 +197,11 @@ def own_dict(data: Any) -> dict[str, Any]:
     return dict(dict.items(data))
 
 
+def own_data(data: Any) -> Any:
+    """Return a copy of a dict of any kind, one level deep; other data as it is."""
+    return own_dict(data) if isinstance(data, dict) else data
+
+
 def _copy_of(data: Any) -> Any:
     # The attribute, too, is the user's.
     return data.copy()

@@ -78,8 +78,8 @@ class Run(RunState):
             self._end_by(limit, TIMED_OUT)
         data = trigger.data if isinstance(trigger, Event) else trigger
         root = self.plan.begin(data)
-        if self.ledger is not None:
-            self.ledger.keep_fact(RunStarted(self.uid, self.backend.wall_time(now), data))
+        if self.keeps_facts:
+            self.keep_fact(RunStarted(self.uid, self.backend.wall_time(now), data))
         self.launch()
         return root
 
@@ -304,8 +304,8 @@ class Run(RunState):
         if ending is FAILED and self.failure is None:
             self.failure = failure_of(self.template.uid, self.errors)
         try:
-            if self.ledger is not None:
-                self.ledger.keep_fact(RunEnded(ending, self.backend.wall_time(now)))
+            if self.keeps_facts:
+                self.keep_fact(RunEnded(ending, self.backend.wall_time(now)))
             # Before any waiter learns of the end: whoever waits then finds what handlers have done.
             if self.broker.has_listeners:
                 self._emit_the_end(ending)

@@ -211,6 +211,11 @@ class RunState:
 
     # What others learn -------------------------------------------------------------------------
 
+    @property
+    def keeps_facts(self) -> bool:
+        """Whether anybody keeps the facts of this run; else those with an id need not be made."""
+        return self.ledger is not None and self.ledger.keep is not None
+
     def keep_fact(self, fact: Fact) -> None:
         """Keep a fact, if anybody keeps the facts of this run."""
         if self.ledger is not None:

@@ -11,7 +11,7 @@ import anyio
 
 from .._model.account import before_looks
 from .._model.errors import EngineError
-from .._model.event import own_dict
+from .._model.event import own_data
 from .._model.state import CANCELLED, INTERRUPTED, PENDING, TIMED_OUT, TaskExecState
 from .._step.snapshot import full_snapshot, snapshot
 from .._step.step import LiveStep
@@ -46,14 +46,12 @@ class TaskRun(LiveStep):
     @property
     def inputs(self) -> Any:
         """A copy of the data that this step was given."""
-        data = self.input_data
-        return own_dict(data) if isinstance(data, dict) else data
+        return own_data(self.input_data)
 
     @property
     def outputs(self) -> Any:
         """A copy of the data that the task returned; None before, and if it returned None."""
-        data = self.output_data
-        return own_dict(data) if isinstance(data, dict) else data
+        return own_data(self.output_data)
 
     @property
     def queue(self) -> Inbox:

@@ -11,7 +11,6 @@ import asyncio
 import math
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,7 @@ from anyio._backends import _asyncio as _anyio_asyncio
 from ..._loop.contract import Unwound
 from ..._loop.running import ELSEWHERE, IN_LOOP, running_backend
 from ..._loop.services import Attendant, alarms_of, start_service
+from ..._loop.wall_times import WallTimes
 from ..._model.errors import EngineError
 from ..._model.guard import program_end, split
 from .factory import install, uninstall
@@ -98,7 +98,7 @@ there.
 """
 
 
-class AsyncioBackend:
+class AsyncioBackend(WallTimes):
     """The backend for one asyncio or uvloop event loop.
 
     Args:
@@ -112,15 +112,13 @@ class AsyncioBackend:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, structured: bool) -> None:
+        super().__init__(loop.time())
         self.loop: asyncio.AbstractEventLoop = loop
         # `time` of asyncio's own loops only calls `time.monotonic`: that call is saved here.
         own_clock = type(loop).time is not asyncio.BaseEventLoop.time
         self.time: Callable[[], float] = loop.time if own_clock else time.monotonic
         self.alarms: Alarms = alarms_of(loop)
         self.left_open: Callable[[Any], object] = _SCOPES_WITHIN
-        # The wall time at instant 0 of the loop's clock, in seconds. Taken once, so that times of a
-        # run are always in the order of their instants, even if the wall clock is set back.
-        self._anchor: float = time.time() - loop.time()
         # Whether the tree keeps, and cancels, the runs; never changes.
         self._structured: bool = structured
         self.roots: set[Any] | None = None if structured else _roots
@@ -133,14 +131,6 @@ class AsyncioBackend:
         # Undone by `close`, once, and so never in loose mode, as in 1.x.
         self._installed: bool = True
         install(loop)
-
-    def wall_time(self, instant: float) -> datetime:
-        """Return the aware UTC time of an instant on the loop's clock."""
-        return datetime.fromtimestamp(self._anchor + instant, UTC)
-
-    def instant(self, time: datetime) -> float:
-        """Return the instant on the loop's clock at an aware time."""
-        return time.timestamp() - self._anchor
 
     def scope(self, deadline: float = math.inf, *, shield: bool = False) -> Any:
         """Return an anyio cancel scope."""

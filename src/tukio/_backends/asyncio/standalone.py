@@ -7,13 +7,12 @@ Knows:  the coroutine of the task, and the asyncio task once that is over.
 from __future__ import annotations
 
 import inspect
-import time
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from ..._loop.wall_times import WallTimes
 from ..._model.errors import SkipTask, TukioTaskError
-from ..._model.event import Event, EventSource
+from ..._model.event import Event, EventSource, own_data
 from ..._model.registry import REGISTRY
 from ..._model.state import FutureState
 from ..._step.holder import execution_id
@@ -43,7 +42,6 @@ class StandaloneTask:
     """
 
     __slots__ = (
-        "_anchor",
         "_broker",
         "_clock",
         "_ended_at",
@@ -51,6 +49,7 @@ class StandaloneTask:
         "_mailbox",
         "_output_data",
         "_started_at",
+        "_times",
         "_uid",
         "holder",
         "state",
@@ -60,8 +59,7 @@ class StandaloneTask:
     def __init__(self, coro: Coroutine[Any, Any, Any] | None, clock: Callable[[], float]) -> None:
         self._clock: Callable[[], float] = clock
         self._started_at: float = clock()
-        # The wall time at instant 0 of the clock, in seconds.
-        self._anchor: float = time.time() - self._started_at
+        self._times: WallTimes = WallTimes(self._started_at)
         # None exactly while the task is pending; set once, by `is_over`.
         self._ended_at: float | None = None
         # Made on first use, and never changed then: most tasks need neither.
@@ -133,10 +131,11 @@ class StandaloneTask:
 
     def as_dict(self) -> dict[str, Any]:
         """Return a snapshot: id, start, end (aware UTC or None), state, inputs, outputs."""
+        instant = self._times.wall_time
         return {
             "id": self.uid,
-            "start": self._wall_time(self._started_at),
-            "end": None if self._ended_at is None else self._wall_time(self._ended_at),
+            "start": instant(self._started_at),
+            "end": None if self._ended_at is None else instant(self._ended_at),
             "state": self.state.value,
             "inputs": self.inputs,
             "outputs": self.outputs,
@@ -163,9 +162,6 @@ class StandaloneTask:
             if isinstance(error, TukioTaskError):
                 self._output_data = error.task_outputs
 
-    def _wall_time(self, instant: float) -> datetime:
-        return datetime.fromtimestamp(self._anchor + instant, UTC)
-
 
 def _holder_and_data(coro: Coroutine[Any, Any, Any] | None) -> tuple[Any, Any]:
     """Return the holder and the data that a registered coroutine was called with.
@@ -188,6 +184,4 @@ def _holder_and_data(coro: Coroutine[Any, Any, Any] | None) -> tuple[Any, Any]:
 
 def _copy(data: Any) -> Any:
     """Return a copy, one level deep, of a dict or of an event's data; other data as it is."""
-    if isinstance(data, Event):
-        return data.data.copy()
-    return data.copy() if isinstance(data, dict) else data
+    return own_data(data.data if isinstance(data, Event) else data)

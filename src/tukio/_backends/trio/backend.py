@@ -7,8 +7,6 @@ steps. The run is over when its last driver has left and no step is due.
 from __future__ import annotations
 
 import math
-import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -16,6 +14,7 @@ import trio
 from ..._loop.alarms import Alarms
 from ..._loop.contract import Unwound
 from ..._loop.running import ELSEWHERE, IN_LOOP, NOT_RUNNING, OTHER_TASK, running_backend
+from ..._loop.wall_times import WallTimes
 from ..._model.errors import EngineError
 from ..._model.guard import program_end, split
 from .nurseries import Nurseries
@@ -57,7 +56,7 @@ class TrioDriver:
         return 0
 
 
-class TrioBackend:
+class TrioBackend(WallTimes):
     """The backend for the trio run that it is made in.
 
     Attributes:
@@ -66,15 +65,13 @@ class TrioBackend:
     """
 
     def __init__(self) -> None:
+        super().__init__(trio.current_time())
         # The method of the clock, because `trio.current_time` looks for the clock each time.
         self.time: Callable[[], float] = trio.lowlevel.current_clock().current_time
         self.alarms: Alarms = Alarms(self.time, self._call_at)
         self.roots: set[Any] | None = None
         # Always None: trio itself raises where a scope is left with others open within it.
         self.left_open: Callable[[Any], object] = {}.get
-        # The wall time at instant 0 of trio's clock, in seconds. Taken once, so that times of a run
-        # are always in the order of their instants, even if the wall clock is set back.
-        self._anchor: float = time.time() - trio.current_time()
         # Identifies the trio run, for `check_here`, and lets other threads call into it.
         self._token: trio.lowlevel.TrioToken = trio.lowlevel.current_trio_token()
         # The nursery of the engine: its context manager, itself, and the nurseries for drivers
@@ -84,14 +81,6 @@ class TrioBackend:
         self._drivers: Nurseries | None = None
         # The task that called `open`; only there can the nursery be closed.
         self._host: trio.lowlevel.Task | None = None
-
-    def wall_time(self, instant: float) -> datetime:
-        """Return the aware UTC time of an instant on trio's clock."""
-        return datetime.fromtimestamp(self._anchor + instant, UTC)
-
-    def instant(self, time: datetime) -> float:
-        """Return the instant on trio's clock at an aware time."""
-        return time.timestamp() - self._anchor
 
     def scope(self, deadline: float = math.inf, *, shield: bool = False) -> Any:
         """Return a trio cancel scope."""
