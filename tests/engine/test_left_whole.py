@@ -16,7 +16,7 @@ import pytest
 
 import tukio
 from support.flow import flow
-from support.impatience import cancel_natively_at_every_await
+from support.impatience import a_scope_spares_others, cancel_natively_at_every_await
 from support.native import current, now
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ async def test_g1_cancelling_natively_at_every_await_leaves_nothing(
     """Also while it is being left, and again while that goes on."""
     runs: list[Any] = []
     before, factory = asyncio.all_tasks(), asyncio.get_running_loop().get_task_factory()
+    # Where anyio itself loses a cancellation, it is lost with no engine at all.
+    passes = how != "by its scope" or await a_scope_spares_others()
 
     async def body() -> None:
         story.clear()
@@ -114,7 +116,8 @@ async def test_g1_cancelling_natively_at_every_await_leaves_nothing(
     async def check(task: asyncio.Task[Any]) -> None:
         whole(story, runs)
         await nothing_is_alive(before, factory)
-        assert task.cancelled()
+        assert task.cancelling() >= 1
+        assert task.cancelled() or not passes
 
     if how == "cancelled":
         # Cancelled without our help: then the last run would never be seen as such.

@@ -70,4 +70,8 @@ class Interruptions:
             if first is not None:
                 raise first
         finally:
+            if first is not None and type(first.__context__) is type(first):
+                # It stands for both cancellations. Up to anyio 4.15, a scope takes an exception for
+                # its own if that was raised while its own was handled, and ends both.
+                first.__context__ = None
             del first

@@ -40,8 +40,10 @@ if TYPE_CHECKING:
 
 # No public function of anyio tells which scopes are open within one. Without the attribute no
 # driver is found unclean, and what a step leaves open fails its run, when the outer scope is left.
+# An instance is asked, for not every anyio has slots.
+_HAS_SCOPES_WITHIN = hasattr(_anyio_asyncio.CancelScope(), "_child_scopes")
 _SCOPES_WITHIN: Callable[[Any], object] = (
-    attrgetter("_child_scopes") if hasattr(_anyio_asyncio.CancelScope, "_child_scopes") else {}.get
+    attrgetter("_child_scopes") if _HAS_SCOPES_WITHIN else {}.get
 )
 
 # Keeps loose runs alive, because nothing above them does: from `hold` or `attend` to `release`.
