@@ -34,8 +34,8 @@ PROMISED = ("tests/guarantees", "tests/compat")
 LOWEST = (*PROMISED, "tests/events", "tests/run", "tests/engine")
 # What anyio does for a step on trio.
 CUT = [f"tests/guarantees/test_{name}.py" for name in ("g3_cancel", "g4_timeouts", "g5_cleanup")]
-# The folders with properties of whole runs.
-DEEP = [f"tests/{folder}" for folder in ("reference", "engine", "events", "run", "tasks")]
+# The folders with properties of whole runs, and of what comes from outside.
+DEEP = [f"tests/{folder}" for folder in ("reference", "model", "engine", "events", "run", "tasks")]
 
 
 def install(session: nox.Session, *groups: str, package: bool = True) -> None:
@@ -150,7 +150,7 @@ def coverage(session: nox.Session) -> None:
 
 @nox.session
 def deep(session: nox.Session) -> None:
-    """Fifty times as many random workflows, new ones each time; takes an hour or more."""
+    """`TUKIO_DEEPER` times as many random workflows, fifty unless given, and new ones each time."""
     install(session, "tests")
     pytest = ("pytest", "-n", "auto", *(session.posargs or DEEP))
     session.run(*pytest, env={"TUKIO_PROFILE": "deep"})

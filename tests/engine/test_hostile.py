@@ -1,7 +1,4 @@
-"""Whatever is loaded or rescued, the engine starts it or is as it was; and what it starts ends.
-
-`TUKIO_HOSTILE=100` in the environment tries a hundred times as many examples.
-"""
+"""Whatever is loaded or rescued, the engine starts it or is as it was; and what it starts ends."""
 
 from __future__ import annotations
 

@@ -247,8 +247,9 @@ async def test_g7_an_exception_group_of_a_task_is_kept_whole(task: Tasks) -> Non
     assert {type(one) for one in error.exceptions} == {ValueError, LookupError}
 
 
-async def test_g7_errors_beside_a_cancellation_are_kept(task: Tasks) -> None:
-    """A cancelled task group whose children fail while they unwind."""
+@pytest.fixture
+def fails_unwinding(task: Tasks) -> None:
+    """Register `a`: a task group of 30 s, whose child fails when it is cancelled."""
 
     async def fail() -> None:
         try:
@@ -262,6 +263,10 @@ async def test_g7_errors_beside_a_cancellation_are_kept(task: Tasks) -> None:
             group.start_soon(fail)
             await anyio.sleep(30)
 
+
+@pytest.mark.usefixtures("fails_unwinding")
+async def test_g7_errors_beside_a_cancellation_are_kept() -> None:
+    """A cancelled task group whose children fail while they unwind."""
     async with tukio.Engine() as engine:
         run = await engine.run_once(flow("a", timeout=1), {})
         assert await run.wait() is tukio.FutureState.timeout
@@ -271,21 +276,9 @@ async def test_g7_errors_beside_a_cancellation_are_kept(task: Tasks) -> None:
     assert [str(one) for one in error.exceptions] == ["while unwinding"]
 
 
-async def test_g7_errors_beside_the_caller_s_cancellation_are_kept(task: Tasks) -> None:
+@pytest.mark.usefixtures("fails_unwinding")
+async def test_g7_errors_beside_the_caller_s_cancellation_are_kept() -> None:
     """The same when the cancellation comes from outside of the engine."""
-
-    async def fail() -> None:
-        try:
-            await anyio.sleep(30)
-        finally:
-            raise ValueError("while unwinding")
-
-    @task
-    async def a(event: tukio.Event) -> None:
-        async with anyio.create_task_group() as group:
-            group.start_soon(fail)
-            await anyio.sleep(30)
-
     with anyio.move_on_after(1):
         async with tukio.Engine() as engine:
             run = await engine.run_once(flow("a"), {})

@@ -1,7 +1,4 @@
-"""Whatever comes from outside is accepted or refused: with one error, in words that fit a screen.
-
-`TUKIO_HOSTILE=100` in the environment tries a hundred times as many examples.
-"""
+"""Whatever comes from outside is accepted or refused: with one error that fits a screen."""
 
 from __future__ import annotations
 

@@ -38,3 +38,24 @@ def log(task: Tasks) -> Log:
         return {**event.data, uid: 1}
 
     return told
+
+
+@pytest.fixture
+def naps(task: Tasks) -> None:
+    """Register `quick`, `nap` (5 s) and `shields` (takes 4 s to unwind, or as it is told)."""
+
+    @task
+    async def quick(event: tukio.Event) -> None:
+        pass
+
+    @task
+    async def nap(event: tukio.Event) -> None:
+        await anyio.sleep(5)
+
+    @task
+    async def shields(event: tukio.Event) -> None:
+        try:
+            await anyio.sleep(50)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(event.data.get("unwinds", 4))

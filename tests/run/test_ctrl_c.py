@@ -24,7 +24,8 @@ from tukio.testing.clock import BACKENDS, is_available, run as run_on, settle
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from support.flow import Tasks
+
+pytestmark = pytest.mark.usefixtures("naps")
 
 HERE = [name for name in BACKENDS if is_available(name)]
 
@@ -100,27 +101,6 @@ def ends_the_program(
     # asyncio complains of the task whose exception has just ended the program: now, not later.
     del caught, found
     gc.collect()
-
-
-@pytest.fixture(autouse=True)
-def steps(task: Tasks) -> None:
-    """Register `quick`, `nap` (5 s) and `shields` (takes 4 s to unwind)."""
-
-    @task
-    async def quick(event: tukio.Event) -> None:
-        pass
-
-    @task
-    async def nap(event: tukio.Event) -> None:
-        await anyio.sleep(5)
-
-    @task
-    async def shields(event: tukio.Event) -> None:
-        try:
-            await anyio.sleep(50)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.sleep(4)
 
 
 FAN = {"quick": ["nap", "shields", "other"]}

@@ -12,48 +12,20 @@ import tukio
 from support.counting import tasks_alive, timers_alive
 from support.flow import flow, kinds, listen, step_of
 from support.silence import silence
+from support.suspensions import suspended
 from tukio._run.watchdog import PATIENCE
 from tukio.testing.clock import settle
 
 if TYPE_CHECKING:
     from support.flow import Tasks
 
+pytestmark = pytest.mark.usefixtures("naps")
+
 FINISHED, CANCELLED = tukio.FutureState.finished, tukio.FutureState.cancelled
 TIMEOUT, SUSPENDED = tukio.FutureState.timeout, tukio.FutureState.suspended
 
 FAR = 1e7
 """Seconds that nobody would wait for an engine."""
-
-
-@pytest.fixture(autouse=True)
-def steps(task: Tasks) -> None:
-    """Register `nap` (5 s), `shields` (takes 4 s to unwind, or as told) and `quick`."""
-
-    @task
-    async def nap(event: tukio.Event) -> None:
-        await anyio.sleep(5)
-
-    @task
-    async def shields(event: tukio.Event) -> None:
-        try:
-            await anyio.sleep(50)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.sleep(event.data.get("unwinds", 4))
-
-    @task
-    async def quick(event: tukio.Event) -> None:
-        pass
-
-
-async def suspended(engine: tukio.Engine, count: int, **fields: Any) -> list[Any]:
-    """Start some runs of one nap, suspend them after a second, and let them unwind."""
-    template = flow("nap", **fields)
-    runs: list[Any] = [await engine.run_once(template, {"n": n}) for n in range(count)]
-    await anyio.sleep(1)
-    assert all(run.suspend() for run in runs)
-    await settle()
-    return runs
 
 
 # Answers ------------------------------------------------------------------------------------------

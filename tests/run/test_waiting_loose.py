@@ -16,50 +16,20 @@ import tukio
 from support.counting import tasks_alive, tasks_named, timers_alive
 from support.flow import flow, kinds, listen
 from support.leaks import no_asyncio_errors
+from support.suspensions import suspended
 from tukio.testing.clock import new_loop, settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from support.flow import Tasks
     from tukio.testing.loop import VirtualTime
 
-pytestmark = pytest.mark.backends("asyncio", "uvloop")
+pytestmark = [pytest.mark.backends("asyncio", "uvloop"), pytest.mark.usefixtures("naps")]
 
 FINISHED, CANCELLED = tukio.FutureState.finished, tukio.FutureState.cancelled
 TIMEOUT, SUSPENDED = tukio.FutureState.timeout, tukio.FutureState.suspended
 
 NAME = "tukio waiting"
-
-
-@pytest.fixture(autouse=True)
-def steps(task: Tasks) -> None:
-    """Register `nap` (5 s), `shields` (takes 4 s to unwind) and `quick`."""
-
-    @task
-    async def nap(event: tukio.Event) -> None:
-        await anyio.sleep(5)
-
-    @task
-    async def shields(event: tukio.Event) -> None:
-        try:
-            await anyio.sleep(50)
-        finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.sleep(4)
-
-    @task
-    async def quick(event: tukio.Event) -> None:
-        pass
-
-
-async def suspended(engine: tukio.Engine, count: int, **fields: Any) -> list[Any]:
-    """Start some runs of one nap, suspend them after a second, and let them unwind."""
-    runs: list[Any] = [await engine.run_once(flow("nap", **fields), {}) for _ in range(count)]
-    await anyio.sleep(1)
-    assert all(run.suspend() for run in runs)
-    await settle()
-    return runs
 
 
 def waiters() -> int:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
-from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
 import tukio
 from support.counting import tasks_alive, timers_alive
-from support.flow import flow
 from support.hurry import hurry
+from support.suspensions import suspended
 from tukio.testing.clock import settle
 
-if TYPE_CHECKING:
-    from support.flow import Tasks
+pytestmark = pytest.mark.usefixtures("naps")
 
 FINISHED, CANCELLED = tukio.FutureState.finished, tukio.FutureState.cancelled
 TIMEOUT = tukio.FutureState.timeout
@@ -29,25 +27,6 @@ KIB_OF_A_SUSPENDED_RUN = 4.4
 
 Measured were 3.7 on asyncio, 3.6 on uvloop and 3.5 on trio, by CPython 3.11; a fifth is head-room.
 """
-
-
-@pytest.fixture(autouse=True)
-def steps(task: Tasks) -> None:
-    """Register `nap` (5 s)."""
-
-    @task
-    async def nap(event: tukio.Event) -> None:
-        await anyio.sleep(5)
-
-
-async def suspended(engine: tukio.Engine, count: int, **fields: Any) -> list[Any]:
-    """Start some runs of one nap, suspend them after a second, and let them unwind."""
-    template = flow("nap", **fields)
-    runs: list[Any] = [await engine.run_once(template, {"n": n}) for n in range(count)]
-    await anyio.sleep(1)
-    assert all(run.suspend() for run in runs)
-    await settle()
-    return runs
 
 
 class Ends:

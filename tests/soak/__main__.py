@@ -1,14 +1,16 @@
 """Load each backend for a while: `PYTHONPATH=tests python -m soak [SECONDS] [BACKEND ...]`.
 
-The seconds, 60 unless given, are shared among the backends, all that are installed unless given.
-Each has a process of its own, so that its memory is its own. It fails if a guarantee is broken,
-something is left behind, or memory grows.
+The seconds, 60 unless given, are those of one processor, shared among the backends, all that are
+installed unless given. Each has a process of its own, so that its memory is its own; they run side
+by side where there are processors. It fails if a guarantee is broken, something is left behind, or
+memory grows.
 """
 
 from __future__ import annotations
 
 import argparse
 import faulthandler
+import os
 import secrets
 import subprocess
 import sys
@@ -26,7 +28,7 @@ GRACE = 60
 
 
 def main() -> int:
-    """Load the backends one after the other; return what the process ends with."""
+    """Load the backends, each in a process; return what the process ends with."""
     parser = argparse.ArgumentParser("soak", description=__doc__)
     parser.add_argument("seconds", nargs="?", type=float, default=60)
     parser.add_argument("backends", nargs="*", default=[*filter(is_available, BACKENDS)])
@@ -36,14 +38,15 @@ def main() -> int:
     if chosen.here:
         [backend] = chosen.backends
         return here(backend, chosen.seconds, chosen.seed)
-    share = chosen.seconds / len(chosen.backends)
-    ends = [
-        subprocess.run(
-            [sys.executable, "-m", "soak", str(share), backend, f"--seed={chosen.seed}", "--here"],
-            check=False,
-        ).returncode
-        for backend in chosen.backends
-    ]
+    # Those that run at once share the processors.
+    at_once = min(len(chosen.backends), os.cpu_count() or 1)
+    share = chosen.seconds / at_once
+    command, options = (
+        [sys.executable, "-m", "soak", str(share)],
+        [f"--seed={chosen.seed}", "--here"],
+    )
+    processes = [subprocess.Popen([*command, one, *options]) for one in chosen.backends]
+    ends = [process.wait() for process in processes]
     return 1 if any(ends) else 0
 
 

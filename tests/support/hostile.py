@@ -7,7 +7,6 @@ A deed is described by few numbers and words, so that an example that fails can 
 
 from __future__ import annotations
 
-import os
 import threading
 from contextlib import contextmanager
 from copy import deepcopy
@@ -19,6 +18,8 @@ from hypothesis import strategies as st
 
 from tukio._model.report_json import Lost
 
+from . import profiles
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -26,11 +27,8 @@ if TYPE_CHECKING:
 
 
 def examples(usual: int) -> int:
-    """Return how many examples a property of hostile input tries.
-
-    `TUKIO_HOSTILE` in the environment says how many times the usual number.
-    """
-    return usual * int(os.environ.get("TUKIO_HOSTILE", "1"))
+    """Return how many examples a property of hostile input tries, by the profile."""
+    return max(1, int(usual * profiles.FACTOR))
 
 
 PAGE = 40_000

@@ -4,8 +4,9 @@ Owns:   the profiles of Hypothesis: `tukio`, for every run of the tests, `less`,
         the newest, `deep`, for nights, and `mutants`.
 
 In `tukio` the examples are the same each time: what is red was red before, or came with the
-change. `less` tries the first of them. New ones are looked for by `deep`, fifty times as many, and
-never the same. `mutants` is as `tukio`, but what fails is not made small: nobody looks at it.
+change. `less` tries the first of them. New ones are looked for by `deep`, and never the same: fifty
+times as many, or as many times as `TUKIO_DEEPER` in the environment says. `mutants` is as `tukio`,
+but what fails is not made small: nobody looks at it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 
 PROFILE = os.environ.get("TUKIO_PROFILE", "tukio")
 
-DEEPER = 50
+DEEPER = int(os.environ.get("TUKIO_DEEPER", "50"))
 """How many examples `deep` tries for each one of `tukio`."""
 
 LESS = 8

@@ -8,6 +8,8 @@ import anyio
 import pytest
 
 import tukio
+from support.flow import flow
+from tukio.testing.clock import settle
 
 if TYPE_CHECKING:
     Log = list[tuple[float, str]]
@@ -35,3 +37,13 @@ async def pause(run: Any, seconds: float) -> None:
     assert run.state is SUSPENDED
     assert run.resume()
     assert run.state is PENDING
+
+
+async def suspended(engine: tukio.Engine, count: int, **fields: Any) -> list[Any]:
+    """Start some runs of one `nap`, suspend them after a second, and let them unwind."""
+    template = flow("nap", **fields)
+    runs: list[Any] = [await engine.run_once(template, {"n": n}) for n in range(count)]
+    await anyio.sleep(1)
+    assert all(run.suspend() for run in runs)
+    await settle()
+    return runs
