@@ -171,6 +171,8 @@ class Run(Timeline):
             self.ready += again
             self.to_announce = (self.to_announce or []) + again
             self.announce()
+            if self.is_at_rest():
+                self.over()  # at once: it was suspended as its last step ended
 
     def again(self, step: Step) -> Step:
         """Return a new execution of an interrupted step, which has lost the events it had."""

@@ -162,6 +162,10 @@ TIGHT: dict[str, tuple[Data, list[Action]]] = {
         ),
         [(0.5, "suspend", None), (1.5, "resume", None), (1.5, "cancel task", 2)],
     ),
+    "a suspension comes right after a resume with nothing to do": (
+        flow({"a": []}, {"a": {"seconds": 1, "cleans": 1, "limit": 1}}),
+        [(1.5, "suspend", None), (5.5, "resume", None), (5.5, "suspend", None)],
+    ),
     "a branch fails while all unwind": (
         flow(FORK, {"b": SHIELDS, "c": SHIELDS | {"when_cut": "error"}}, on_error="abort"),
         [(0.5, "cancel", None)],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hypothesis import given, strategies as st
+from hypothesis import example, given, strategies as st
 
 from support.hurry import hurry
 from support.profiles import many
@@ -44,7 +44,22 @@ async def replay_all(found: list[Data]) -> None:
             await replay(report)
 
 
+LATE = {"seconds": 1, "when_cut": "skip", "shields": 1, "teardown": "dict"}
+
+
 @many(200)
+# An error of a task that is past its limit, beside what its clean-up returns.
+@example(
+    {
+        "id": "late",
+        "policy": "start-new",
+        "topics": [],
+        "tasks": [{"id": "a", "name": "actor", "config": LATE, "timeout": 1}],
+        "graph": {"a": []},
+    },
+    [],
+    1,
+)
 @given(template=workflow_templates(), history=histories(), moment=st.integers(1, 20))
 def test_a_report_of_a_random_run_is_replayed(
     template: Data, history: list[Action], moment: int
