@@ -132,18 +132,25 @@ async def test_g7_a_timeout_error_of_the_task_s_own_is_an_ordinary_error(
     task: Tasks, error: TimeoutError
 ) -> None:
     """It is not mistaken for the task's time limit, with a limit or without."""
+    torn: list[str] = []
 
     @task
-    async def a(event: tukio.Event) -> None:
-        await anyio.sleep(1)
-        raise error
+    class a(tukio.TaskHolder):  # noqa: N801 - named like a task
+        async def execute(self, event: tukio.Event) -> None:
+            await anyio.sleep(1)
+            raise error
+
+        async def teardown(self) -> None:
+            torn.append("down")
 
     async with tukio.Engine() as engine:
         for limits in ({}, {"a": 30}):
             run = await engine.run_once(flow("a", limits=limits), {})
             assert await run.wait() is FINISHED
             assert run.errors == {"a": error}
-            assert next(iter(run.tasks)).state is EXCEPTION
+            [step] = run.tasks
+            assert (step.state, step.timed_out) == (EXCEPTION, False)
+    assert torn == []
 
 
 async def test_g7_fail_after_inside_a_task_is_an_ordinary_error(task: Tasks) -> None:

@@ -46,6 +46,29 @@ async def test_g9_branches_do_not_share_their_data(task: Tasks) -> None:
     assert run.outputs["root"] == {"in": 1, "root": True}
 
 
+async def test_g9_a_task_may_go_on_with_the_dict_that_it_has_returned(task: Tasks) -> None:
+    """What it was when it was returned is what its successors get, and what is reported."""
+    kept = {"n": 1}
+    got: list[dict[str, Any]] = []
+
+    @task
+    async def a(event: tukio.Event) -> dict[str, Any]:
+        return kept
+
+    @task
+    async def b(event: tukio.Event) -> None:
+        kept["n"] += 1
+        got.append(event.data)
+
+    async with tukio.Engine() as engine:
+        graph = {"a": ["b", "c"]}
+        run = await engine.run_once(flow(graph, names={"c": "b"}), {})
+
+    assert got == [{"n": 1}, {"n": 1}]
+    assert run.outputs["a"] == {"n": 1}
+    assert kept == {"n": 3}
+
+
 async def test_g9_runs_of_one_event_do_not_share_their_data(task: Tasks) -> None:
     """Nor does the caller's dict change (B38)."""
     got: list[dict[str, Any]] = []
