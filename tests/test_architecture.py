@@ -59,7 +59,12 @@ BACKENDS = {
         "testing.order",
         "testing.clock",
     },
-    "trio": {"_backends.trio.backend", "_backends.trio.nurseries", "testing.trio"},
+    "trio": {
+        "_backends.trio.backend",
+        "_backends.trio.nurseries",
+        "_backends.trio.protection",
+        "testing.trio",
+    },
     "uvloop": {"testing.clock"},
 }
 

@@ -230,3 +230,22 @@ def test_a_source_shows_the_ids_it_has() -> None:
         "<EventSource workflow_template_id=flow, workflow_exec_id=run>"
     )
     assert repr(EventSource()) == "<EventSource outside>"
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), SystemExit(3)])
+def test_what_ends_the_program_while_an_event_is_made_goes_on(error: BaseException) -> None:
+    """Although the dict can be copied the next time, as after Ctrl-C."""
+
+    class Once(dict[str, Any]):
+        raised = False
+
+        def copy(self) -> dict[str, Any]:
+            if not self.raised:
+                self.raised = True
+                raise error
+            return dict(self)
+
+    data = Once(n=1)
+    with pytest.raises(type(error)):
+        sent_by(None, data)
+    assert sent_by(None, data).data == {"n": 1}

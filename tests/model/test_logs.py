@@ -402,7 +402,7 @@ async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
         remove_driver = stop
 
     run: Any = Run()
-    driver_module._break_down(run, run, ValueError())
+    await driver_module._break_down(run, run, ValueError())
 
 
 @leads_to("holder of task '%s' takes no queue")

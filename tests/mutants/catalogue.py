@@ -1,8 +1,8 @@
 """The faults: each a small change of the engine that breaks a promise, and who must notice it.
 
 To add one: a `Mutant` here; in `of_core` if it is about ends, facts, alarms and waiting; in
-`of_engine` or `of_hosts` if it is not about the inside of one run. One that survives tells of a
-missing test.
+`of_engine`, `of_hosts` or `of_interrupts` if it is not about the inside of one run. One that
+survives tells of a missing test.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from .mutant import Mutant
 from .of_core import OF_CORE
 from .of_engine import OF_ENGINE
 from .of_hosts import OF_HOSTS
+from .of_interrupts import OF_INTERRUPTS
 from .of_reports import OF_REPORTS
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -197,20 +198,12 @@ MUTANTS: tuple[Mutant, ...] = (
         tests=("run/test_scopes.py", "model/test_registry.py"),
     ),
     Mutant(
-        name="sets a deadline for those hosts only that are in a scope",
-        file="_run/run.py",
-        old="            driver.scope_spent |= driver.scope is None\n",
-        new="",
-        why="a long row of steps that do not wait goes on past the end of the grace (G3)",
-        tests=("run/test_scopes.py",),
-    ),
-    Mutant(
         name="stops the clock of a run that is suspended",
         file="_run/run.py",
         old="waiting.keep_deadline(self.backend.alarms, self.deadline, self.stop_if_expired)",
         new="waiting.keep_deadline(self.backend.alarms, math.inf, self.stop_if_expired)",
         why="the limit of a workflow does not cover its suspension (G4)",
-        tests=("run/test_suspended_steps.py",),
+        tests=("run/test_waiting.py",),
     ),
     Mutant(
         name="lets a native cancellation reach the next step",
@@ -241,19 +234,19 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="delivers a second terminal event",
         file="_run/run.py",
-        old="            self._emit_the_end(ending)\n",
-        new="            self._emit_the_end(ending)\n            self._emit_the_end(ending)\n",
+        old="                self.emit_the_end(ending)\n",
+        new="                self.emit_the_end(ending)\n" * 2,
         why="a subscriber counts one run twice (G2)",
         tests=("guarantees/test_g2_one_ending.py",),
     ),
     Mutant(
         name="tells waiters of the end before subscribers",
         file="_run/run.py",
-        old="            self._emit_the_end(ending)\n",
+        old="                self.emit_the_end(ending)\n",
         new=(
-            "            self.backend.alarms.at(\n"
-            "                self.backend.time() + 0.001, lambda: self._emit_the_end(ending)\n"
-            "            )\n"
+            "                self.backend.alarms.at(\n"
+            "                    self.backend.time() + 0.001, lambda: self.emit_the_end(ending)\n"
+            "                )\n"
         ),
         why="whoever waits for a run and then looks at its events misses the last (G2)",
         tests=("guarantees/test_g2_one_ending.py",),
@@ -397,5 +390,6 @@ MUTANTS: tuple[Mutant, ...] = (
     *OF_CORE,
     *OF_ENGINE,
     *OF_HOSTS,
+    *OF_INTERRUPTS,
     *OF_REPORTS,
 )

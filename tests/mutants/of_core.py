@@ -167,8 +167,12 @@ OF_CORE: tuple[Mutant, ...] = (
     Mutant(
         name="takes a run as finished whose begin a handler has ended the program in",
         file="_run/driver.py",
-        old="        else:\n            run.cancel_from_outside()\n    finally:\n",
-        new="    finally:\n",
+        old=(
+            "            run.cancel_from_outside()\n"
+            "            await finish_unwinding(run, driver)\n"
+            "            finish_stopping(run)\n"
+        ),
+        new="            pass\n",
         why="a run that never began looks as if it had done its work (G2)",
         tests=("run/test_ctrl_c.py",),
     ),

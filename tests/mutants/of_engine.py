@@ -73,8 +73,8 @@ OF_ENGINE: tuple[Mutant, ...] = (
     Mutant(
         name="starts runs although it is stopping",
         file="_engine/lifecycle.py",
-        old="        self._stopping = True\n",
-        new="",
+        old="        self._stopping = True\n        if force",
+        new="        if force",
         why="an engine that is stopped never is",
         tests=("engine/test_engine.py",),
     ),

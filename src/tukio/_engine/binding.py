@@ -168,14 +168,16 @@ class Binding:
             # After the runs, because handlers are still to get their last events.
             await interruptions.outlast(partial(self.broker.close, limit))
         finally:
-            # Always, because a thread that waits for its call would do so for ever.
-            await interruptions.outlast(partial(self._calls.close, limit))  # noqa: ASYNC102
-            self._put_back_broker()
             try:
-                # Last, because runs, handlers and alarms live in the tree.
-                await self.backend.close(exc)  # noqa: ASYNC102 - it shields itself
+                # Always, because a thread that waits for its call would do so for ever.
+                await interruptions.outlast(partial(self._calls.close, limit))  # noqa: ASYNC102
+                self._put_back_broker()
             finally:
-                interruptions.deliver()
+                try:
+                    # Last, because runs, handlers and alarms live in the tree.
+                    await self.backend.close(exc)  # noqa: ASYNC102 - it shields itself
+                finally:
+                    interruptions.deliver()
 
     def _put_back_broker(self) -> None:
         """Restore the context variable that `open` has set; only the first call does something."""

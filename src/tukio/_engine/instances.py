@@ -16,13 +16,15 @@ import anyio
 
 from .._model.logs import Log
 from .._model.policy import Decision, OverrunPolicy, decide
-from .._model.state import CANCELLED
+from .._model.state import CANCELLED, OVER
+from .._run.salvage import salvage
 from .._run.waiting import WaitsFor
 from .._step.log_fields import log_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from .._loop.contract import Driver
     from .._model.event import Event
     from .._model.template import WorkflowTemplate
     from .._run.run import Run
@@ -80,7 +82,8 @@ class _RunsOfTemplate:
 
     def remove(self, run: Run) -> None:
         """Remove a run that is over, also as a replacement and from those to be replaced."""
-        del self.runs[run]
+        # Again, perhaps, if Ctrl-C has cut the removal.
+        self.runs.pop(run, None)
         if self._locked is not None:
             self._locked.pop(run, None)
         if self.replacement is None:
@@ -245,6 +248,24 @@ class Instances:
         except Exception as error:
             run.fail_to_start(error)
             raise
+
+    def salvage(self, at_work: dict[Run, set[Driver]] | None) -> None:
+        """Cancel all runs, and bring to their end those that Ctrl-C has cut at some line.
+
+        Args:
+            at_work: The drivers of each run that are alive; None if nothing was cut.
+        """
+        if at_work is None:
+            return
+        for run in self.all():
+            salvage(run, at_work.get(run, set()))
+        # Nobody else removes a run that is over, or a table without any.
+        for uid, table in list(self._by_template.items()):
+            for run in [run for run in table.runs if run.phase is OVER]:
+                table.remove(run)
+            if not table.runs:
+                del self._by_template[uid]
+        self.tell_change()
 
     def stop_after(self, grace: float) -> None:
         """Cancel all runs after some seconds, except those that are over by then."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakSet
 
 from .._events.stream import BUFFER, EventStream
+from .._model.guard import program_end
 from .._model.state import CANCELLED
 from .binding import Binding
 from .instances import Instances
@@ -57,7 +58,7 @@ class Lifecycle:
         Raises:
             EngineError: The engine is in use already, or no event loop is running.
         """
-        await self._binding.open(self._stop_from_outside, self._instances.drained)
+        await self._binding.open(self._stop_from_outside, self._drained)
         return self
 
     async def __aexit__(
@@ -87,6 +88,10 @@ class Lifecycle:
         cause = exc
         try:
             # First: from here on no run is added, so the runs come to an end.
+            self._stopping = True
+            if exc is not None and program_end(exc) is not None:
+                # It may have cut anything. Before the runs stop: one may be over then.
+                self._instances.salvage(self._binding.backend.at_work())
             self.stop(force=exc is not None)
             if exc is None:
                 await self._instances.drained()  # noqa: ASYNC102 - may be cancelled, as the body
@@ -100,9 +105,9 @@ class Lifecycle:
             finally:
                 # Always, and shielded within: it takes as long as the cancelled runs take to
                 # unwind.
-                waited, limit = self._instances.drained, self._cleanup_timeout
+                limit = self._cleanup_timeout
                 try:
-                    await self._binding.close(cause, waited, limit)  # noqa: ASYNC102
+                    await self._binding.close(cause, self._drained, limit)  # noqa: ASYNC102
                 finally:
                     # An exception has the frames that it went through, this one, too: no circle.
                     del cause, exc
@@ -189,6 +194,12 @@ class Lifecycle:
     def _stop_from_outside(self) -> None:
         """Called when all around the engine is cancelled."""
         self.stop(force=True)
+
+    async def _drained(self) -> None:
+        """Wait until no run is left: all were told to stop, and what Ctrl-C has cut is mended."""
+        if self._instances:
+            self._instances.salvage(self._binding.backend.at_work())
+        await self._instances.drained()
 
     def done(self) -> bool:
         """Return whether the engine was stopped and all its runs are over."""

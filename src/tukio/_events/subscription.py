@@ -15,7 +15,7 @@ from contextvars import copy_context
 from types import CoroutineType
 from typing import TYPE_CHECKING
 
-from .._model.guard import program_end
+from .._model.guard import exposed, program_end
 from .._model.logs import Log
 
 if TYPE_CHECKING:
@@ -88,6 +88,7 @@ class Subscription:
         # next one is due. So a handler never has two calls in progress.
         self._busy: bool = False
 
+    @exposed
     def deliver(self, event: Event, topics: Collection[str]) -> None:
         """Call the handler; if it is async, queue the call behind the earlier ones.
 
@@ -231,5 +232,6 @@ class Subscription:
         return self._busy
 
 
+@exposed
 async def _awaited(result: Awaitable[object]) -> object:
     return await result

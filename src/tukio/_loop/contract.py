@@ -167,6 +167,13 @@ class Spawner(Protocol):
         """Return the driver for the calling task; every driver calls this exactly once."""
         ...
 
+    def at_work(self) -> dict[Any, set[Driver]] | None:
+        """Return, for each run that has some, the drivers that are alive, begun or not.
+
+        None if no driver ever ends before its function does, whatever ends the program.
+        """
+        ...
+
     def attend(self, work: Cancellable) -> None:
         """Called when a run has no driver left but is not over, as a suspended run.
 

@@ -14,6 +14,8 @@ from functools import wraps
 from types import coroutine
 from typing import TYPE_CHECKING, Any, Final, ParamSpec
 
+from .._model.guard import exposed
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
     from contextvars import Context
@@ -66,6 +68,7 @@ def sequential(run: Callable[P, Runner]) -> Callable[P, Turns]:
     return ready
 
 
+@exposed
 @sequential
 def one_by_one() -> Runner:
     """Run coroutines one after the other, as they are sent."""

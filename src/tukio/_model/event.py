@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .changes import set_state
 from .display import name_of
-from .guard import attempt
+from .guard import attempt, program_end
 from .logs import Log
 
 if TYPE_CHECKING:
@@ -224,7 +224,9 @@ def sent_by(sender: Sender | None, data: dict[str, Any], topic: Any = None) -> E
         # No look at the kind of dict, for each step: what comes here is plain, or the copy of a
         # kind that has made a good one.
         event._data = data.copy()
-    except BaseException:  # noqa: ASYNC103, BLE001 - `own_dict` tells what goes further
+    except BaseException as error:  # noqa: ASYNC103 - nothing here awaits
+        if program_end(error) is not None:
+            raise
         event._data = own_dict(data)
     event._topic = topic
     event._source = None

@@ -8,16 +8,34 @@ to do with the caller, or an exception that is no `Exception`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import CodeType
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
+
+EXPOSED: Final[set[CodeType]] = set()
+"""The code of the functions that call users' code: see `exposed`."""
 
 ENDS: Final = (KeyboardInterrupt, SystemExit)
 """What ends the program."""
 
 exceptions_in: Final[Any] = vars(BaseExceptionGroup)["exceptions"].__get__
 """Returns the exceptions in a group. Not its attribute, which a subclass may have redefined."""
+
+
+def exposed(function: Function) -> Function:
+    """Mark a function that calls users' code, and return it.
+
+    Ctrl-C must be able to cut users' code, which may never end, and with it the function that calls
+    it. A backend that can hold Ctrl-C back spares the rest of the package, and not these.
+    """
+    # A decorator between the two, as `sequential`, names the function that it is about.
+    inner = getattr(function, "__wrapped__", function)
+    EXPOSED.add(inner.__code__)
+    return function
 
 
 def program_end(exc: BaseException) -> BaseException | None:
@@ -76,6 +94,7 @@ def split(
     return BaseExceptionGroup(message, matching), others
 
 
+@exposed
 def attempt(function: Callable[..., Any], *args: Any) -> tuple[Any, BaseException | None]:
     """Call a function that never waits; return its result, and what it raised.
 

@@ -17,12 +17,22 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from .._loop.coroutines import ENDED, finish_awaiting, sequential
+from .._model.guard import exposed
 from .._model.logs import Log
 from .._model.state import FAILED, RUNNING
 from .._step.log_fields import log_fields
 from .outcome import failed, finished
+from .salvage import finish_stopping
 from .settling import settle
-from .unwinding import Overrun, Retired, broken_off, check_limit, is_late, unwound
+from .unwinding import (
+    Overrun,
+    Retired,
+    broken_off,
+    check_limit,
+    finish_unwinding,
+    is_late,
+    unwound,
+)
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -68,14 +78,15 @@ async def drive(run: Run) -> None:
                 if driver.step is not None or driver.cancelling():
                     await _out_of_scope(run, driver)
     except BaseException as exc:
-        _break_down(run, driver, exc)
+        # What it awaits, the clean-up after the step, is shielded and bounded there.
+        await _break_down(run, driver, exc)  # noqa: ASYNC102
         if not isinstance(exc, Exception):
             raise
     else:
         run.remove_driver(driver)
 
 
-def _break_down(run: Run, driver: Driver, exc: BaseException) -> None:
+async def _break_down(run: Run, driver: Driver, exc: BaseException) -> None:
     """Leave the run because of what no step raised, or of what must go on outwards."""
     if isinstance(exc, GeneratorExit):
         # The event loop is gone: there is nobody left to tell.
@@ -93,6 +104,8 @@ def _break_down(run: Run, driver: Driver, exc: BaseException) -> None:
             run.stop(FAILED, exc)
         else:
             run.cancel_from_outside()
+            await finish_unwinding(run, driver)
+            finish_stopping(run)
     finally:
         run.remove_driver(driver)
 
@@ -177,6 +190,7 @@ def _is_cut(scope: Scope | None) -> bool:
     return scope is not None and scope.cancel_called
 
 
+@exposed
 @sequential
 def _one_by_one(driver: Driver) -> Runner:
     """Run the steps that are sent; they begin in here, too."""

@@ -198,8 +198,8 @@ class Run(RunState):
         """Cancel the run at an instant of its clock, unless it is over by then."""
         self._end_by(deadline, CANCELLED)
         for driver in self.drivers:
-            # A driver without a scope needs one from the next step on.
-            driver.scope_spent |= driver.scope is None
+            # A driver without a scope looks at the clock before each step, and enters one for the
+            # first that may suspend.
             if driver.scope is not None and not driver.scope_spent:
                 driver.scope.deadline = min(driver.scope.deadline, deadline)
         if self.waiting:
@@ -256,11 +256,16 @@ class Run(RunState):
             ending, failure = self._deadline_means, None
             # The grace of a stop is the end of the engine, as a stop without any is.
             final = ending is TIMED_OUT
-        # From here on nothing starts: drivers look at the phase before each step.
-        self.phase = after(self.phase, Move.STOP)
         self.ending = ending
         self.failure = failure
+        # From here on nothing starts: drivers look at the phase before each step.
+        self.phase = after(self.phase, Move.STOP)
         self.keep_fact(RunStopped(ending, final))
+        self.call_off_what_is_due()
+        return True
+
+    def call_off_what_is_due(self) -> None:
+        """Tell those who wait for what will not begin, or not go on."""
         # These never began: they have no event and no end, but those who wait for them are told.
         unbegun = list(self.plan.ready)
         for step in unbegun:
@@ -280,7 +285,6 @@ class Run(RunState):
                 told.callback(step.release)
             for step in reversed(interrupted):
                 told.callback(settle, self, step, cancelled(self.backend.time()))
-        return True
 
     def cancel_from_outside(self) -> None:
         """Cancel the run because all around it is cancelled, or because its loop ends."""
@@ -298,26 +302,32 @@ class Run(RunState):
     def conclude(self) -> None:
         """End the run: it is empty. Tell everybody, subscribers before waiters."""
         # Facts first: whatever is raised further down, the run is over.
-        self.phase = after(self.phase, END)
         self.ended_at = now = self.backend.time()
         ending = self.ending = self.ending or FINISHED
         if ending is FAILED and self.failure is None:
             self.failure = failure_of(self.template.uid, self.errors)
+        self.phase = after(self.phase, END)
         try:
             if self.keeps_facts:
                 self.keep_fact(RunEnded(ending, self.backend.wall_time(now)))
             # Before any waiter learns of the end: whoever waits then finds what handlers have done.
             if self.broker.has_listeners:
-                self._emit_the_end(ending)
+                self.emit_the_end(ending)
         finally:
-            self._wind_up(ending)
+            self.wind_up()
 
-    def _wind_up(self, ending: FutureState) -> None:
-        """Let go of everything, and tell those who wait for the end."""
-        face, when_over = self.face, self.when_over
+    def wind_up(self) -> None:
+        """Let go of everything, and tell those who wait for the end; again if that was cut."""
+        face, when_over, ending = self.face, self.when_over, self.ending
         try:
-            assert face is not None
-            face._resolved(ending, self.failure)
+            if face is not None:
+                assert ending is not None
+                face._resolved(ending, self.failure)
+        except BaseException:
+            # Ctrl-C: this time without it.
+            if face is not None:
+                face._resolved(ending or CANCELLED, self.failure)
+            raise
         finally:
             if self._end_event is not None:
                 self._end_event.set()
@@ -334,12 +344,3 @@ class Run(RunState):
             self.when_over = None
             if when_over is not None:
                 when_over(self)
-
-    def _emit_the_end(self, ending: FutureState) -> None:
-        kind: WorkflowExecState = WorkflowExecState.END
-        content: Any = None
-        if ending is FAILED:
-            kind, content = WorkflowExecState.ERROR, self.failure
-        elif ending is not FINISHED:
-            content = {"cancel": True} | ({"timeout": True} if ending is TIMED_OUT else {})
-        self.emit(kind.value, content)

@@ -16,7 +16,17 @@ from .._model.logs import Log
 from .._model.plan import Plan
 from .._model.policy import OverrunPolicy
 from .._model.shape import shape_of
-from .._model.state import INTERRUPTED, NEW, OVER, PENDING, SUSPENDED, TIMED_OUT
+from .._model.state import (
+    FAILED,
+    FINISHED,
+    INTERRUPTED,
+    NEW,
+    OVER,
+    PENDING,
+    SUSPENDED,
+    TIMED_OUT,
+    WorkflowExecState,
+)
 from .._step.log_fields import log_fields
 from .ledger import Ledger
 
@@ -230,3 +240,13 @@ class RunState:
         except Exception:
             # Only what users hand in can fail here: a kind of dict that cannot be copied, an id.
             log.exception("event '%s' of a run was not told", kind, extra=log_fields(self, step))
+
+    def emit_the_end(self, ending: FutureState) -> None:
+        """Send the terminal event of the run."""
+        kind: WorkflowExecState = WorkflowExecState.END
+        content: Any = None
+        if ending is FAILED:
+            kind, content = WorkflowExecState.ERROR, self.failure
+        elif ending is not FINISHED:
+            content = {"cancel": True} | ({"timeout": True} if ending is TIMED_OUT else {})
+        self.emit(kind.value, content)

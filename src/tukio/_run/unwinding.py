@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from .._loop.coroutines import EscapedExit, finish_awaiting
 from .._model.errors import CleanupTimedOut, LeftBehind
+from .._model.guard import exposed
 from .._model.state import CANCELLED, INTERRUPTED, STOPPING, TIMED_OUT
 from .._step.surroundings import surroundings
 from .outcome import cancelled, failed, timed_out
+from .salvage import close_coroutine
 from .settling import record_error, settle
 from .suspending import take_interrupted
 
 if TYPE_CHECKING:
-    from .._loop.contract import Driver
+    from .._loop.contract import Driver, Unwound
     from .._model.state import FutureState
     from .._step.step import LiveStep
     from .run import Run
@@ -43,20 +45,43 @@ async def broken_off(run: Run, driver: Driver, exc: BaseException) -> None:
         # Before any await, so that no step starts meanwhile.
         run.cancel_from_outside()
     if step is not None:
-        # What was asked of the scope counts. Only if nothing was, a cancellation that came out is a
-        # native one of this very step: libraries, and versions of Python, leave others behind.
-        asked = driver.scope is not None and driver.scope.cancel_called
-        if parts.cancelled or asked:
-            step.cancel_called |= not asked
-            await unwound(run, driver, step, parts.error)
-        elif parts.error is not None:
-            settle(run, step, failed(step, parts.error, run.backend.time()))
+        await _cut_or_failed(run, driver, step, parts)
     driver.step = None
     if parts.outwards is not None:
         raise parts.outwards
     if step is None and parts.error is not None:
         raise parts.error
     await run.backend.absorb_native_cancel(driver)
+
+
+async def _cut_or_failed(run: Run, driver: Driver, step: LiveStep, parts: Unwound) -> None:
+    """End the step of a driver by what came out of it, or by what has cut it."""
+    if parts.outwards is not None and close_coroutine(driver):
+        # On asyncio, Ctrl-C has cut a line of ours while the step was waiting.
+        step.cancel_called = True
+        await unwound(run, driver, step)
+        return
+    # What was asked of the scope counts. Only if nothing was, a cancellation that came out is a
+    # native one of this very step: libraries, and versions of Python, leave others behind.
+    asked = driver.scope is not None and driver.scope.cancel_called
+    if parts.cancelled or asked:
+        step.cancel_called |= not asked
+        await unwound(run, driver, step, parts.error)
+    elif parts.error is not None:
+        settle(run, step, failed(step, parts.error, run.backend.time()))
+
+
+async def finish_unwinding(run: Run, driver: Driver) -> None:
+    """Clean up after the step of a driver, if Ctrl-C has cut what comes before that.
+
+    Called when the run is stopping. The step is settled, or lost: then it is in nobody's hands.
+    """
+    step: LiveStep | None = driver.step
+    close_coroutine(driver)
+    code = getattr(driver.coroutine, "cr_code", None)
+    if step is not None and step.ended_at is None and code is not _result_of_teardown.__code__:
+        await unwound(run, driver, step)
+    driver.step = None
 
 
 def _retire_if_left_open(run: Run, driver: Driver) -> None:
@@ -190,6 +215,7 @@ async def _tear_down(driver: Driver, step: LiveStep) -> Any:
     return await finish_awaiting(context, coro, trap)
 
 
+@exposed
 async def _result_of_teardown(holder: Any) -> Any:
     """Call the `teardown()` of a holder, if it has one; it may be async, and a property."""
     teardown = getattr(holder, "teardown", None)

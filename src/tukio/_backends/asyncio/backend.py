@@ -195,6 +195,16 @@ class AsyncioBackend(WallTimes):
         # deferred.
         return driver  # type: ignore[no-any-return]  # a cast would be a call, for every driver
 
+    def at_work(self) -> dict[Any, set[Driver]]:
+        """Return the drivers of each run that are alive: Ctrl-C may have cut others at any line."""
+        alive: dict[Any, set[Driver]] = {}
+        for task in asyncio.all_tasks(self.loop):
+            if isinstance(task, AsyncioDriver):
+                # Its `scope` is a property, as in `new_driver`.
+                driver: Any = task
+                alive.setdefault(task._run, set()).add(driver)
+        return alive
+
     def attend(self, work: Any) -> None:
         """Cancel a loose run with all tasks of its loop; structured, the engine does that."""
         if not self._structured:

@@ -29,7 +29,7 @@ class AsyncioTree:
         drained: Returns when no run is left.
     """
 
-    __slots__ = ("_closing", "_drained", "_group", "_host", "_loop", "_stop_all", "_supervised")
+    __slots__ = ("_closing", "_drained", "_group", "_host", "_loop", "_stop_all", "_supervisor")
 
     def __init__(
         self,
@@ -42,8 +42,8 @@ class AsyncioTree:
         self._drained: Callable[[], Awaitable[None]] = drained
         # Set by `close`.
         self._closing: anyio.Event = anyio.Event()
-        # Set when the child ends; None until it begins.
-        self._supervised: anyio.Event | None = None
+        # The child; None until it begins.
+        self._supervisor: asyncio.Task[Any] | None = None
         # The group, and the task that has entered it; None before that, and when it was left.
         self._group: Any = None
         self._host: asyncio.Task[Any] | None = None
@@ -92,16 +92,17 @@ class AsyncioTree:
 
     async def _supervisor_is_over(self) -> None:
         """Wait until the child of the task group has ended."""
-        if self._supervised is None:
+        if self._supervisor is None:
             # It begins in the turn after `open`, unless it was cancelled natively before.
             await asyncio.sleep(0)
             await asyncio.sleep(0)
-        if self._supervised is not None:
-            await self._supervised.wait()
+        if self._supervisor is not None:
+            # Not for an event, which Ctrl-C may keep it from setting.
+            await asyncio.wait([self._supervisor])
 
     async def _supervise(self) -> None:
         """Stand for all runs in the task group: stop them at its end, and wait for them."""
-        self._supervised = over = anyio.Event()
+        self._supervisor = asyncio.current_task(self._loop)
         try:
             await self._closing.wait()
         finally:
@@ -112,7 +113,6 @@ class AsyncioTree:
             finally:
                 # The group must not be left before the runs have unwound.
                 await interruptions.outlast(self._drained)  # noqa: ASYNC102 - it shields itself
-                over.set()
                 interruptions.deliver()
 
 

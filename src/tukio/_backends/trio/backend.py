@@ -18,6 +18,7 @@ from ..._loop.wall_times import WallTimes
 from ..._model.errors import EngineError
 from ..._model.guard import program_end, split
 from .nurseries import Nurseries
+from .protection import protect
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -146,6 +147,9 @@ class TrioBackend(WallTimes):
         """Return a driver for the calling task."""
         return TrioDriver()
 
+    def at_work(self) -> None:
+        """Return None: Ctrl-C never cuts a driver, by `protect`."""
+
     def attend(self, work: Any) -> None:
         """Do nothing: an engine that is cancelled stops all its runs, with a driver or without."""
 
@@ -221,4 +225,5 @@ def new_backend(*, loop: Any, structured: bool) -> TrioBackend:
     if not structured:
         msg = "on trio an engine lives in a 'with' block - async with tukio.Engine() as engine: ..."
         raise EngineError(msg)
+    protect()
     return TrioBackend()

@@ -1,0 +1,98 @@
+"""The end of a run that Ctrl-C has cut, at whatever line.
+
+Knows:  the run and its drivers. On asyncio a `KeyboardInterrupt` comes out of any line of ours, and
+        ends the task that was there: a driver that has left nothing in order.
+
+Called when all around the runs ends, where nothing of them is on the stack. So a run of which no
+driver is alive is over, and a step that is in nobody's hands is lost.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._model.guard import attempt
+from .._model.state import CANCELLED, INTERRUPTED, OVER, PENDING
+from .outcome import cancelled
+from .settling import settle
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    from .._loop.contract import Driver
+    from .._step.step import LiveStep
+    from .run import Run
+
+UNDECIDED = {PENDING, INTERRUPTED}
+"""The states of a step that is not over."""
+
+
+def salvage(run: Run, alive: AbstractSet[Driver]) -> None:
+    """Cancel a run, and bring to its end what was cut on the way.
+
+    What was done in full is left as it is, so this may be called again.
+
+    Args:
+        run: The run.
+        alive: Its drivers that are alive, begun or not.
+    """
+    dead = [driver for driver in run.drivers if driver not in alive]
+    for driver in dead:
+        del run.drivers[driver]
+        close_coroutine(driver)
+    run.driver_pending = any(driver not in run.drivers for driver in alive)
+    finish_stopping(run)
+
+
+def finish_stopping(run: Run) -> None:
+    """Cancel a run, and do what was not done of that, or of its end.
+
+    Called where nothing of the run is on the stack but what has just been cut.
+    """
+    if run.phase is OVER:
+        run.wind_up()
+        return
+    for step in _lost(run):
+        if step.started_at is None:
+            # It has no event and no end, as any step that never began.
+            step.state = CANCELLED
+            step.release()
+            step.run_done_callbacks()
+        else:
+            settle(run, step, cancelled(run.backend.time()))
+    if not run.stop(CANCELLED, final=False):
+        # It was stopping; perhaps not all of it was told.
+        run.call_off_what_is_due()
+        for driver in list(run.drivers):
+            run.interrupt(driver)
+        run.end_if_empty()
+
+
+def close_coroutine(driver: Driver) -> bool:
+    """Close what a driver has left in the middle: the coroutine of a step, or of its `teardown()`.
+
+    Else that would be closed when nobody refers to it any more, at any time and in any context.
+
+    Returns:
+        Whether it was in the middle; False if it had ended.
+    """
+    coroutine, context = driver.coroutine, driver.context
+    if context is None or getattr(coroutine, "cr_frame", None) is None:
+        return False
+    attempt(context.run, coroutine.close)
+    return True
+
+
+def _lost(run: Run) -> list[LiveStep]:
+    """Return the steps that have not ended, and that are in nobody's hands."""
+    held = {driver.step for driver in run.drivers}
+    if run.waiting is not None:
+        held.update(run.waiting.interrupted)
+    return [
+        step
+        for step in run.plan.steps
+        if step is not None
+        and step.state in UNDECIDED
+        and step not in run.plan.ready
+        and step not in held
+    ]

@@ -1,0 +1,73 @@
+"""G1: on asyncio, Ctrl-C may cut any method of ours, and whatever was cut is brought to its end."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import tukio
+from support.programs import HERE, PROGRAMS, check, played
+from tukio._engine.instances import Instances
+from tukio._run import unwinding
+from tukio._run.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+METHODS = [
+    (Run, "start"),
+    (Run, "launch"),
+    (Run, "begin"),
+    (Run, "call_for_driver"),
+    (Run, "add_driver"),
+    (Run, "remove_driver"),
+    (Run, "interrupt"),
+    (Run, "stop"),
+    (Run, "start_stopping"),
+    (Run, "call_off_what_is_due"),
+    (Run, "conclude"),
+    (Run, "wind_up"),
+    (Instances, "_remove"),
+    (Instances, "_start_replacement"),
+    (unwinding, "_reason"),
+]
+
+
+@contextmanager
+def cut(owner: Any, name: str, nth: int, *, before: bool, called: list[int]) -> Iterator[None]:
+    """Raise `KeyboardInterrupt` before or after the n-th call of a function."""
+    original: Any = getattr(owner, name)
+
+    def replaced(*args: Any, **kwargs: Any) -> Any:
+        called.append(1)
+        if before and len(called) == nth:
+            raise KeyboardInterrupt
+        result = original(*args, **kwargs)
+        if not before and len(called) == nth:
+            raise KeyboardInterrupt
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, replaced)
+        yield
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize(("owner", "name"), METHODS, ids=[name for _, name in METHODS])
+@pytest.mark.parametrize("host", [host for host in HERE if host != "trio"])
+def test_g1_what_ctrl_c_has_cut_is_brought_to_its_end(
+    host: str, owner: Any, name: str, program: str, before: bool
+) -> None:
+    """In each program the function is cut at its first call, then at its second, ..."""
+    for nth in range(1, 9):
+        called: list[int] = []
+        story, ended_by = played(host, program, cut(owner, name, nth, before=before, called=called))
+        if len(called) < nth:
+            assert ended_by is None
+            break
+        check(story, ended_by)
+        for run in story.runs:
+            assert run.state is not tukio.FutureState.pending
