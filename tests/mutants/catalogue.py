@@ -108,8 +108,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="takes a TimeoutError of the task's own for its limit",
         file="_run/driver.py",
-        old="    if cut or is_late(step, now):\n",
-        new="    if cut or is_late(step, now) or isinstance(exc, TimeoutError):\n",
+        old="or is_late(step, now):\n",
+        new="or is_late(step, now) or isinstance(exc, TimeoutError):\n",
         why="an error that a task raised is reported as something else (G7)",
         tests=("guarantees/test_g7_errors.py",),
     ),

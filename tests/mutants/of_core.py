@@ -5,6 +5,14 @@ from __future__ import annotations
 from .mutant import Mutant
 
 OF_CORE: tuple[Mutant, ...] = (
+    Mutant(
+        name="does not look at the clock after a handler has run",
+        file="_run/driver.py",
+        old="            now = clock() if settle(run, step, ending) else now\n",
+        new="            settle(run, step, ending)\n",
+        why="a step begins after the limit of its run (G4)",
+        tests=("run/test_by_the_clock.py",),
+    ),
     # Alarms
     Mutant(
         name="forgets the timer of an alarm",

@@ -146,3 +146,35 @@ async def test_g4_nothing_begins_after_the_end_of_a_run_among_steps_that_never_w
         ending = await run.wait()
     assert begun == names[:3]
     assert ending.value == ("cancelled" if grace else "timeout")
+
+
+@pytest.mark.parametrize("kind", ["task-begin", "task-end", "callback"])
+async def test_g4_nothing_begins_after_the_end_of_a_run_whoever_takes_the_time(
+    task: Tasks, clock: Clock, kind: str
+) -> None:
+    """Handlers and callbacks may block, too."""
+
+    @task
+    async def quick(event: tukio.Event) -> None:
+        if kind == "callback":
+            tukio.current_task().add_done_callback(lambda _: clock.block(1))
+
+    begun: list[Any] = []
+
+    def handler(event: tukio.Event) -> None:
+        if event.data["type"] == "task-begin":
+            begun.append(event.source and event.source.task_template_id)
+        if event.data["type"] == kind:
+            clock.block(1)
+
+    names = [f"t{number}" for number in range(8)]
+    async with tukio.Engine() as engine:
+        clock.move(engine)
+        if kind != "callback":
+            engine.broker.register(handler, tukio.EXEC_TOPIC)
+        run: Any = await engine.run_once(
+            flow(" ".join(names), names=dict.fromkeys(names, "quick"), timeout=3), {}
+        )
+        assert await run.wait() is tukio.FutureState.timeout
+    assert [step.started_at is not None for step in run.tasks] == [True] * 3 + [False]
+    assert begun in ([], names[:3])

@@ -124,6 +124,7 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
     # The scope, once a step has run in it, and may have left another one open within.
     used: Scope | None = None
     steps, send = _one_by_one(driver)
+    now = clock()
     # Looked at before each step, as the one before may have changed all of these. A native asyncio
     # cancellation that is still pending was meant for the step before: it is answered outside of
     # the scope.
@@ -136,8 +137,8 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
         and not (used is not None and left_open(used))
     ):
         # The clock decides about the limit, not a timer: the steps before may never have let the
-        # loop turn. The rest is as in `_may_be_cut`, whose call would be the larger part for most.
-        now = clock()
+        # loop turn. It is read when code of users has run, and when that is over.
+        # The rest is as in `_may_be_cut`, whose call would be the larger part for most.
         if now >= run.deadline or (
             scope is None
             and (ready[0].template.timeout or run.environment.may_suspend(ready[0].template.name))
@@ -145,11 +146,10 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
             return
         budget, step = budget - 1, ready.popleft()
         context = _open(run, driver, scope, step, now)
-        pinned, used = False, scope
+        trap, used = ENDED, scope
         try:
             trap = context.run(send, step)
             if trap is not ENDED:
-                pinned = True
                 # Before this waits: others that are ready must not wait for this one.
                 run.call_for_driver()
                 await finish_awaiting(context, steps, trap)
@@ -161,9 +161,10 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
                 check_limit(step, now)
         except (Exception, GeneratorExit) as exc:
             steps, send = _one_by_one(driver)
-            await _failed(run, driver, exc, pinned=pinned, cut=pinned and _is_cut(scope))
+            now = await _failed(run, driver, exc, pinned=trap is not ENDED)
         else:
-            settle(run, step, finished(run.plan, step, step.output_data, now))
+            ending = finished(run.plan, step, step.output_data, now)
+            now = clock() if settle(run, step, ending) else now
         driver.step = None
     if not budget:
         # Left over, the limit of a step may cut this, too; there is a next scope then.
@@ -217,16 +218,19 @@ async def _out_of_scope(run: Run, driver: Driver) -> None:
 
 
 async def _failed(
-    run: Run, driver: Driver, exc: Exception | GeneratorExit, *, pinned: bool, cut: bool
-) -> None:
+    run: Run, driver: Driver, exc: Exception | GeneratorExit, *, pinned: bool
+) -> float:
     """Take what the driver's step raised, or that it has overrun its limit.
 
     Args:
         run: The run.
         driver: The driver.
         exc: What was raised.
-        pinned: Whether the step has suspended.
-        cut: Whether it was cut: then it is cleaned up after first.
+        pinned: Whether the step has suspended; if so, it may have been cut, and is cleaned up after
+            first.
+
+    Returns:
+        The time on the clock when all is done.
 
     Raises:
         GeneratorExit: The driver is being closed, for its event loop is gone.
@@ -236,11 +240,12 @@ async def _failed(
     if pinned and isinstance(exc, GeneratorExit):
         raise exc
     now = run.backend.time()
-    if cut or is_late(step, now):
+    if (pinned and _is_cut(driver.scope)) or is_late(step, now):
         await unwound(run, driver, step, None if isinstance(exc, Overrun) else exc)
         driver.scope_spent = True
     else:
         settle(run, step, failed(step, exc, now))
+    return run.backend.time()
 
 
 def _open(run: Run, driver: Driver, scope: Scope | None, step: LiveStep, now: float) -> Context:

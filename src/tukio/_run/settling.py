@@ -54,11 +54,14 @@ class RunOfSteps(Protocol):
         ...
 
 
-def settle(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:
+def settle(run: RunOfSteps, step: LiveStep, ending: Ending) -> bool:
     """End a step.
 
     The step is over, and everybody was told, when this returns. Called exactly once for each step
     that has begun; never for one that was interrupted and is run again, as a new step.
+
+    Returns:
+        Whether there was anybody to tell: then code of users may have run, and have taken its time.
     """
     # Facts first: whatever is raised further down, the step is over.
     state, _, output, leads_to, error, at = ending
@@ -72,8 +75,9 @@ def settle(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:
             run.keep_error(step.template.uid, error)
     if run.ledger is not None:
         run.ledger.keep_end(step, ending)
+    told = run.broker.has_listeners or error is not None or step._extras is not None
     try:
-        if run.broker.has_listeners or error is not None or step._extras is not None:
+        if told:
             _tell(run, step, ending)
     finally:
         # Also when a handler has ended the program: nobody waits for ever for what comes next.
@@ -84,6 +88,7 @@ def settle(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:
         # While it is suspended, a run goes on as far as to know what comes next.
         elif run.phase is RUNNING or run.phase is SUSPENDED:
             run.plan.follow(step, leads_to)
+    return told
 
 
 def _tell(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:
