@@ -73,7 +73,8 @@ def test_g1_ctrl_c_at_any_line_ends_the_program_and_cleans_up(host: str, program
             except BaseException as error:
                 error.add_note(f"on {host}, Ctrl-C came at {line}")
                 raise
-            del ended_by
+            # What these refer to is let go of here, and not in the next round.
+            del story, ended_by
             gc.collect()
         if line.function not in CUT_IS_THE_USERS:
             # The call of a handler may be lost on its way to the queue.

@@ -53,12 +53,12 @@ def begin(step: LiveStep) -> Any:
         topics = step.template._topics
         if topics or topics is None:
             step.mailbox.subscribe_as(step.template)
+        return coro  # noqa: TRY300 - Ctrl-C may come here, too
     except BaseException:
         if coro is not None:
             # Without this, Python warns that nobody has awaited it.
             coro.close()
         raise
-    return coro
 
 
 def _call(run: Run, step: LiveStep) -> Coroutine[Any, Any, Any]:
