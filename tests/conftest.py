@@ -22,7 +22,7 @@ import pytest
 import tukio
 from support import profiles
 from support.flow import Tasks
-from support.leaks import no_asyncio_errors, no_leaks
+from support.leaks import no_asyncio_errors, no_faults, no_leaks
 from tukio.testing.clock import BACKENDS, is_available, run
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _synchronous(test: AsyncTest, backend: str) -> Callable[..., None]:
             async with no_leaks():
                 await test(*args, **kwargs)
 
-        with no_asyncio_errors():
+        with no_asyncio_errors(), no_faults():
             run(main, backend=backend)
 
     return call
