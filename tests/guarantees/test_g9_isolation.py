@@ -192,6 +192,46 @@ async def test_g9_context_variables_do_not_leak_between_steps(task: Tasks) -> No
     assert {pair for pair in seen if pair[0] == pair[1]} == {("b", "b"), ("c", "c")}
 
 
+@pytest.mark.parametrize("kind", ["function", "callable", "async function"])
+async def test_g9_context_variables_of_a_handler_stay_with_it(task: Tasks, kind: str) -> None:
+    """They reach no step, no other handler, nobody who dispatches; nor its next call."""
+    from contextvars import ContextVar
+
+    name: ContextVar[str] = ContextVar("name", default="nobody")
+    seen: list[str] = []
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        seen.append(name.get())
+        await anyio.sleep(1)
+        seen.append(name.get())
+
+    def look(event: tukio.Event) -> None:
+        seen.append(name.get())
+        name.set("a handler")
+
+    class Look:
+        def __call__(self, event: tukio.Event) -> None:
+            look(event)
+
+    async def look_later(event: tukio.Event) -> None:
+        look(event)
+
+    handlers: dict[str, Any] = {"function": look, "callable": Look(), "async function": look_later}
+    async with tukio.Engine() as engine:
+        for topic in (tukio.EXEC_TOPIC, "topic"):
+            engine.broker.register(handlers[kind], topic)
+            engine.broker.register(partial(look), topic)
+        run: Any = await engine.run_once(flow("a"), {})
+        await engine.data_received({}, "topic")
+        await run.wait()
+        run.cancel()
+        seen.append(name.get())
+
+    assert len(seen) == 2 + 2 * 4 + 2 + 1
+    assert set(seen) == {"nobody"}
+
+
 async def test_g9_current_task_is_the_step_s_own(task: Tasks) -> None:
     """On every backend, also in sub-tasks, however many steps are suspended."""
     seen: list[tuple[str, str, bool]] = []

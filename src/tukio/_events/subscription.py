@@ -20,6 +20,7 @@ from .._model.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
+    from contextvars import Context
 
     from .._model.event import Event
     from .workers import Call, Workers
@@ -98,8 +99,10 @@ class Subscription:
         if not self.alive:
             # Ended while this delivery was in the outbox of the broker.
             return
+        # What it sets there stays there: this is the context of a step, or of whoever dispatches.
+        context = copy_context()
         try:
-            result = self.handler(event)
+            result = context.run(self.handler, event)
         except BaseException as error:  # noqa: ASYNC103 - nobody can cancel what does not await
             ending = program_end(error)
             if ending is error:
@@ -113,7 +116,7 @@ class Subscription:
                 raise ending from None  # noqa: ASYNC104 - it ends the program
             return  # noqa: ASYNC104 - as said above
         if result is not None and inspect.isawaitable(result):
-            self._line_up(result, topics)
+            self._line_up(result, context, topics)
 
     def drop(self, topic: str, unwanted: Callable[[Collection[str]], bool]) -> None:
         """Drop the waiting calls that a topic was the last reason for.
@@ -161,7 +164,9 @@ class Subscription:
         self._gone = 0
         self._by_topic = None
 
-    def _line_up(self, result: Awaitable[object], topics: Collection[str]) -> None:
+    def _line_up(
+        self, result: Awaitable[object], context: Context, topics: Collection[str]
+    ) -> None:
         """Queue a call of the async handler, and request a worker if none knows of it."""
         coro = result if isinstance(result, CoroutineType) else _awaited(result)
         if len(self._waiting) - self._gone >= QUEUE_SIZE:
@@ -179,7 +184,7 @@ class Subscription:
                 coro.close()
                 raise
             self._busy = True
-        one = _Waiting((coro, copy_context()), topics)
+        one = _Waiting((coro, context), topics)
         self._waiting.append(one)
         if self._by_topic is not None:
             self._file(one, self._by_topic)
