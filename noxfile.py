@@ -194,6 +194,13 @@ def mutants(session: nox.Session) -> None:
     session.run("python", "-m", "tests.mutants", *session.posargs)
 
 
+@nox.session(name="drawn-mutants")
+def drawn_mutants(session: nox.Session) -> None:
+    """Break the engine at random, 500 times: its tests must notice 95 in 100. `-- 50`: fewer."""
+    install(session, "drawn")
+    session.run("python", "-m", "tests.mutants.drawn", *session.posargs)
+
+
 @nox.session
 def soak(session: nox.Session) -> None:
     """Load every backend for a minute in all. `-- 3600 trio`: one of them, for an hour."""
