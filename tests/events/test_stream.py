@@ -295,7 +295,9 @@ async def test_a_reader_may_be_cancelled_at_every_await() -> None:
         async def nothing_is_left(point: int) -> None:
             send(engine, *range(10))
             assert streams[-1].dropped == 0
-            assert got + await rest(streams[-1]) == list(range(max(len(got), 1)))
+            # At the first await it had only begun to listen.
+            sent = max(len(got), 1) if point > 1 else 0
+            assert got + await rest(streams[-1]) == list(range(sent))
 
         assert await cancel_at_every_await(body, nothing_is_left) >= 4
         assert got == [0, 1, 2, 3]

@@ -11,6 +11,7 @@ import pytest
 
 import tukio
 from support.flow import execution, flow, listen
+from tukio._step.surroundings import running_step
 
 if TYPE_CHECKING:
     from support.flow import Tasks
@@ -230,6 +231,63 @@ async def test_g9_context_variables_of_a_handler_stay_with_it(task: Tasks, kind:
 
     assert len(seen) == 2 + 2 * 4 + 2 + 1
     assert set(seen) == {"nobody"}
+
+
+async def test_g9_a_run_that_waits_for_its_turn_keeps_the_context_of_its_request(
+    task: Tasks,
+) -> None:
+    """Although it starts when another one ends, of another request."""
+    from contextvars import ContextVar
+
+    request: ContextVar[int] = ContextVar("request")
+    seen: list[tuple[int, int]] = []
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        seen.append((event.data["request"], request.get()))
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(1)
+
+    async with tukio.Engine() as engine:
+        await engine.load(flow("a", policy="abort-running"))
+        for number in range(3):
+            request.set(number)
+            await engine.trigger("flow", {"request": number})
+            await anyio.sleep(0.25)
+
+    assert seen == [(0, 0), (2, 2)]
+
+
+async def test_g9_what_an_alarm_leads_to_is_about_no_other_run(task: Tasks) -> None:
+    """A step suspends another run, which reaches its limit then."""
+    from contextvars import ContextVar
+
+    name: ContextVar[str] = ContextVar("name", default="nobody")
+    runs: list[Any] = []
+    seen: list[Any] = []
+
+    @task
+    async def sleeps(event: tukio.Event) -> None:
+        await anyio.sleep(30)
+
+    @task
+    async def suspends(event: tukio.Event) -> None:
+        name.set("the step")
+        runs[0].suspend()
+        await anyio.sleep(10)
+
+    def look(event: tukio.Event) -> None:
+        if event.data["type"] == "workflow-end" and event.source is not None:
+            seen.append((event.source.workflow_template_id, name.get(), running_step()))
+
+    async with tukio.Engine() as engine:
+        engine.broker.register(look, tukio.EXEC_TOPIC)
+        runs.append(await engine.run_once(flow("sleeps", timeout=5), {}))
+        await anyio.sleep(1)
+        await engine.run_once(flow("suspends", id="other"), {})
+        await runs[0].wait()
+
+    assert seen[0] == ("flow", "nobody", None)
 
 
 async def test_g9_current_task_is_the_step_s_own(task: Tasks) -> None:

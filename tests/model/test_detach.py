@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given
 
 from support.strategies import json_values
@@ -28,17 +29,38 @@ def test_detached_data_has_containers_of_its_own_at_every_depth() -> None:
 
 
 def test_detached_data_keeps_its_types_and_its_order() -> None:
-    """Kinds of dict of the user's own are objects like others: nobody knows how to copy them."""
+    """Kinds of dict of the user's own, too, if they can be copied."""
 
-    class Mine(dict[str, int]):
-        pass
+    class Mine(dict[str, Any]):
+        def copy(self) -> Mine:
+            return Mine(self)
 
-    mine = Mine(a=1)
+    mine = Mine(a=[1])
     data = {"z": (1, [2]), "a": frozenset({(3,)}), "mine": mine, "many": {4, 5}}
 
     assert repr(detached(data)) == repr(data)
-    assert detached(data)["mine"] is mine
-    assert detached(mine) is mine
+    for own in (detached(data)["mine"], detached(mine)):
+        assert type(own) is Mine
+        assert own == mine
+        assert own is not mine
+        assert own["a"] is not mine["a"]
+
+
+@pytest.mark.parametrize("returned", [None, 3, "itself", "an error"])
+def test_a_kind_of_dict_that_cannot_be_copied_is_detached_as_a_plain_one(returned: object) -> None:
+    """Looking never fails, and never hands out what it looks at."""
+
+    class Odd(dict[str, Any]):
+        def copy(self) -> Any:
+            if returned == "an error":
+                raise LookupError
+            return self if returned == "itself" else returned
+
+    odd = Odd(a=[1])
+    own = detached({"odd": odd})["odd"]
+    assert type(own) is dict
+    assert own == odd
+    assert own["a"] is not odd["a"]
 
 
 def test_detached_data_may_contain_itself() -> None:

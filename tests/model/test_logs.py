@@ -443,6 +443,19 @@ async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
         run.report()
 
 
+@leads_to("task '%s' tells of a run that is over")
+async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
+    @task
+    async def quick(event: tukio.Event) -> None:
+        pass
+
+    async with tukio.Engine() as engine:
+        run = await started(engine, text, "quick")
+        await run.wait()
+        for step in run.tasks:
+            step.dispatch_progress({})
+
+
 TEXTS = ["x\nCRITICAL root: forged", "\x1b[2J\u202e\u2028\ud800\r", "y" * 5000]
 
 

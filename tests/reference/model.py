@@ -129,6 +129,11 @@ class Run(Timeline):
         """Cancel a task, due or at work."""
         if uid in self.steps:
             step = self.steps[uid]
+            if step in self.put_off:
+                self.put_off.remove(step)
+                self.end(step, "cancelled", "task-cancel", None)
+                self.lead_on(step, None)
+                return
             step.called_off |= step in self.ready
             self.cut(step, "task")
 

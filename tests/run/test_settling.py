@@ -15,7 +15,7 @@ from support.flow import flow, listen, step_of
 from support.keeping import KeepingEngine
 from support.silence import silence
 from tukio._model.facts import StepEnded
-from tukio._run import driver, run as run_module, settling, suspending, unwinding
+from tukio._run import driver, run as run_module, settling, suspending, task_run, unwinding
 from tukio._run.outcome import NOTHING, Ending
 from tukio.testing.clock import settle
 
@@ -46,11 +46,11 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> Settled:
     """Note what is settled, wherever a step ends."""
     noted = Settled()
 
-    def noting(run: Any, step: Any, ending: Any) -> None:
+    def noting(run: Any, step: Any, ending: Any) -> bool:
         noted.endings.append((step.template.uid, Ending(*ending)))
-        settling.settle(run, step, ending)
+        return settling.settle(run, step, ending)
 
-    for module in (driver, run_module, suspending, unwinding):
+    for module in (driver, run_module, suspending, task_run, unwinding):
         assert vars(module)["settle"] is settling.settle
         monkeypatch.setattr(module, "settle", noting)
     return noted
@@ -235,7 +235,7 @@ async def test_a_step_called_off_before_it_begins_ends_once(settled: Settled) ->
 
 @pytest.mark.parametrize("how", ["cancel", "timeout"])
 async def test_a_step_cancelled_while_it_is_put_off_ends_once(settled: Settled, how: str) -> None:
-    """It has begun and unwound, and nobody drives it: the run ends it."""
+    """It has begun and unwound, and nobody drives it: it ends at once, and is not run again."""
     async with KeepingEngine() as engine:
         story = listen(engine)
         run: Any = await engine.run_once(template(), {"waits": 9})
@@ -245,6 +245,8 @@ async def test_a_step_cancelled_while_it_is_put_off_ends_once(settled: Settled, 
         step = step_of(run, "ends")
         assert (step.state, step.ended_at) == (tukio.FutureState.suspended, None)
         assert settled.endings == []
+        assert step.cancel()
+        assert step.done()
         assert not step.cancel()
         getattr(run, how)()
     assert settled.endings == [("ends", Ending(CANCELLED, "task-cancel", None, NOTHING, None, 2.0))]

@@ -9,6 +9,9 @@ import inspect
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import anyio.lowlevel
+
+from .._loop.contract import BURST
 from .._model.errors import RescueError
 from .._model.event import Event
 from .._model.guard import attempt
@@ -30,9 +33,6 @@ if TYPE_CHECKING:
 
 log: Log = Log("tukio.engine")
 
-BURST = 32
-"""Of this many calls that may start runs, one gives other tasks a turn first."""
-
 
 class Engine(Lifecycle):
     """Runs workflows upon receiving data.
@@ -44,7 +44,7 @@ class Engine(Lifecycle):
     Loose mode, on asyncio and as in 1.x: `Engine(loop=loop)`, or `Engine()` used in a running loop.
     Each run is then a root of its own, and `stop()` ends the runs.
 
-    `load`, `reload`, `unload` and `rescue` never wait: they end before they can be cancelled.
+    `load`, `reload`, `unload` and `rescue` only give other tasks a turn, before they do anything.
 
     Args:
         selector: An object that holds the templates instead of the engine's own `Selector`; its
@@ -82,7 +82,10 @@ class Engine(Lifecycle):
 
         Raises:
             TemplateError: The template has faults, all of which are in the error. Nothing changes.
+
+        Cancellation: nothing changes.
         """
+        await anyio.lowlevel.checkpoint()
         template.validate(self._registry)
         self._selector.load(template)
 
@@ -91,7 +94,10 @@ class Engine(Lifecycle):
 
         Raises:
             TemplateError: One of the new templates has faults. Nothing changes.
+
+        Cancellation: nothing changes.
         """
+        await anyio.lowlevel.checkpoint()
         templates = list(templates)
         # All of them are validated before anything changes.
         for template in templates:
@@ -105,7 +111,10 @@ class Engine(Lifecycle):
 
         Raises:
             KeyError: No template with this id is loaded.
+
+        Cancellation: nothing changes.
         """
+        await anyio.lowlevel.checkpoint()
         template: WorkflowTemplate = self._selector.unload(template_id)
         return template
 
@@ -246,8 +255,10 @@ class Engine(Lifecycle):
             TemplateError: The template has faults. Nothing was started.
             RescueError: The report cannot be continued, or the run is still in progress in this
                 engine. Nothing was started.
+
+        Cancellation: nothing was started.
         """
-        self._binding.bound()
+        await self._binding.bound().give_way()
         if self._stopping:
             return Refusal(Reason.STOPPING, template.uid)
         template.validate(self._registry)

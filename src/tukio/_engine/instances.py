@@ -7,6 +7,7 @@ Owns:   the tables of runs by template, the effect of the overrun policies, and 
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextvars import copy_context
 from dataclasses import dataclass
 from itertools import count
 from operator import itemgetter
@@ -217,6 +218,8 @@ class Instances:
         assert table is not None
         workflow = make(template)
         run = self.add(workflow._run)
+        # It starts when others end, in the context of whoever has ended those.
+        run.context = copy_context()
         others = table.replace_all(run, event)
         run.wait_for(WaitsFor.TURN)
         # Last, because a run that has not started is over when `stop` returns. If all others are,

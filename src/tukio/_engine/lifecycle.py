@@ -10,6 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 from weakref import WeakSet
 
+import anyio.lowlevel
+
 from .._events.stream import BUFFER, EventStream
 from .._model.guard import program_end
 from .._model.state import CANCELLED
@@ -219,6 +221,8 @@ class Lifecycle:
             EngineError: Called from another event loop or thread.
         """
         self._binding.check()
+        if self.done():
+            await anyio.lowlevel.checkpoint()
         while not self.done():
             await self._instances.changed()
         # One by one, because a loose engine may share its broker with others, which go on.

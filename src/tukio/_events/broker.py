@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 
 from .._loop.services import service_on
+from .._model.display import shown
 from .._model.event import Event, own_data, sent_by
 from .subscription import Subscription
 from .workers import Workers
@@ -138,14 +139,14 @@ class Broker:
                 some topics and is now to be registered for every topic.
         """
         if not callable(handler):
-            msg = f"{handler!r} is not callable - register a function or a coroutine function"
+            msg = f"{shown(handler)} is not callable - register a function or a coroutine function"
             raise TypeError(msg)
         subscription = self._handlers.get(handler)
         if subscription is None:
             subscription = Subscription(handler, self._workers)
         elif (topic is None) is not (subscription in self._topics.get(None, ())):
             already = "with topics" if topic is None else "as global handler"
-            msg = f"{handler!r} already registered {already} - unregister it there first"
+            msg = f"{shown(handler)} already registered {already} - unregister it there first"
             raise ValueError(msg)
         self.attach(subscription, topic)
         self._handlers[handler] = subscription
@@ -158,8 +159,8 @@ class Broker:
         """
         subscription = self._handlers.get(handler)
         if subscription is None or subscription not in self._topics.get(topic, ()):
-            where = "every topic" if topic is None else f"topic {topic!r}"
-            msg = f"{handler!r} is not registered for {where}"
+            where = "every topic" if topic is None else f"topic {shown(topic)}"
+            msg = f"{shown(handler)} is not registered for {where}"
             raise KeyError(msg)
         self.detach(subscription, topic)
         if subscription not in self._receivers:
@@ -257,7 +258,7 @@ class Broker:
         names = tuple(topics or ())
         for name in names:
             if not isinstance(name, str):
-                msg = f"topics must be strings, not {name!r}"
+                msg = f"topics must be strings, not {shown(name)}"
                 raise TypeError(msg)
         if not self._topics:
             return

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Self
 
 import anyio
+import anyio.lowlevel
 
+from .._model.display import shown
 from .._model.errors import EngineError
 from .queue import Inbox
 
@@ -56,11 +58,11 @@ class EventStream:
         buffer: int = BUFFER,
     ) -> None:
         if buffer < 1:
-            msg = f"buffer must be a positive number of events, not {buffer!r}"
+            msg = f"buffer must be a positive number of events, not {shown(buffer)}"
             raise ValueError(msg)
         for topic in topics:
             if not isinstance(topic, str):
-                msg = f"a topic must be a string, not {topic!r}"
+                msg = f"a topic must be a string, not {shown(topic)}"
                 raise TypeError(msg)
         # Asked for each time, because an engine may replace its broker until it is bound to a loop.
         self._broker: Callable[[], Broker] = broker
@@ -86,6 +88,8 @@ class EventStream:
 
         Raises:
             EngineError: It is entered already, or the engine runs in another event loop or thread.
+
+        Cancellation: it is left.
         """
         self._check()
         if self._is_entered:
@@ -97,9 +101,18 @@ class EventStream:
             for topic in self._topics:
                 self._broker().attach(self, topic)
         self._is_entered = self._was_entered = True
+        try:
+            # After that: what is sent meanwhile is for the reader.
+            await anyio.lowlevel.checkpoint()
+        except BaseException:
+            self._leave()
+            raise
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        self._leave()
+
+    def _leave(self) -> None:
         self._is_entered = False
         for topic in self._topics:
             self._broker().detach(self, topic)

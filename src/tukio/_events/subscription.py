@@ -13,7 +13,7 @@ import inspect
 from collections import deque
 from contextvars import copy_context
 from types import CoroutineType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._model.guard import exposed, program_end
 from .._model.logs import Log
@@ -102,7 +102,9 @@ class Subscription:
         # What it sets there stays there: this is the context of a step, or of whoever dispatches.
         context = copy_context()
         try:
-            result = context.run(self.handler, event)
+            result: Any = context.run(self.handler, event)
+            # In here, because that asks what the handler has returned for its class.
+            is_async = result is not None and inspect.isawaitable(result)
         except BaseException as error:  # noqa: ASYNC103 - nobody can cancel what does not await
             ending = program_end(error)
             if ending is error:
@@ -115,7 +117,7 @@ class Subscription:
                 # Out of a group, of which the rest is in the log.
                 raise ending from None  # noqa: ASYNC104 - it ends the program
             return  # noqa: ASYNC104 - as said above
-        if result is not None and inspect.isawaitable(result):
+        if is_async:
             self._line_up(result, context, topics)
 
     def drop(self, topic: str, unwanted: Callable[[Collection[str]], bool]) -> None:

@@ -20,7 +20,7 @@ import anyio.lowlevel
 
 from .._loop.coroutines import ENDED, finish_awaiting, one_by_one
 from .._loop.running import own_cancellations
-from .._model.guard import program_end
+from .._model.guard import attempt, program_end
 from .._model.logs import Log
 
 if TYPE_CHECKING:
@@ -123,7 +123,8 @@ class Workers:
         Raises:
             EngineError: No event loop here could await the calls. Nothing changes.
         """
-        after = self._at_work.get(caller.handler)
+        # A handler whose hash raises by now has no call in progress that is known.
+        after, _ = attempt(self._at_work.get, caller.handler)
         if after is not None:
             # The handler has a call in progress, of when it was registered before.
             after.append(caller)
@@ -264,12 +265,14 @@ class Workers:
                 # what is due.
                 self._free = None
                 self._start_for_the_rest()
-                self._at_work[caller.handler] = []
+                # A handler whose hash raises by now is not kept from a second call meanwhile.
+                attempt(self._at_work.__setitem__, caller.handler, [])
                 try:
                     await finish_awaiting(context, runner, trap)
                 finally:
                     # Before the end of this worker, if it comes to that: others take what is due.
-                    self._due += self._at_work.pop(caller.handler)
+                    anew, problem = attempt(self._at_work.pop, caller.handler)
+                    self._due += anew if problem is None else ()
         except BaseException as error:  # noqa: ASYNC103 - raised on, or not meant for this task
             ending = error if isinstance(error, GeneratorExit) else program_end(error)
             is_cancelled = ending is None and not isinstance(error, Exception)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import ExitStack
+from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -99,9 +100,12 @@ def alarms_of(loop: asyncio.AbstractEventLoop) -> Alarms:
     """Return the alarms of a loop; all engines on the loop share them."""
     alarms: Alarms | None = getattr(loop, _ALARMS, None)
     if alarms is None:
+        # That of whoever enters the first engine here. Whoever sets an alarm may be a step, whose
+        # context is no matter of what the alarm is for.
+        context = copy_context()
 
         def call_at(instant: float, function: Callable[[], object]) -> Callable[[], Any]:
-            return loop.call_at(instant, function).cancel
+            return loop.call_at(instant, function, context=context.copy()).cancel
 
         alarms = Alarms(loop.time, call_at)
         setattr(loop, _ALARMS, alarms)

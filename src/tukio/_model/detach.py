@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+from .guard import attempt
+
 _CONTAINERS = frozenset({dict, list, tuple, set, frozenset})
 
 
 def detached(value: Any) -> Any:
     """Return a copy of data, with new dicts, lists, tuples and sets at every depth.
 
-    All other objects are shared with the data, including instances of a user's subclass of dict,
-    list, tuple or set.
+    A dict of another class is copied by its own `copy()`; if that fails, the copy is a plain dict.
+    All other objects are shared with the data, including instances of a user's subclass of list,
+    tuple or set.
 
     Raises:
         RecursionError: The data is nested too deeply.
     """
-    return _detach(value, {}) if type(value) in _CONTAINERS else value
+    return _detach(value, {}) if _is_container(type(value)) else value
+
+
+def _is_container(kind: type[Any]) -> bool:
+    return kind in _CONTAINERS or issubclass(kind, dict)
 
 
 def _detach(value: Any, known: dict[int, Any]) -> Any:
@@ -30,17 +37,41 @@ def _detach(value: Any, known: dict[int, Any]) -> Any:
         return known[id(value)]
     kind = type(value)
     own: Any
+    if kind not in _CONTAINERS:
+        return _detach_kind_of_dict(value, known)
     if kind is dict or kind is list:
         # One fast copy, which is all that is needed for most data: it has no containers within.
         own = known[id(value)] = value.copy()
         for key, part in value.items() if kind is dict else enumerate(value):
-            if type(part) in _CONTAINERS:
+            if _is_container(type(part)):
                 own[key] = _detach(part, known)
     elif kind is tuple:
         own = known[id(value)] = tuple(
-            [_detach(part, known) if type(part) in _CONTAINERS else part for part in value]
+            [_detach(part, known) if _is_container(type(part)) else part for part in value]
         )
     else:
         # The members of a set are hashable, and so have nothing within that could be changed.
         own = value.copy()
     return own
+
+
+def _detach_kind_of_dict(value: dict[Any, Any], known: dict[int, Any]) -> dict[Any, Any]:
+    own = known[id(value)] = _own_dict(value)
+    # Not by the methods of its own class, which may do anything else.
+    for key, part in list(dict.items(own)):
+        if _is_container(type(part)):
+            dict.__setitem__(own, key, _detach(part, known))
+    return own
+
+
+def _own_dict(value: dict[Any, Any]) -> dict[Any, Any]:
+    """Return a copy of a dict of another class: of that class, if it can be copied."""
+    own, error = attempt(_copy_of, value)
+    if error is None and issubclass(type(own), dict) and own is not value:
+        return own  # type: ignore[no-any-return]  # it is a dict of some kind
+    return dict(dict.items(value))
+
+
+def _copy_of(value: Any) -> Any:
+    # The attribute, too, is the user's.
+    return value.copy()

@@ -199,7 +199,8 @@ def own_dict(data: Any) -> dict[str, Any]:
 
 def own_data(data: Any) -> Any:
     """Return a copy of a dict of any kind, one level deep; other data as it is."""
-    return own_dict(data) if isinstance(data, dict) else data
+    # Not by `isinstance`, which asks an object for its class.
+    return own_dict(data) if issubclass(type(data), dict) else data
 
 
 def _copy_of(data: Any) -> Any:

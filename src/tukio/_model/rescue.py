@@ -115,7 +115,9 @@ def _successors(known: StepRecord, shape: Shape, number: int) -> list[int]:
     successors = shape.successors[number]
     if known.chosen is None:
         return list(successors)
-    return [successor for successor in successors if shape.tasks[successor].uid in known.chosen]
+    # In a report from elsewhere, there may be anything among the ids.
+    chosen = frozenset(uid for uid in known.chosen if isinstance(uid, str))
+    return [successor for successor in successors if shape.tasks[successor].uid in chosen]
 
 
 def step_ended(uid: str, known: StepRecord) -> StepEnded:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._loop.coroutines import EscapedExit
-from .._model.errors import InvalidResult, SkipTask, TukioTaskError
+from .._model.errors import SkipTask, TukioTaskError
+from .._model.guard import attempt
 from .._model.state import (
     CANCELLED,
     FAILED,
@@ -62,11 +63,11 @@ def finished(plan: Plan[Any], step: LiveStep, result: Any, at: float) -> Ending:
         # As in `passed_on`, whose call would be the larger part for most steps.
         output = data = {**result}
     else:
-        try:
-            output, data = plan.passed_on(step, result)
-        except Exception as exc:
+        passed_on, problem = attempt(plan.passed_on, step, result)
+        if problem is not None:
             # What it returned is no good for its successors; users can look at it all the same.
-            return failed(step, exc, at, result)
+            return failed(step, problem, at, result)
+        output, data = passed_on
     # Most steps end here, and the constructor of a named tuple is a Python function. `settle` takes
     # the fields by their places.
     ending: Any = (FINISHED, TASK_END, output, data, None, at)
@@ -82,22 +83,23 @@ def failed(step: LiveStep, error: BaseException, at: float, output: Any = None) 
     if isinstance(error, SkipTask):
         return Ending(SKIPPED, TASK_SKIP, None, step.input_data, error, at)
     if isinstance(error, TukioTaskError):
-        output = error.task_outputs
+        # It may be a property of a user's class; if that raises, there is no output.
+        output, _ = attempt(getattr, error, "task_outputs")
     return Ending(FAILED, TASK_ERROR, output, NOTHING, error, at)
 
 
 def timed_out(
     plan: Plan[Any], step: LiveStep, result: Any, at: float
-) -> tuple[Ending, InvalidResult | None]:
+) -> tuple[Ending, BaseException | None]:
     """Decide how a step ends that reached its limit: it goes on with what `teardown()` returned.
 
     Returns:
         The ending, and what is wrong with the result of the clean-up; None if nothing is.
     """
-    try:
-        output, data = plan.passed_on(step, result)
-    except InvalidResult as exc:
-        return Ending(TIMED_OUT, TASK_TIMEOUT, result, step.input_data, None, at), exc
+    passed_on, problem = attempt(plan.passed_on, step, result)
+    if problem is not None:
+        return Ending(TIMED_OUT, TASK_TIMEOUT, result, step.input_data, None, at), problem
+    output, data = passed_on
     if result is None:
         output = data
     return Ending(TIMED_OUT, TASK_TIMEOUT, output, data, None, at), None

@@ -85,7 +85,8 @@ class Run(RunState):
 
     def launch(self) -> None:
         """Spawn the first driver; it takes what is ready."""
-        self.context = copy_context()
+        if self.context is None:
+            self.context = copy_context()
         roots = self.backend.roots
         if roots is not None:
             roots.add(self)

@@ -12,6 +12,7 @@ from uuid import uuid4
 import anyio
 
 from .._model.event import EventSource
+from .._model.guard import exceptions_in
 from .._model.logs import Log
 from .._model.plan import Plan
 from .._model.policy import OverrunPolicy
@@ -97,7 +98,8 @@ class RunState:
         announcement: The event of a resume or a rescue that is still to come; None if there is
             none.
         ledger: What is kept of what happened, in order; None if nobody needs that.
-        context: What the context of each step is a copy of; None before the start and when over.
+        context: What the context of each step is a copy of: that of whoever has asked for the run.
+            None when over, and before the start unless it has to wait for its turn.
         started_at: When it started, on the clock of the backend; None before.
         ended_at: When it ended, likewise.
         when_over: Called once, after the terminal event.
@@ -198,7 +200,11 @@ class RunState:
             self.errors = {}
         earlier = self.errors.get(uid)
         if earlier is not None:
-            error = BaseExceptionGroup(f"task {uid!r} failed more than once", [earlier, error])
+            message = f"task {uid!r} failed more than once"
+            # All in one group, however many there are.
+            is_ours = isinstance(earlier, BaseExceptionGroup) and earlier.message == message
+            before = exceptions_in(earlier) if is_ours else (earlier,)
+            error = BaseExceptionGroup(message, [*before, error])
         self.errors[uid] = error
 
     def keep_order(self) -> Ledger:

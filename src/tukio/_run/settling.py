@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._model.errors import TukioTaskError
+from .._model.guard import attempt
 from .._model.logs import Log
 from .._model.policy import ErrorPolicy
 from .._model.state import FAILED, RUNNING, SKIPPED, SUSPENDED
@@ -115,7 +116,8 @@ def record_error(run: RunOfSteps, step: LiveStep, error: BaseException) -> None:
 
 
 def _log_skip(run: RunOfSteps, step: LiveStep) -> None:
-    reason = getattr(step.error, "reason", None)
+    # It may be a property of a user's class.
+    reason, _ = attempt(getattr, step.error, "reason", None)
     log.info("task '%s' was skipped: %s", step.template.uid, reason, extra=log_fields(run, step))
 
 

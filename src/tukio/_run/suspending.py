@@ -36,8 +36,10 @@ def suspend(run: Run) -> bool:
     # A handler of its begin may have stopped it.
     if run.stop_if_expired() or run.phase is not RUNNING:
         return False
-    run.phase = after(run.phase, Move.SUSPEND)
+    phase = after(run.phase, Move.SUSPEND)
+    # Before the move: a run that is suspended always waits.
     run.wait_for(WaitsFor.RESUME)
+    run.phase = phase
     _interrupt_steps(run)
     run.keep_fact(RunSuspended())
     run.emit(WorkflowExecState.SUSPEND.value, None)
@@ -55,9 +57,15 @@ def resume(run: Run) -> bool:
     assert run.waiting is not None
     run.phase = after(run.phase, Move.RESUME)
     run.stop_waiting(WaitsFor.RESUME)
-    steps = [run.plan.requeue(step) for step in run.waiting.take_interrupted()]
+    steps: list[LiveStep] = []
+    try:
+        while run.waiting.interrupted:
+            steps.append(run.plan.requeue(run.waiting.interrupted[0]))
+            del run.waiting.interrupted[0]
+    finally:
+        # Whatever is raised: somebody must take what is ready.
+        run.call_for_driver()
     run.keep_fact(RunResumed())
-    run.call_for_driver()
     try:
         # Handlers run in here, and may stop the run.
         run.announce_after(WorkflowExecState.RESUME.value, steps)
@@ -78,6 +86,14 @@ def take_interrupted(run: Run, step: LiveStep) -> None:
         run.plan.requeue(step)
     else:
         settle(run, step, cancelled(run.backend.time()))
+
+
+def take_back(run: Run, step: LiveStep) -> bool:
+    """Take a step out of those that wait to be run again; return whether it was one of them."""
+    if run.waiting is None or step not in run.waiting.interrupted:
+        return False
+    run.waiting.interrupted.remove(step)
+    return True
 
 
 def _interrupt_steps(run: Run) -> None:

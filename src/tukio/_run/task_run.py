@@ -12,10 +12,22 @@ import anyio
 from .._model.account import before_looks
 from .._model.errors import EngineError
 from .._model.event import own_data
-from .._model.state import CANCELLED, INTERRUPTED, PENDING, TIMED_OUT, TaskExecState
+from .._model.logs import Log
+from .._model.state import (
+    CANCELLED,
+    INTERRUPTED,
+    OVER,
+    PENDING,
+    TIMED_OUT,
+    TaskExecState,
+)
+from .._step.log_fields import log_fields
 from .._step.snapshot import full_snapshot, snapshot
 from .._step.step import LiveStep
 from .calling import begin
+from .outcome import cancelled
+from .settling import settle
+from .suspending import take_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Generator
@@ -26,6 +38,8 @@ if TYPE_CHECKING:
     from .._model.event import Event, EventSource
     from .._step.parents import Parents
     from .workflow import Workflow
+
+log: Log = Log("tukio.run")
 
 
 class TaskRun(LiveStep):
@@ -137,7 +151,12 @@ class TaskRun(LiveStep):
         if error is not None:
             # Not by its own method, which a user's class may have redefined.
             BaseException.with_traceback(error, before_looks(error, _RESULT, self))
-            raise error
+            context = error.__context__
+            try:
+                raise error
+            finally:
+                # Not what was being handled by whoever looks at it.
+                error.__context__ = context
         if step.state is TIMED_OUT:
             msg = f"task {step.template.uid!r} reached its time limit"
             raise TimeoutError(msg)
@@ -154,7 +173,7 @@ class TaskRun(LiveStep):
         """Cancel this task only; its branch of the workflow stops, the others go on.
 
         Returns:
-            Whether it was due or at work.
+            Whether it was due, at work, or to be run again.
 
         Raises:
             EngineError: Called from another event loop or thread. Nothing changes.
@@ -163,6 +182,8 @@ class TaskRun(LiveStep):
         step = self._latest
         if step.driver is not None:
             step.run.interrupt(step.driver)
+        elif take_back(step.run, step):
+            settle(step.run, step, cancelled(step.run.backend.time()))
         elif step.started_at is not None or step.state is not PENDING:
             return False
         step.cancel_called = True
@@ -172,16 +193,16 @@ class TaskRun(LiveStep):
         """Cut this task as if it had reached its time limit; its successors run as they do then.
 
         Returns:
-            Whether it was at work.
+            Whether it was at work; False if it is to be run again: its limit does not count then.
 
         Raises:
             EngineError: Called from another event loop or thread. Nothing changes.
         """
         self.run.backend.check_here()
         step = self._latest
-        if step.driver is None:
+        if step.driver is None or step.interrupted_for is INTERRUPTED:
             return False
-        step.interrupted_for = step.interrupted_for or TIMED_OUT
+        step.interrupted_for = TIMED_OUT
         step.run.interrupt(step.driver)
         return True
 
@@ -202,18 +223,26 @@ class TaskRun(LiveStep):
     # For the task itself ----------------------------------------------------------------------
 
     def dispatch_progress(self, data: Any, event_type: str | None = None) -> None:
-        """Send an execution event of this task.
+        """Send an execution event of this task; none, but a warning in the log, if the run is over.
 
         Args:
             data: The content, any object.
             event_type: Any word of the user's; None is `task-progress`.
         """
         kind = TaskExecState.PROGRESS.value if event_type is None else event_type
+        if self.run.phase is OVER:
+            # The terminal event is the last one.
+            extra = log_fields(self.run, self)
+            log.warning("task '%s' tells of a run that is over", self.template.uid, extra=extra)
+            return
         self.run.emit(kind, data, self)
 
     async def data_received(self, event: Event) -> None:
-        """Put an event into the queue of this step; this never waits."""
-        self.queue.put_nowait(event)
+        """Put an event into the queue of this step; this never waits.
+
+        Cancellation: the event was not put there.
+        """
+        await self.queue.put(event)
 
     def parents(self, among: Collection[str] | None = None, *, others: bool = False) -> Parents:
         """Return the parents that led to this task, as an async iterator over their data.

@@ -41,7 +41,7 @@ async def broken_off(run: Run, driver: Driver, exc: BaseException) -> None:
     if isinstance(exc, GeneratorExit):
         raise exc
     parts, step = run.backend.take_apart(exc), _unsettled(run, driver)
-    if parts.outwards is not None or step is None:
+    if parts.outwards is not None or (step is None and parts.error is None):
         # Before any await, so that no step starts meanwhile.
         run.cancel_from_outside()
     if step is not None:
@@ -132,7 +132,6 @@ async def unwound(
     # Before the clean-up: `teardown()` may ask whether the step has timed out.
     reason = step.interrupted_for = _reason(run, step, late=late)
     output = None if reason is INTERRUPTED else await _clean_up(run, driver, step)
-    driver.step = None
     # After the clean-up, which may have outlasted the run's limit: then nothing follows.
     run.stop_if_expired()
     now = run.backend.time()
@@ -149,6 +148,7 @@ async def unwound(
         settle(run, step, ending)
     else:
         settle(run, step, cancelled(now))
+    driver.step = None
 
 
 def is_late(step: LiveStep, now: float) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._events.queue import Inbox
+from .._model.display import shown
 from .._model.errors import EngineError
 from .._model.event import Event, sent_by
 from .._model.task_template import Listen
@@ -68,7 +69,7 @@ class Mailbox:
             EngineError: The task is over. Nothing changes.
         """
         if self._closed:
-            msg = f"the task is over, and gets nothing in topic {topic!r} any more"
+            msg = f"the task is over, and gets nothing in topic {shown(topic)} any more"
             raise EngineError(msg)
         self._task.broker.attach(self, topic)
         self._topics[topic] = self._topics.get(topic, 0) + 1

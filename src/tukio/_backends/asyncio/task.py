@@ -305,8 +305,11 @@ class TukioTask(asyncio.Task[Any]):
         return self._who().as_dict()
 
     async def data_received(self, event: Event) -> None:
-        """Put an event into the queue of the task; never waits."""
-        self.queue.put_nowait(event)
+        """Put an event into the queue of the task; never waits.
+
+        Cancellation: the event was not put there.
+        """
+        await self.queue.put(event)
 
     def dispatch_progress(self, data: Any, event_type: str | None = None) -> None:
         """Send an execution event of this task; see `TaskRun.dispatch_progress`."""

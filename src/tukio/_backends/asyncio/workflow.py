@@ -63,6 +63,8 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
         _init_future(self, loop=backend.loop)
         # The result, made on first use.
         self._all_steps: set[TaskRun] | None = None
+        # What was being handled when the failure of the run was raised; set when it is over.
+        self._context: BaseException | None = None
         self._run: Run = Run(self, template, environment)
         self._steps: Any = self._run.plan.steps
 
@@ -70,7 +72,14 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
         return self._awaited().__await__()
 
     async def _awaited(self) -> set[TaskRun]:
+        try:
+            return await self._outcome()
+        finally:
+            self._forget_the_looker()
+
+    async def _outcome(self) -> set[TaskRun]:
         if self.done():
+            await self._run.backend.give_way()
             return self.result()
         self._run.backend.check_here()
         # Not by `Future.__await__`: anyio cancels a waiter in a cancelled scope at every turn of
@@ -85,6 +94,12 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
                 with anyio.move_on_after(self._patience(), shield=True):
                     await self.wait()
             raise
+
+    def _forget_the_looker(self) -> None:
+        """Take out of the failure of the run what was being handled by whoever looked at it."""
+        failure = self._run.failure
+        if failure is not None:
+            failure.__context__ = self._context
 
     def _patience(self) -> float:
         """Return how long a waiter that was cancelled waits for the run to unwind, in seconds.
@@ -115,7 +130,10 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
             CancelledError: The run was cancelled, or has reached its time limit.
             WorkflowFailed: The run has failed.
         """
-        super().result()
+        try:
+            super().result()
+        finally:
+            self._forget_the_looker()
         if self._all_steps is None:
             self._all_steps = set(self.tasks)
         return self._all_steps
@@ -124,6 +142,7 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
         if self.done():
             return
         if failure is not None:
+            self._context = failure.__context__
             self.set_exception(failure)
             # Read once: the engine has logged the failure, so asyncio need not report it as never
             # retrieved.

@@ -7,12 +7,14 @@ steps. The run is over when its last driver has left and no step is due.
 from __future__ import annotations
 
 import math
+from contextvars import Context, copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
 
 from ..._loop.alarms import Alarms
-from ..._loop.contract import Unwound
+from ..._loop.contract import BURST, Unwound
 from ..._loop.running import ELSEWHERE, IN_LOOP, NOT_RUNNING, OTHER_TASK, running_backend
 from ..._loop.wall_times import WallTimes
 from ..._model.errors import EngineError
@@ -22,7 +24,6 @@ from .protection import protect
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
-    from contextvars import Context
 
     from ..._loop.contract import Driver, Scope
 
@@ -73,6 +74,10 @@ class TrioBackend(WallTimes):
         self.roots: set[Any] | None = None
         # Always None: trio itself raises where a scope is left with others open within it.
         self.left_open: Callable[[Any], object] = {}.get
+        # The context of whoever makes the engine, for alarms; trio copies it for each task.
+        self._context: Context = copy_context()
+        # How often `give_way` was called.
+        self._calls: int = 0
         # Identifies the trio run, for `check_here`, and lets other threads call into it.
         self._token: trio.lowlevel.TrioToken = trio.lowlevel.current_trio_token()
         # The nursery of the engine: its context manager, itself, and the nurseries for drivers
@@ -95,7 +100,9 @@ class TrioBackend(WallTimes):
         assert self._nursery is not None
         # Shielded, because alarms are needed most while all around them is being cancelled.
         scope = trio.CancelScope(shield=True)
-        self._nursery.start_soon(_call_at, instant, function, scope, name="tukio timer")
+        start = partial(self._nursery.start_soon, _call_at, instant, function, scope)
+        # Whoever sets an alarm may be a step, whose context is no matter of what the alarm is for.
+        self._context.run(start, name="tukio timer")
         return scope.cancel
 
     def check_here(self) -> None:
@@ -130,6 +137,11 @@ class TrioBackend(WallTimes):
     def checkpoint_if_cancelled(self) -> Awaitable[None]:
         """Raise the cancellation if one was requested; otherwise no other task has a turn."""
         return trio.lowlevel.checkpoint_if_cancelled()  # noqa: ASYNC105 - the caller awaits it
+
+    def give_way(self) -> Awaitable[None]:
+        """Raise the cancellation if one was requested; one of `BURST` calls gives others a turn."""
+        self._calls += 1
+        return self.checkpoint_if_cancelled() if self._calls % BURST else self.checkpoint()
 
     def spawn(
         self,
@@ -185,6 +197,8 @@ class TrioBackend(WallTimes):
         them.
         """
         del stop_all, drained
+        # Before there is a nursery: entering one is no checkpoint.
+        await trio.lowlevel.checkpoint()
         self._manager = trio.open_nursery()
         self._nursery = nursery = await self._manager.__aenter__()
         self._drivers = Nurseries(nursery)
@@ -206,6 +220,9 @@ class TrioBackend(WallTimes):
         if exc is not None:
             self._nursery.cancel_scope.cancel()
         await self._manager.__aexit__(None, None, None)
+        if exc is None:
+            # The nursery has not looked whether all around it is cancelled.
+            await trio.lowlevel.checkpoint_if_cancelled()
 
 
 async def _call_at(instant: float, function: Callable[[], object], scope: trio.CancelScope) -> None:

@@ -43,7 +43,12 @@ class TrioWorkflow(Workflow):
         failure = self._run.failure
         if failure is not None:
             failure.with_traceback(before_looks(failure, _AWAITED, self))
-            raise failure
+            context = failure.__context__
+            try:
+                raise failure
+            finally:
+                # Not what was being handled by whoever waits.
+                failure.__context__ = context
         if ending is TIMED_OUT:
             raise WorkflowTimedOut(self.uid)
         if ending is CANCELLED:
