@@ -36,7 +36,7 @@ class SkipsOddly(tukio.SkipTask):
     """Its reason is worked out when it is asked for."""
 
     @property
-    def reason(self) -> Any:  # type: ignore[override]
+    def reason(self) -> Any:
         """Raise instead."""
         raise Broken
 
@@ -49,7 +49,7 @@ class FailsOddly(tukio.TukioTaskError):
     """Its output is worked out when it is asked for."""
 
     @property
-    def task_outputs(self) -> Any:  # type: ignore[override]
+    def task_outputs(self) -> Any:
         """Raise instead."""
         raise Broken
 
@@ -265,7 +265,7 @@ async def test_g10_whoever_looks_at_an_error_leaves_nothing_on_it(task: Tasks, o
         step = step_of(run, "a")
         for _ in range(3):
             try:
-                {}["of whoever looks"]
+                dict[str, int]()["of whoever looks"]
             except KeyError:
                 with pytest.raises((Broken, tukio.WorkflowFailed)):
                     if of == "result":

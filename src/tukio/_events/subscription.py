@@ -104,7 +104,7 @@ class Subscription:
         try:
             result: Any = context.run(self.handler, event)
             # In here, because that asks what the handler has returned for its class.
-            is_async = result is not None and inspect.isawaitable(result)
+            call = result if inspect.isawaitable(result) else None
         except BaseException as error:  # noqa: ASYNC103 - nobody can cancel what does not await
             ending = program_end(error)
             if ending is error:
@@ -117,8 +117,8 @@ class Subscription:
                 # Out of a group, of which the rest is in the log.
                 raise ending from None  # noqa: ASYNC104 - it ends the program
             return  # noqa: ASYNC104 - as said above
-        if is_async:
-            self._line_up(result, context, topics)
+        if call is not None:
+            self._line_up(call, context, topics)
 
     def drop(self, topic: str, unwanted: Callable[[Collection[str]], bool]) -> None:
         """Drop the waiting calls that a topic was the last reason for.

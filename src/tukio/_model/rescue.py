@@ -116,7 +116,8 @@ def _successors(known: StepRecord, shape: Shape, number: int) -> list[int]:
     if known.chosen is None:
         return list(successors)
     # In a report from elsewhere, there may be anything among the ids.
-    chosen = frozenset(uid for uid in known.chosen if isinstance(uid, str))
+    ids: list[Any] = [*known.chosen]
+    chosen = frozenset(uid for uid in ids if isinstance(uid, str))
     return [successor for successor in successors if shape.tasks[successor].uid in chosen]
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from contextvars import Context, copy_context
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -100,9 +99,9 @@ class TrioBackend(WallTimes):
         assert self._nursery is not None
         # Shielded, because alarms are needed most while all around them is being cancelled.
         scope = trio.CancelScope(shield=True)
-        start = partial(self._nursery.start_soon, _call_at, instant, function, scope)
+        start = self._nursery.start_soon
         # Whoever sets an alarm may be a step, whose context is no matter of what the alarm is for.
-        self._context.run(start, name="tukio timer")
+        self._context.run(lambda: start(_call_at, instant, function, scope, name="tukio timer"))
         return scope.cancel
 
     def check_here(self) -> None:
