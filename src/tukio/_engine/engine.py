@@ -9,8 +9,6 @@ import inspect
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import anyio.lowlevel
-
 from .._loop.contract import BURST
 from .._model.errors import RescueError
 from .._model.event import Event
@@ -44,7 +42,8 @@ class Engine(Lifecycle):
     Loose mode, on asyncio and as in 1.x: `Engine(loop=loop)`, or `Engine()` used in a running loop.
     Each run is then a root of its own, and `stop()` ends the runs.
 
-    `load`, `reload`, `unload` and `rescue` only give other tasks a turn, before they do anything.
+    `load`, `reload`, `unload` and `rescue` wait for nothing; they give other tasks a turn at times,
+    before they do anything.
 
     Args:
         selector: An object that holds the templates instead of the engine's own `Selector`; its
@@ -85,7 +84,7 @@ class Engine(Lifecycle):
 
         Cancellation: nothing changes.
         """
-        await anyio.lowlevel.checkpoint()
+        await self._give_way()
         template.validate(self._registry)
         self._selector.load(template)
 
@@ -97,7 +96,7 @@ class Engine(Lifecycle):
 
         Cancellation: nothing changes.
         """
-        await anyio.lowlevel.checkpoint()
+        await self._give_way()
         templates = list(templates)
         # All of them are validated before anything changes.
         for template in templates:
@@ -114,7 +113,7 @@ class Engine(Lifecycle):
 
         Cancellation: nothing changes.
         """
-        await anyio.lowlevel.checkpoint()
+        await self._give_way()
         template: WorkflowTemplate = self._selector.unload(template_id)
         return template
 
@@ -258,7 +257,8 @@ class Engine(Lifecycle):
 
         Cancellation: nothing was started.
         """
-        await self._binding.bound().give_way()
+        self._binding.bound()
+        await self._give_way()
         if self._stopping:
             return Refusal(Reason.STOPPING, template.uid)
         template.validate(self._registry)

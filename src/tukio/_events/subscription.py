@@ -104,7 +104,7 @@ class Subscription:
         try:
             result: Any = context.run(self.handler, event)
             # In here, because that asks what the handler has returned for its class.
-            call = result if inspect.isawaitable(result) else None
+            call = result if result is not None and inspect.isawaitable(result) else None
         except BaseException as error:  # noqa: ASYNC103 - nobody can cancel what does not await
             ending = program_end(error)
             if ending is error:
