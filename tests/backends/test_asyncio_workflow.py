@@ -290,6 +290,21 @@ async def test_awaiting_a_run_in_a_cancelled_scope_does_not_spin(task: Tasks) ->
     assert turns <= queued < turns * 1.2
 
 
+async def test_a_run_whose_future_was_ended_by_somebody_else_ends_all_the_same(
+    unwound: list[float],
+) -> None:
+    """A future may be resolved by anybody; what the run does, and what it says, is its own."""
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(flow("slow"), {})
+        await asyncio.sleep(1)
+        run.set_result(None)
+        assert await run.wait() is FINISHED
+        assert engine.instances == []
+
+    assert unwound == [32]
+    assert run.outputs == {"slow": {"n": 1}}
+
+
 @eager_too
 async def test_a_limit_on_waiting_for_a_run_cancels_it_and_it_is_really_over(
     unwound: list[float], eager: bool

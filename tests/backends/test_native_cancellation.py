@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from contextvars import Context
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -128,6 +129,38 @@ async def test_what_a_step_made_of_its_cancellation_does_not_reach_the_next_one(
     assert [step.state for step in run.tasks] == [FINISHED, FINISHED]
     assert story == PEACE
     assert len(hosts) == 1
+
+
+@pytest.mark.parametrize("times", [1, 2, 3])
+async def test_a_host_that_is_cancelled_again_while_it_settles_settles_that_as_well(
+    task: Tasks, times: int
+) -> None:
+    """In each of the turns that it takes: all were meant for a step that is over."""
+    story = patient(task)
+    loop = asyncio.get_running_loop()
+
+    @task
+    async def a(event: tukio.Event) -> None:
+        host, left = current(), times
+
+        def cancel_in_each_turn() -> None:
+            nonlocal left
+            host.cancel()
+            left -= 1
+            if left:
+                loop.call_soon(cancel_in_each_turn)
+
+        await swallow()
+        # By somebody else, and not by what this step has left behind.
+        loop.call_soon(cancel_in_each_turn, context=Context())
+
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(flow("a after"), {})
+        assert await run.wait() is FINISHED
+
+    assert run.errors == {}
+    assert [step.state for step in run.tasks] == [FINISHED, FINISHED]
+    assert story == PEACE
 
 
 @pytest.mark.parametrize("end", ["cancel", "timeout", "suspend"])

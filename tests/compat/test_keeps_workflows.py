@@ -220,6 +220,20 @@ async def test_a_workflow_that_is_cut_is_a_cancelled_future(ran: list[str], how:
 
 
 @as_in_1_x
+async def test_a_timeout_handle_leaves_a_workflow_that_is_in_time(ran: list[str]) -> None:
+    """Its timer goes with the workflow."""
+    run: Any = await Engine().run_once(abc(), {})
+    handle = TimeoutHandle(run, 1000)
+    handle.start()
+    assert handle.handle is not None
+    await run
+    await settle()
+
+    assert handle.handle is None
+    assert run.timed_out is False
+
+
+@as_in_1_x
 async def test_a_workflow_is_awaited_by_the_means_of_asyncio(ran: list[str]) -> None:
     """`gather`, `wait`, `wait_for` and `shield`."""
     engine = Engine()

@@ -6,6 +6,7 @@ Where it cannot work as it should, an `EngineError` says so, and what to do inst
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
 import threading
 import types
@@ -196,6 +197,49 @@ async def test_waiting_in_another_loop_is_refused_at_once(
     assert story == ["worked"]
 
 
+@native
+async def test_an_engine_that_is_left_twice_has_nothing_to_leave(story: list[str]) -> None:
+    """As by code that closes what was closed already."""
+    engine = tukio.Engine()
+    await engine.__aenter__()
+    await engine.run_once(flow("Slow"), {})
+    await engine.__aexit__(None, None, None)
+    await engine.__aexit__(None, None, None)
+    assert story == ["worked"]
+    await anyio.lowlevel.checkpoint()
+
+
+@native
+async def test_an_engine_that_is_entered_outside_of_any_task_leaves_nothing() -> None:
+    """In a callback there is no task that its block could be in; it is said before anything is."""
+    loop = asyncio.get_running_loop()
+    factory, broker = loop.get_task_factory(), get_broker()
+    told: asyncio.Future[Any] = loop.create_future()
+
+    def enter() -> None:
+        try:
+            tukio.Engine().__aenter__().send(None)
+        except Exception as error:  # noqa: BLE001 - it is that of anyio
+            told.set_result((error, get_broker()))
+
+    loop.call_soon(enter)
+    _, seen = await told
+    assert seen is broker
+    assert loop.get_task_factory() is factory
+
+
+@native
+# anyio has made the coroutine in vain, as that of any child of a group.
+@pytest.mark.filterwarnings("ignore:coroutine 'AsyncioTree._supervise' was never awaited")
+async def test_an_engine_whose_tasks_are_all_cancelled_before_they_begin_can_be_left() -> None:
+    """As by a program that ends in the very turn in which the block was entered."""
+    async with tukio.Engine() as engine:
+        for other in asyncio.all_tasks() - {current()}:
+            other.cancel()
+        assert engine.instances == []
+    await anyio.lowlevel.checkpoint()
+
+
 # Modules and classes of others -------------------------------------------------------------------
 
 
@@ -230,6 +274,37 @@ async def test_runs_do_not_ask_asyncio_for_the_class_that_they_are(
         assert await run.wait() is tukio.FutureState.cancelled
         again: Any = await engine.run_once(flow("a", timeout=0.01), {})
         assert await again.wait() is tukio.FutureState.timeout
+
+
+IN_PURE_PYTHON = """
+import asyncio
+
+asyncio.Future = asyncio.futures.Future = asyncio.futures._PyFuture
+asyncio.Task = asyncio.tasks.Task = asyncio.tasks._PyTask
+
+import tukio
+
+@tukio.register("a")
+async def a(event):
+    await asyncio.sleep(0.001)
+    return {"n": 1}
+
+async def main():
+    async with tukio.Engine() as engine:
+        template = tukio.WorkflowTemplate.from_dict({"tasks": [{"id": "a", "name": "a"}]})
+        run = await engine.run_once(template, {})
+        assert isinstance(run, asyncio.Future)
+        assert await run == set(run.tasks)
+        assert run.outputs == {"a": {"n": 1}}
+
+asyncio.run(main())
+"""
+
+
+def test_runs_may_be_futures_in_pure_python() -> None:
+    """As on a Python without those in C, or where they were replaced before tukio came."""
+    ended = subprocess.run([sys.executable, "-c", IN_PURE_PYTHON], capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
 
 
 def test_no_field_of_a_run_has_the_name_of_one_of_a_future_in_pure_python() -> None:

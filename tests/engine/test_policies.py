@@ -11,6 +11,8 @@ from support.flow import flow
 from support.steps import slow
 
 if TYPE_CHECKING:
+    import pytest
+
     from support.flow import Tasks
 
 FINISHED, CANCELLED = tukio.FutureState.finished, tukio.FutureState.cancelled
@@ -47,6 +49,24 @@ async def test_policy_skip(task: Tasks) -> None:
 
     assert sorted(started) == [0, 0, 0, 0, 1]
     assert len(begun) == 2
+
+
+async def test_a_policy_that_does_not_exist_cancels_no_run(
+    task: Tasks, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A word that is put into a template after it was loaded starts nothing, and is told."""
+    begun = slow(task)
+    template = flow("slow")
+    async with tukio.Engine() as engine:
+        await engine.load(template)
+        [first] = await engine.data_received({"n": 0})
+        await anyio.sleep(1)
+        template.policy = "skipp"  # type: ignore[assignment]  # as a user may do
+        assert await engine.data_received({"n": 1}) == []
+        assert await first.wait() is FINISHED
+
+    assert begun == [0]
+    assert "cannot start a run of <WorkflowTemplate uid=flow>" in caplog.text
 
 
 async def test_policy_skip_until_unlock(task: Tasks) -> None:

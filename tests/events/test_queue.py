@@ -127,6 +127,29 @@ async def test_the_queue_of_a_task_holds_ten_thousand_events(task: Tasks) -> Non
     assert got == list(range(3, 10_003))
 
 
+@pytest.mark.parametrize("then", ["put", "close"])
+async def test_a_reader_that_was_woken_and_is_cancelled_at_once_takes_nothing(then: str) -> None:
+    """The event is there for the next one; of a closed queue there is none."""
+    inbox = Inbox()
+    scope = anyio.CancelScope()
+
+    async def read() -> None:
+        with scope:
+            await inbox.get()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(read)
+        await settle()
+        scope.cancel()
+        if then == "put":
+            put(inbox, 1)
+        else:
+            inbox.close()
+
+    assert scope.cancelled_caught
+    assert drain(inbox) == ([1] if then == "put" else [])
+
+
 @given(
     size=st.integers(1, 4),
     history=st.lists(st.sampled_from(["put", "put", "get"]), max_size=30),
@@ -391,6 +414,32 @@ async def test_what_was_taken_may_be_called_done_and_waited_for(task: Tasks) -> 
 
     assert run.errors == {}
     assert story == [0, 3]
+
+
+async def test_several_may_join_a_queue() -> None:
+    """Each goes on when all is done, whoever came first."""
+    inbox, times = Inbox(), list[float]()
+    put(inbox, 1, 2)
+
+    async def join() -> None:
+        await inbox.join()
+        times.append(anyio.current_time())
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(join)
+        group.start_soon(join)
+        for _ in range(2):
+            await anyio.sleep(1)
+            inbox.task_done()
+
+    assert times == [2, 2]
+    assert drain(inbox) == [1, 2]
+
+
+def test_a_queue_says_how_many_events_it_holds_as_those_of_asyncio_do() -> None:
+    """Ten thousand, unless another number is given."""
+    assert Inbox(3).maxsize == Inbox(3).size == 3
+    assert Inbox().maxsize == INBOX_SIZE
 
 
 # Readers that give up together --------------------------------------------------------------------

@@ -15,7 +15,7 @@ from support.handlers import notes, slow_notes
 from tukio.testing.clock import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Generator
 
     from support.flow import Tasks
 
@@ -240,6 +240,103 @@ async def test_a_call_that_waits_is_not_made_if_its_topic_was_unregistered() -> 
         engine.broker.unregister(note, "a")
 
     assert story == [1, 3]
+
+
+async def test_a_topic_that_is_named_twice_is_left_once() -> None:
+    """In whatever way an event is dispatched: its call is dropped, and others are made."""
+    story: list[Any] = []
+    note = slow_notes(story)
+    async with tukio.Engine() as engine:
+        engine.broker.register(note, "a")
+        engine.broker.register(note, "b")
+        for n, topics in enumerate(["b", ["a", "a"], "b", "b", "b"]):
+            engine.broker.dispatch({"n": n}, topics)
+        engine.broker.unregister(note, "a")
+
+    assert story == [0, 2, 3, 4]
+
+
+async def test_leaving_the_last_topic_closes_what_still_waits() -> None:
+    """Some of it was dropped before, for another topic."""
+    story: list[Any] = []
+    note = slow_notes(story)
+    async with tukio.Engine() as engine:
+        for topic in "ab":
+            engine.broker.register(note, topic)
+        for n, topic in enumerate("babbb"):
+            engine.broker.dispatch({"n": n}, topic)
+        await anyio.sleep(0.5)
+        engine.broker.unregister(note, "a")
+        engine.broker.unregister(note, "b")
+
+    assert story == [0]
+    assert anyio.current_time() == 1
+
+
+async def test_leaving_one_topic_after_another_drops_what_was_sent_in_between() -> None:
+    """Also what came when some of the calls were dropped already."""
+    story: list[Any] = []
+    note = slow_notes(story)
+    async with tukio.Engine() as engine:
+        for topic in "abc":
+            engine.broker.register(note, topic)
+        for n, topic in enumerate("cabcc"):
+            engine.broker.dispatch({"n": n}, topic)
+        await anyio.sleep(0.5)
+        engine.broker.unregister(note, "a")
+        engine.broker.dispatch({"n": 5}, "b")
+        engine.broker.dispatch({"n": 6}, "c")
+        engine.broker.unregister(note, "b")
+
+    assert story == [0, 3, 4, 6]
+
+
+@LOOPS
+async def test_a_handler_of_every_topic_may_go_on_with_some() -> None:
+    """As one that two brokers have, one of which the other takes over, in the loose mode."""
+    story: list[Any] = []
+    note = notes(story)
+    engine = tukio.Engine()
+    engine.broker.register(note)
+    broker = tukio.get_broker()
+    broker.register(note, "a")
+    await engine.data_received({"n": 0}, "b")
+    broker.unregister(note)
+    for topic in "ba":
+        await engine.data_received({"n": topic}, topic)
+    broker.unregister(note, "a")
+    await engine.data_received({"n": 1}, "a")
+
+    assert story == [0, "a"]
+
+
+class Call:
+    """Can be awaited, and is no coroutine."""
+
+    def __init__(self, call: Callable[[], Awaitable[None]]) -> None:
+        self._call = call
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        return self._call().__await__()
+
+
+async def test_a_handler_may_return_anything_that_can_be_awaited() -> None:
+    """One after the other, as the calls of an async function."""
+    story: list[Any] = []
+    note = slow_notes(story)
+
+    def handler(event: tukio.Event) -> Call:
+        return Call(lambda: note(event))
+
+    async with tukio.Engine() as engine:
+        engine.broker.register(handler, "a")
+        for n in range(3):
+            engine.broker.dispatch({"n": n}, "a")
+        await anyio.sleep(0.5)
+        assert story == []
+
+    assert story == [0, 1, 2]
+    assert anyio.current_time() == 3
 
 
 # Registered anew ----------------------------------------------------------------------------------

@@ -138,6 +138,16 @@ def test_a_time_in_a_zone_that_cannot_be_found_again_is_lost(zone: Callable[[], 
     assert find_lost(data) == "x[0]"
 
 
+def test_a_time_that_the_clock_shows_twice_is_lost_with_a_zone_that_is_found_anew() -> None:
+    """Another object of the same zone: no such time is equal to one of the zone's other objects."""
+    twice = BACK.replace(tzinfo=ZoneInfo.no_cache("Europe/Paris"), fold=1)
+    once = twice.replace(month=9)
+    again = through_json([once, twice])
+
+    assert again[0] == once
+    assert type(again[1]) is Lost
+
+
 @pytest.mark.parametrize(
     ("form", "word"),
     [
@@ -187,6 +197,14 @@ def test_a_value_of_the_standard_library_comes_back(value: Any) -> None:
 
     assert type(again) is type(value)
     assert repr(again) == repr(value)
+
+
+def test_a_path_is_lost_if_its_text_is_that_of_another_path() -> None:
+    """Before 3.12, the file `c:a` of this folder is written like the file `a` of the drive `c:`."""
+    path = pathlib.PureWindowsPath("./c:a")
+    again = through_json(path)
+
+    assert type(again) is Lost or (type(again), again) == (type(path), path)
 
 
 def test_a_path_of_another_system_is_lost_here() -> None:
@@ -356,6 +374,46 @@ def test_a_codec_that_fails_loses_the_value_and_nothing_else(encode: Any, decode
     assert find_lost(data, "x") == "x.b[0]"
 
 
+class Broken(Own):
+    """A zone that does not know its offset."""
+
+    def utcoffset(self, _: datetime | None, /) -> timedelta:
+        """Fail."""
+        raise LookupError
+
+
+def test_a_time_in_a_registered_zone_that_fails_is_lost_alone() -> None:
+    """The zone has a form; the time in it has none, for nobody can tell which time it is."""
+    tukio.codec(Own, repr, lambda _: Own())
+    tukio.codec(Broken, repr, lambda _: Broken())
+    try:
+        sound, broken = datetime(2026, 1, 2, tzinfo=Own()), datetime(2026, 1, 2, tzinfo=Broken())
+        data = through_json({"x": [sound, broken.tzinfo, broken]})
+    finally:
+        CODECS.remove(Own)
+        CODECS.remove(Broken)
+
+    assert [type(part) for part in data["x"]] == [datetime, Broken, Lost]
+
+
+def nest(value: Any) -> Any:
+    """Go on until Python says that it is too deep."""
+    return nest([value])
+
+
+def test_a_codec_that_goes_too_deep_is_met_like_data_that_does() -> None:
+    """A text cannot be written, or is refused: the value is not to blame."""
+    tukio.codec(Money, nest, nest)
+    try:
+        with pytest.raises(RecursionError):
+            text_of(Money(Decimal(1), "EUR"))
+        document = {"meta": {TAG: "object", "value": [f"{__name__}.Money", 0]}}
+        with pytest.raises(tukio.RescueError, match="recursion"):
+            tukio.report_from_json(json.dumps(document))
+    finally:
+        CODECS.remove(Money)
+
+
 @pytest.mark.usefixtures("registered")
 def test_attributes_that_are_no_fields_are_not_lost_without_a_word() -> None:
     """A dataclass comes back with its fields alone."""
@@ -460,14 +518,29 @@ class SubDict(dict[str, Any]):
     """As databases have them."""
 
 
+class SubInt(int):
+    """As databases have them."""
+
+    __slots__ = ()
+
+
+class SubFloat(float):
+    """As databases have them."""
+
+    __slots__ = ()
+
+
 def test_kinds_of_json_are_json() -> None:
     """Readers of databases have types of their own for texts, numbers and objects."""
-    report = json.loads(text_of((1, "a")))
+    values = (1, "a", 2.5)
+    report = json.loads(text_of(values))
     report = SubDict({SubText(key): value for key, value in report.items()})
     report["meta"] = SubDict(report["meta"])
-    report["meta"]["value"][1] = SubText("a")
+    report["meta"]["value"] = [SubInt(1), SubText("a"), SubFloat(2.5)]
+    again = decoded(report)["meta"]
 
-    assert decoded(report)["meta"] == (1, "a")
+    assert again == values
+    assert [type(value) for value in again] == [int, str, float]
 
 
 @pytest.mark.parametrize("value", [Decimal(1), b"x", {1: 2}, START])
@@ -485,6 +558,15 @@ def test_forms_without_the_key_that_says_so_are_refused_with_their_path() -> Non
     del report[TAG]
     with pytest.raises(tukio.RescueError, match=r"meta\.a\[0\] is in the form of a JSON text"):
         decoded(report)
+
+
+def test_data_that_only_looks_like_a_form_needs_no_key() -> None:
+    """A form has a name that is known; and data of the user's own may be in it many times."""
+    like = {TAG: "mine", "value": 1}
+    report = NOTHING | {"meta": [like, like, {TAG: 5, "value": 1}]}
+    report["exec"] = {"start": START.isoformat(), "end": None}
+
+    assert decoded(report) is report
 
 
 def test_a_document_without_forms_needs_no_key() -> None:

@@ -35,7 +35,8 @@ def test_detached_data_keeps_its_types_and_its_order() -> None:
         def copy(self) -> Mine:
             return Mine(self)
 
-    mine = Mine(a=[1])
+    thing = object()
+    mine = Mine(a=[1], b=thing)
     data = {"z": (1, [2]), "a": frozenset({(3,)}), "mine": mine, "many": {4, 5}}
 
     assert repr(detached(data)) == repr(data)
@@ -44,6 +45,7 @@ def test_detached_data_keeps_its_types_and_its_order() -> None:
         assert own == mine
         assert own is not mine
         assert own["a"] is not mine["a"]
+        assert own["b"] is thing
 
 
 @pytest.mark.parametrize("returned", [None, 3, "itself", "an error"])

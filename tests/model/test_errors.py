@@ -11,6 +11,7 @@ from hypothesis import given, strategies as st
 
 from tukio import errors
 from tukio._model.display import nearest
+from tukio._model.errors import failure_of
 from tukio.errors import (
     CleanupTimedOut,
     DAGValidationError,
@@ -345,6 +346,39 @@ def test_a_failed_workflow_holds_errors_only() -> None:
     causes: Any = [KeyboardInterrupt()]
     with pytest.raises(TypeError):
         WorkflowFailed("workflow run failed", causes)
+
+
+class Nameless(BaseException):
+    """Does not even say of what class it is."""
+
+    @property
+    def __class__(self) -> Any:
+        """Raise instead."""
+        raise ZeroDivisionError
+
+    @__class__.setter
+    def __class__(self, kind: Any) -> None:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("raised", "words"),
+    [
+        ({}, "nothing is known of the error"),
+        ({"a": Nameless()}, "its errors cannot be shown"),
+        ({"a": ValueError("b"), "c": Nameless()}, "its errors cannot be shown"),
+        ({"a": GeneratorExit("b")}, "a task raised GeneratorExit: b"),
+    ],
+    ids=["none", "one", "one of two", "no Exception"],
+)
+def test_g7_a_run_fails_with_an_error_whatever_its_tasks_have_raised(
+    raised: dict[str, BaseException], words: str
+) -> None:
+    """It is told even where there is nothing to tell, or the run would have no end."""
+    failed = failure_of("flow", raised)
+
+    assert failed.message == "workflow 'flow' failed"
+    assert [(type(error), str(error)) for error in failed.exceptions] == [(TukioError, words)]
 
 
 @given(st.text(), st.text(), st.text())

@@ -91,6 +91,26 @@ def test_data_of_any_kind_of_dict_is_copied(made: Any) -> None:
     assert dict.copy(dict(dict.items(kind))) == {"a": [1]}
 
 
+class Once(dict[str, Any]):
+    """A dict that makes one good copy, which makes none."""
+
+    def copy(self) -> Any:
+        """Return another one, or fail."""
+        if "copy" in self:
+            raise Ends
+        return Once(self, copy=True)
+
+
+def test_a_copy_that_cannot_be_copied_goes_on_as_a_plain_dict() -> None:
+    """Each receiver gets one of its own, also those that an event is copied for."""
+    event = Event(Once(a=[1]))
+    assert type(event.data) is Once
+    for other in (copy.copy(event), sent_by(None, event.data), Event(event)):
+        assert type(other.data) is dict
+        assert other.data == {"a": [1], "copy": True}
+        assert other.data is not event.data
+
+
 @pytest.mark.parametrize(
     "kind",
     [OrderedDict(a=1), defaultdict(int, a=1), Counter("a")],

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tukio._model.guard import attempt, program_end, split
+from tukio._model.guard import attempt, leaves_of, program_end, split
 
 
 def deep(error: BaseException, depth: int) -> BaseException:
@@ -47,6 +47,16 @@ def test_a_group_is_looked_into_whatever_its_class_says() -> None:
     """Its properties are the user's."""
     error = KeyboardInterrupt()
     assert program_end(LooksEmpty("", [ValueError(), error])) is error
+
+
+def test_a_group_that_is_in_others_many_times_is_looked_into_once() -> None:
+    """Otherwise a hundred of them, each twice in the next, would take for ever."""
+    first, second = ValueError(), KeyError()
+    whole: BaseExceptionGroup[BaseException] = BaseExceptionGroup("", [first, second])
+    for _ in range(100):
+        whole = BaseExceptionGroup("", [whole, first, whole])
+    assert leaves_of(whole) == [first, second]
+    assert program_end(whole) is None
 
 
 @pytest.mark.parametrize("error", [ValueError(), asyncio.CancelledError(), GeneratorExit()])

@@ -388,6 +388,25 @@ def test_what_fails_to_show_itself_is_shown_by_its_type() -> None:
     assert shown(list()).startswith("<")
 
 
+class Nameless(type):
+    """The class of a class that does not tell its name."""
+
+    @property
+    def __name__(cls) -> str:  # type: ignore[override]  # it is anything but the name
+        """Raise instead."""
+        raise ZeroDivisionError
+
+
+def test_what_has_no_name_either_is_an_object() -> None:
+    """Nothing else is known of it."""
+
+    class Odd(metaclass=Nameless):
+        pass
+
+    assert shown(Odd()) == "<an object>"
+    assert shown([Odd()]) == "<a list>"
+
+
 @given(json_values)
 def test_every_location_in_some_data_can_be_named(data: Any) -> None:
     """By its keys and numbers; followed again, they lead there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -217,6 +218,27 @@ def test_a_dict_or_an_event_travels_on_as_a_copy(wrap: Callable[[Any], Any]) -> 
     assert data == {"n": 2, "l": [1]}
     assert data["l"] is inner["l"]
     assert output is data
+
+
+class Guarded(dict[str, Any]):
+    """A dict of a user's class that does not show what is in it."""
+
+    def __iter__(self) -> Any:
+        raise asyncio.CancelledError
+
+    def keys(self) -> Any:
+        """Fail as well."""
+        raise asyncio.CancelledError
+
+
+def test_g7_a_dict_that_cannot_be_copied_cannot_be_passed_on() -> None:
+    """It is the fault of the task that returned it, whatever the methods of its class raise."""
+    plan = plan_of("a b")
+    a = plan.begin({})
+    with pytest.raises(InvalidResult) as refusal:
+        plan.passed_on(a, Guarded(n=1))
+    assert (refusal.value.task_id, refusal.value.result_type) == ("a", "Guarded")
+    assert isinstance(refusal.value.__cause__, asyncio.CancelledError)
 
 
 def test_none_passes_the_inputs_on() -> None:

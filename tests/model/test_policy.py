@@ -30,6 +30,13 @@ def test_a_policy_decides(
     assert decide(policy, running=1, locked=1) is one_locked
 
 
+def test_what_is_no_policy_decides_nothing() -> None:
+    """A word in the place of a policy was not found when the template was checked."""
+    word: Any = "skip"
+    with pytest.raises(AssertionError):
+        decide(word, running=0, locked=0)
+
+
 @given(st.sampled_from(OverrunPolicy), st.integers(1, 9), st.data())
 def test_only_whether_there_are_runs_counts_not_how_many(
     policy: OverrunPolicy, running: int, data: st.DataObject

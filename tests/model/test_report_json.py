@@ -323,6 +323,16 @@ def tagged(tag: Any, *value: Any) -> str:
         (tagged("datetime", "today"), "it is not the JSON form of a report ("),
         (tagged("datetime", 5), "it is not the JSON form of a report ("),
         (tagged("lost", 5), "it is not the JSON form of a report ("),
+        (tagged("date", 5), "it is not the JSON form of a report (5 is no text)"),
+        (tagged("timedelta", [1.5, 0, 0]), "it is not the JSON form of a report ([1.5, 0, 0] is"),
+        (tagged("timezone", ["x"]), "it is not the JSON form of a report ('x' is no offset)"),
+        (tagged("zoneinfo", 5), "it is not the JSON form of a report (5 is no time zone)"),
+        (tagged("object", [5, 0]), "it is not the JSON form of a report (5 is no name of a type)"),
+        *[
+            (tagged(kind, [text, *rest]), f"it is not the JSON form of a report (['{text}', ")
+            for kind, text in (("datetime", "2026-01-02T00:00:00"), ("time", "00:00:00"))
+            for rest in ([2, None, None], [0, "UTC", None])
+        ],
     ],
 )
 def test_a_text_that_is_no_report_is_refused(text: Any, reason: str) -> None:

@@ -17,6 +17,7 @@ from tukio._model.report_json import Lost
 from tukio._model.rescue import restore
 from tukio._model.shape import shape_of
 from tukio._model.state import FutureState
+from tukio.errors import RescueError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -84,6 +85,18 @@ def test_a_merge_starts_with_the_parent_that_it_started_with() -> None:
         assert step.parent is not None
         assert (step.parent.template.uid, step.input_data) == (first, given)
         assert [(data, late.template.uid) for data, late in step.late] == [({second: 1}, second)]
+
+
+def test_a_merge_of_data_that_contains_itself_is_refused() -> None:
+    """Which parent it started with cannot be told by comparing such data."""
+    template = flow({"a": ["b", "c"], "b": ["d"], "c": ["d"]})
+    endless: dict[str, Any] = {}
+    endless["a"] = endless
+    parents = {uid: execution(end=2, outputs=endless) for uid in "bc"}
+    due = execution("pending", None, inputs=endless)
+    with pytest.raises(RescueError, match="its data is nested too deeply") as refusal:
+        restored(template, report_on(template, a=execution(), d=due, **parents))
+    assert refusal.value.uid == "run"
 
 
 def test_a_parent_that_ended_after_the_merge_is_too_late() -> None:

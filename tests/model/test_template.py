@@ -258,6 +258,38 @@ def test_a_policy_may_be_set_later_by_its_value(task: Tasks) -> None:
     assert (template.policy, template.on_error) == (OverrunPolicy.SKIP, ErrorPolicy.ABORT)
 
 
+def test_a_policy_that_is_set_later_and_does_not_exist_is_a_fault(task: Tasks) -> None:
+    """It is found by the check, together with all else that is wrong."""
+
+    @task
+    async def x(event: object) -> None:
+        pass
+
+    template = WorkflowTemplate.from_dict({"tasks": [{"name": "x"}]})
+    late: Any = template
+    late.policy, late.on_error, late.timeout = "skipp", 5, -1
+    assert (late.as_dict()["policy"], late.as_dict()["on_error"]) == ("skipp", 5)
+    with pytest.raises(TemplateError) as refusal:
+        template.validate()
+    assert [fault.path for fault in refusal.value.faults] == ["policy", "on_error", "timeout"]
+
+
+def test_a_task_is_equal_to_itself_alone() -> None:
+    """Two of the same content are two nodes of a graph; something else has its own say."""
+
+    class Anything:
+        def __eq__(self, other: object) -> bool:
+            return True
+
+        __hash__ = None  # type: ignore[assignment]  # it is equal to all
+
+    task = TaskTemplate("x", "a")
+    assert task == task  # noqa: PLR0124 - that is what this is about
+    assert task != TaskTemplate("x", "a")
+    assert task != "a"
+    assert task == Anything()
+
+
 def test_templates_show_their_ids() -> None:
     """The words of 1.x."""
     assert str(WorkflowTemplate("flow")) == repr(WorkflowTemplate("flow"))

@@ -144,6 +144,29 @@ async def test_g7_an_error_of_any_class_is_kept_and_harms_nothing_else(
     check_guarantees(run, timeline)
 
 
+@pytest.mark.parametrize("name", ["of generators", "evil"])
+async def test_g7_an_error_of_a_clean_up_that_awaits_nothing_is_kept(
+    task: Tasks, name: str
+) -> None:
+    """Also one that looks as if the loop were gone."""
+    error = ERRORS[name]()
+
+    @task
+    class a(tukio.TaskHolder):  # noqa: N801 - named like a task
+        async def execute(self, event: tukio.Event) -> None:
+            await anyio.sleep(30)
+
+        def teardown(self) -> None:
+            raise error
+
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(flow("a", limits={"a": 1}), {})
+        assert await run.wait() is tukio.FutureState.finished
+
+    assert run.errors["a"] is error
+    assert step_of(run, "a").state is tukio.FutureState.timeout
+
+
 async def raised_beside_a_cancellation(task: Tasks, error: BaseException) -> None:
     """Cut a step of which another task raises an error meanwhile, and hold that it is kept."""
 

@@ -114,6 +114,27 @@ async def test_g7_a_generator_that_is_closed_leaves_nothing(task: Tasks) -> None
     assert run.errors == {}
 
 
+@on_asyncio
+async def test_g3_a_timer_of_a_step_that_is_over_may_cancel_the_run(task: Tasks) -> None:
+    """That is no time limit which was left open: whoever asks for it may do so from anywhere."""
+
+    @task
+    async def sets(event: tukio.Event) -> None:
+        run: Any = tukio.current_workflow()
+        asyncio.get_running_loop().call_later(1, run.cancel)
+
+    @task
+    async def slow(event: tukio.Event) -> None:
+        await anyio.sleep(10)
+
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(flow("sets slow"), {})
+        assert await run.wait() is tukio.FutureState.cancelled
+        assert anyio.current_time() == 1
+    assert states(run) == {"sets": "finished", "slow": "cancelled"}
+    assert run.errors == {}
+
+
 async def test_g9_a_done_callback_sets_no_context_variable_for_other_steps(task: Tasks) -> None:
     """Nor does one step for the next."""
     variable: ContextVar[str] = ContextVar("variable", default="untouched")

@@ -171,3 +171,16 @@ async def test_a_diamond_without_join_runs_its_end_once(task: Tasks) -> None:
     assert ({"from": "c"}, "c") in got
     assert {"from": "a"} in got
     assert kinds(story).count("task-begin d") == 2
+
+
+@pytest.mark.backends("trio")
+async def test_a_run_without_an_engine_is_for_asyncio() -> None:
+    """What to do instead is said where it is asked for, as it is outside of any loop."""
+    with pytest.raises(tukio.EngineError, match="without an engine needs asyncio"):
+        tukio.Workflow(flow("a"))
+
+
+def test_a_run_without_an_engine_needs_a_loop() -> None:
+    """A running one, or one that is given."""
+    with pytest.raises(tukio.EngineError, match="without an engine needs asyncio"):
+        tukio.Workflow(flow("a"))

@@ -8,6 +8,7 @@ Source: 1.x `OverrunPolicyHandler`; the default stays `skip-until-unlock`.
 from __future__ import annotations
 
 import enum
+from typing import assert_never
 
 
 class OverrunPolicy(enum.Enum):
@@ -79,3 +80,4 @@ def decide(policy: OverrunPolicy, *, running: int, locked: int) -> Decision:
             return Decision.SKIP if locked else Decision.START
         case OverrunPolicy.ABORT_RUNNING:
             return Decision.ABORT_OTHERS_THEN_START if running else Decision.START
+    assert_never(policy)
