@@ -77,7 +77,8 @@ def test_g1_ctrl_c_at_any_line_ends_the_program_and_cleans_up(host: str, program
             del story, ended_by
             gc.collect()
         if line.function not in CUT_IS_THE_USERS:
-            # The call of a handler may be lost on its way to the queue.
-            texts = [str(one.message) for one in warned if "slowly" not in str(one.message)]
-            assert texts == [], line
+            # No task of a workflow was made in vain. The call of a handler may be lost on its way
+            # to the queue, and so may what libraries make on theirs to the loop.
+            texts = [str(one.message) for one in warned]
+            assert [text for text in texts if "register.<locals>" in text] == [], line
     assert missed <= len(lines) // 20
