@@ -10,7 +10,7 @@ import pytest
 
 import tukio
 from support.flow import flow
-from tukio._loop.contract import BURST
+from tukio._loop.turns import BURST
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

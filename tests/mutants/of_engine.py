@@ -8,7 +8,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
     # The engine
     Mutant(
         name="never lets others have a turn in a burst",
-        file="_engine/engine.py",
+        file="_loop/turns.py",
         old="        return not self._calls\n",
         new="        return False\n",
         why="the loop stands still until all data is sent",

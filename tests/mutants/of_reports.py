@@ -71,9 +71,9 @@ OF_REPORTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="shares a dict whose copy is itself",
-        file="_model/event.py",
-        old=" and own is not data:",
-        new=":",
+        file="_model/detach.py",
+        old="    elif own is value:\n",
+        new="    elif False:\n",
         why="what one handler changes, the others find (G9)",
         tests=("model/test_event.py",),
     ),

@@ -215,7 +215,7 @@ async def play_by_handler(commands: Sequence[Command], later: dict[int, list[Com
         count += 1
         for command in later.pop(count, ()):
             # Else one of many calls would give others a turn, which nobody has within a handler.
-            engine._calls = engine._ways = 0
+            engine._starts._calls = engine._turns._calls = 0
             call = stage.do(command, count)
             try:
                 call.send(None)

@@ -9,7 +9,9 @@ import inspect
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from .._loop.contract import BURST
+import anyio.lowlevel
+
+from .._loop.turns import Turns
 from .._model.errors import RescueError
 from .._model.event import Event
 from .._model.guard import attempt
@@ -70,9 +72,9 @@ class Engine(Lifecycle):
         # `unload`, which validate templates first.
         self._selector: Any = Selector() if selector is None else selector
         self._registry: Registry | None = registry
-        # The number of calls that may have started runs, modulo `BURST`; only `_turn_is_due`
-        # changes it.
-        self._calls: int = 0
+        # For the methods that start runs by data. Nothing else makes the sender of a burst wait:
+        # without a turn in between, the loop would be blocked until all is sent, and has begun.
+        self._starts: Turns = Turns(anyio.lowlevel)
 
     # Templates -----------------------------------------------------------------------------------
 
@@ -84,7 +86,7 @@ class Engine(Lifecycle):
 
         Cancellation: nothing changes.
         """
-        await self._give_way()
+        await self._turns.give_way()
         template.validate(self._registry)
         self._selector.load(template)
 
@@ -96,7 +98,7 @@ class Engine(Lifecycle):
 
         Cancellation: nothing changes.
         """
-        await self._give_way()
+        await self._turns.give_way()
         templates = list(templates)
         # All of them are validated before anything changes.
         for template in templates:
@@ -113,7 +115,7 @@ class Engine(Lifecycle):
 
         Cancellation: nothing changes.
         """
-        await self._give_way()
+        await self._turns.give_way()
         template: WorkflowTemplate = self._selector.unload(template_id)
         return template
 
@@ -157,7 +159,7 @@ class Engine(Lifecycle):
             raise TypeError(msg)
         event = Event(data, topic)
         backend = self._binding.bound()
-        if self._turn_is_due():
+        if self._starts.is_due():
             # Before the event is dispatched: a cancelled call has done nothing.
             await backend.checkpoint()
         # Always, even while the engine is stopping, because a task at work may wait for this event.
@@ -194,7 +196,7 @@ class Engine(Lifecycle):
         """
         event = Event(data)
         backend = self._binding.bound()
-        if self._turn_is_due():
+        if self._starts.is_due():
             await backend.checkpoint()
         template = self._selector.get(template_id)
         if inspect.isawaitable(template):
@@ -224,7 +226,7 @@ class Engine(Lifecycle):
         """
         event = Event(data)
         backend = self._binding.bound()
-        if self._turn_is_due():
+        if self._starts.is_due():
             await backend.checkpoint()
         if self._stopping:
             return Refusal(Reason.STOPPING, template.uid)
@@ -258,7 +260,7 @@ class Engine(Lifecycle):
         Cancellation: nothing was started.
         """
         self._binding.bound()
-        await self._give_way()
+        await self._turns.give_way()
         if self._stopping:
             return Refusal(Reason.STOPPING, template.uid)
         template.validate(self._registry)
@@ -272,15 +274,6 @@ class Engine(Lifecycle):
         return workflow
 
     # Inside --------------------------------------------------------------------------------------
-
-    def _turn_is_due(self) -> bool:
-        """Return whether this call must give other tasks a turn; true for one of `BURST` calls.
-
-        Nothing else makes the sender of a burst of data wait. Without a turn in between, the loop
-        would be blocked until all data is sent and all those runs have begun.
-        """
-        self._calls = (self._calls + 1) % BURST
-        return not self._calls
 
     def _try_safely(self, template: WorkflowTemplate, event: Event) -> Workflow | None:
         """Try to run a template that a selector chose; None if no run was started.

@@ -13,7 +13,7 @@ from weakref import WeakSet
 import anyio.lowlevel
 
 from .._events.stream import BUFFER, EventStream
-from .._loop.contract import BURST
+from .._loop.turns import Turns
 from .._model.guard import program_end
 from .._model.state import CANCELLED
 from .binding import Binding
@@ -49,8 +49,8 @@ class Lifecycle:
         self._binding: Binding = Binding(loop, registry, cleanup_timeout)
         # The runs that are not over, including replacements that have not started.
         self._instances: Instances = Instances()
-        # How often `_give_way` was called.
-        self._ways: int = 0
+        # For the methods that wait for nothing, but those that start runs by data.
+        self._turns: Turns = Turns(anyio.lowlevel)
         # Set by `stop`, and never set back. While it is True, no new run is added to the instances.
         self._stopping: bool = False
         # The streams that were returned and are still referred to; ended when the engine has
@@ -206,12 +206,6 @@ class Lifecycle:
             self._instances.salvage(self._binding.backend.at_work())
         await self._instances.drained()
 
-    def _give_way(self) -> Awaitable[None]:
-        """Raise the cancellation if one was requested; one of `BURST` calls gives others a turn."""
-        self._ways += 1
-        way = anyio.lowlevel
-        return way.checkpoint_if_cancelled() if self._ways % BURST else way.checkpoint()
-
     def done(self) -> bool:
         """Return whether the engine was stopped and all its runs are over."""
         return self._stopping and not self._instances
@@ -231,7 +225,7 @@ class Lifecycle:
         """
         self._binding.check()
         if self.done():
-            await self._give_way()
+            await self._turns.give_way()
         while not self.done():
             await self._instances.changed()
         # One by one, because a loose engine may share its broker with others, which go on.

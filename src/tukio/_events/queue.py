@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
-from .._loop.contract import BURST
+from .._loop.turns import Turns
 from .._model.logs import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
-
     from .._model.event import Event
 
 log: Log = Log("tukio.broker")
@@ -40,11 +38,11 @@ class Inbox:
     __slots__ = (
         "_all_done",
         "_called",
-        "_calls",
         "_closed",
         "_events",
         "_promised",
         "_readers",
+        "_turns",
         "_unfinished",
         "dropped",
         "size",
@@ -70,8 +68,7 @@ class Inbox:
         # The number of events that were put, and not dropped, and for which `task_done` was not
         # called. Only `join` looks at this.
         self._unfinished: int = 0
-        # How often `_give_way` was called.
-        self._calls: int = 0
+        self._turns: Turns = Turns(anyio.lowlevel)
         # Set, and replaced by None, when `_unfinished` becomes zero; always None while no `join`
         # waits.
         self._all_done: anyio.Event | None = None
@@ -112,7 +109,7 @@ class Inbox:
         Cancellation: no event is lost.
         """
         # Before an event is removed, because a cancelled reader must not take one.
-        await self._give_way()
+        await self._turns.give_way()
         if self._events:
             return self._events.popleft()
         if self._closed:
@@ -141,12 +138,6 @@ class Inbox:
     def reopen(self) -> None:
         """Undo `close`, for readers to come."""
         self._closed = False
-
-    def _give_way(self) -> Awaitable[None]:
-        """Raise the cancellation if one was requested; one of `BURST` calls gives others a turn."""
-        self._calls += 1
-        way = anyio.lowlevel
-        return way.checkpoint_if_cancelled() if self._calls % BURST else way.checkpoint()
 
     def _call_next(self) -> None:
         """Call the reader that has waited longest, for the last event that was promised."""
@@ -179,7 +170,7 @@ class Inbox:
 
         Cancellation: the event was not added.
         """
-        await self._give_way()
+        await self._turns.give_way()
         self.put_nowait(event)
 
     def task_done(self) -> None:
@@ -201,7 +192,7 @@ class Inbox:
 
         Cancellation: only the waiting ends.
         """
-        await self._give_way()
+        await self._turns.give_way()
         # Looked at anew after each wait, because further events may have been put meanwhile.
         while self._unfinished:
             if self._all_done is None:

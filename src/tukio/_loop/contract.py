@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from .alarms import Alarms
 
 
-BURST = 32
-"""Of this many calls of async methods that need not wait, one gives other tasks a turn first."""
-
-
 class Scope(Protocol):
     """A cancel scope.
 
@@ -206,14 +202,6 @@ class Scopes(Protocol):
 
     def checkpoint_if_cancelled(self) -> Awaitable[None]:
         """Raise the cancellation if one was requested; otherwise no other task has a turn."""
-        ...
-
-    def give_way(self) -> Awaitable[None]:
-        """As `checkpoint_if_cancelled`, but one of `BURST` calls gives other tasks a turn.
-
-        For async methods that need not wait: a task that only calls those can be cut, and holds
-        nobody up.
-        """
         ...
 
     @property

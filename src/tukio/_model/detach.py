@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from .display import name_of
 from .guard import attempt
 
 _CONTAINERS = frozenset({dict, list, tuple, set, frozenset})
@@ -56,7 +57,8 @@ def _detach(value: Any, known: dict[int, Any]) -> Any:
 
 
 def _detach_kind_of_dict(value: dict[Any, Any], known: dict[int, Any]) -> dict[Any, Any]:
-    own = known[id(value)] = _own_dict(value)
+    own, _ = dict_copied(value)
+    known[id(value)] = own
     # Not by the methods of its own class, which may do anything else.
     for key, part in list(dict.items(own)):
         if _is_container(type(part)):
@@ -64,12 +66,26 @@ def _detach_kind_of_dict(value: dict[Any, Any], known: dict[int, Any]) -> dict[A
     return own
 
 
-def _own_dict(value: dict[Any, Any]) -> dict[Any, Any]:
-    """Return a copy of a dict of another class: of that class, if it can be copied."""
+def dict_copied(value: dict[Any, Any]) -> tuple[dict[Any, Any], str | None]:
+    """Return a copy of a dict of any class, one level deep, and what was wrong with its own copy.
+
+    The copy is of that class, by its own `copy()`; a plain dict if something was wrong with that,
+    else None.
+
+    Raises:
+        KeyboardInterrupt, SystemExit: Raised by a method of a user's class.
+    """
     own, error = attempt(_copy_of, value)
-    if error is None and issubclass(type(own), dict) and own is not value:
-        return own  # type: ignore[no-any-return]  # it is a dict of some kind
-    return dict(dict.items(value))
+    if error is not None:
+        problem = f"raised a {name_of(error)}"
+    elif own is value:
+        problem = "returned itself"
+    elif not issubclass(type(own), dict):
+        problem = f"returned a {type(own).__name__}"
+    else:
+        return own, None
+    # Not by the methods of its own class.
+    return dict(dict.items(value)), problem
 
 
 def _copy_of(value: Any) -> Any:

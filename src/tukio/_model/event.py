@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .changes import set_state
-from .display import name_of
-from .guard import attempt, program_end
+from .detach import dict_copied
+from .guard import program_end
 from .logs import Log
 
 if TYPE_CHECKING:
@@ -184,28 +184,17 @@ def own_dict(data: Any) -> dict[str, Any]:
     """
     if type(data) is dict:
         return data.copy()
-    own, error = attempt(_copy_of, data)
-    if error is None and issubclass(type(own), dict) and own is not data:
-        return own  # type: ignore[no-any-return]  # it is a dict of some kind
-    if error is not None:
-        problem = f"raised a {name_of(error)}"
-    else:
-        problem = f"returned {'itself' if own is data else f'a {type(own).__name__}'}"
-    name = type(data).__name__
-    log.warning("copy() of a %s %s: its items go on in a plain dict", name, problem)
-    # Not by the methods of its own class.
-    return dict(dict.items(data))
+    own, problem = dict_copied(data)
+    if problem is not None:
+        name = type(data).__name__
+        log.warning("copy() of a %s %s: its items go on in a plain dict", name, problem)
+    return own
 
 
 def own_data(data: Any) -> Any:
     """Return a copy of a dict of any kind, one level deep; other data as it is."""
     # Not by `isinstance`, which asks an object for its class.
     return own_dict(data) if issubclass(type(data), dict) else data
-
-
-def _copy_of(data: Any) -> Any:
-    # The attribute, too, is the user's.
-    return data.copy()
 
 
 # Kept in a variable, because it is needed for every step.

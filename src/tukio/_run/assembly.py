@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._loop.turns import Turns
 from .._model.registry import REGISTRY
 from .driver import drive
 from .environment import CLEANUP_TIMEOUT, Environment
@@ -40,5 +41,6 @@ def assemble(
         may_suspend=registry.may_suspend,
         cleanup_timeout=cleanup_timeout,
         make_step=TaskRun,
+        turns=Turns(backend),
         drive=drive,
     )

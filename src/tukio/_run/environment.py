@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 
     from .._events.broker import Broker
     from .._loop.contract import Backend
+    from .._loop.turns import Turns
     from .._model.registry import Registry
     from .._step.step import LiveStep
     from .watchdog import Watchdog
@@ -30,6 +31,7 @@ class Environment:
         may_suspend: The method of that, which is called for every step.
         cleanup_timeout: Seconds that a `teardown()` may take.
         make_step: The class of the steps.
+        turns: Which of the calls that wait for a run that is over gives others a turn.
         drive: What a driver does, given the run that it works for.
     """
 
@@ -40,4 +42,5 @@ class Environment:
     may_suspend: Callable[[Any], bool]
     cleanup_timeout: float
     make_step: type[LiveStep]
+    turns: Turns
     drive: Callable[[Any], Coroutine[Any, Any, None]]

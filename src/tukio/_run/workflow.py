@@ -146,7 +146,7 @@ class Workflow:
         Cancellation: the run goes on; only the waiting ends.
         """
         if self._run.phase is OVER:
-            await self._run.backend.give_way()
+            await self._run.environment.turns.give_way()
         else:
             self._run.backend.check_here()
             await self._run.end_event().wait()

@@ -18,7 +18,7 @@ import anyio
 import anyio.lowlevel
 from anyio._backends import _asyncio as _anyio_asyncio
 
-from ..._loop.contract import BURST, Unwound
+from ..._loop.contract import Unwound
 from ..._loop.running import ELSEWHERE, IN_LOOP, running_backend
 from ..._loop.services import Attendant, alarms_of, start_service
 from ..._loop.wall_times import WallTimes
@@ -130,8 +130,6 @@ class AsyncioBackend(WallTimes):
         # not be running yet.
         self._scope_class: Any = None
         self._if_cancelled: Callable[[], Awaitable[None]] | None = None
-        # How often `give_way` was called.
-        self._calls: int = 0
         # Undone by `close`, once, and so never in loose mode, as in 1.x.
         self._installed: bool = True
         install(loop)
@@ -153,11 +151,6 @@ class AsyncioBackend(WallTimes):
         if self._if_cancelled is None:
             self._if_cancelled = _checkpoint_if_cancelled()
         return self._if_cancelled()
-
-    def give_way(self) -> Awaitable[None]:
-        """Raise the cancellation if one was requested; one of `BURST` calls gives others a turn."""
-        self._calls += 1
-        return self.checkpoint_if_cancelled() if self._calls % BURST else self.checkpoint()
 
     def check_here(self) -> None:
         """Make sure that the caller runs on this loop, or that neither runs at all.

@@ -79,7 +79,7 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
 
     async def _outcome(self) -> set[TaskRun]:
         if self.done():
-            await self._run.backend.give_way()
+            await self._run.environment.turns.give_way()
             return self.result()
         self._run.backend.check_here()
         # Not by `Future.__await__`: anyio cancels a waiter in a cancelled scope at every turn of

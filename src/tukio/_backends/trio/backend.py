@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from ..._loop.alarms import Alarms
-from ..._loop.contract import BURST, Unwound
+from ..._loop.contract import Unwound
 from ..._loop.running import ELSEWHERE, IN_LOOP, NOT_RUNNING, OTHER_TASK, running_backend
 from ..._loop.wall_times import WallTimes
 from ..._model.errors import EngineError
@@ -75,8 +75,6 @@ class TrioBackend(WallTimes):
         self.left_open: Callable[[Any], object] = {}.get
         # The context of whoever makes the engine, for alarms; trio copies it for each task.
         self._context: Context = copy_context()
-        # How often `give_way` was called.
-        self._calls: int = 0
         # Identifies the trio run, for `check_here`, and lets other threads call into it.
         self._token: trio.lowlevel.TrioToken = trio.lowlevel.current_trio_token()
         # The nursery of the engine: its context manager, itself, and the nurseries for drivers
@@ -136,11 +134,6 @@ class TrioBackend(WallTimes):
     def checkpoint_if_cancelled(self) -> Awaitable[None]:
         """Raise the cancellation if one was requested; otherwise no other task has a turn."""
         return trio.lowlevel.checkpoint_if_cancelled()  # noqa: ASYNC105 - the caller awaits it
-
-    def give_way(self) -> Awaitable[None]:
-        """Raise the cancellation if one was requested; one of `BURST` calls gives others a turn."""
-        self._calls += 1
-        return self.checkpoint_if_cancelled() if self._calls % BURST else self.checkpoint()
 
     def spawn(
         self,
