@@ -24,7 +24,9 @@ PYTHONS = nox.project.python_versions(PROJECT)
 PACKAGE = ".[trio,uvloop]"
 CODE = [name for name in ("src", "tests", "benchmarks", "noxfile.py") if Path(name).exists()]
 DOCS_TESTS = [
-    name for name in ("readme", "docs", "examples") if Path(f"tests/test_{name}.py").exists()
+    name
+    for name in ("readme", "docs", "pages", "claims", "examples")
+    if Path(f"tests/test_{name}.py").exists()
 ]
 DATA = ".coverage."
 RANDOM = "tests/reference"
@@ -32,6 +34,17 @@ RANDOM = "tests/reference"
 PROMISED = ("tests/guarantees", "tests/compat")
 # What the lowest versions of everything must do.
 LOWEST = (*PROMISED, "tests/events", "tests/run", "tests/engine")
+# What the pytest plugin does, beside any pytest.
+PLUGIN = [
+    f"tests/testing/test_{name}.py"
+    for name in (
+        "plugin",
+        "outcomes",
+        "async_fixtures",
+        "fixtures_cut",
+        "broken_off",
+    )
+]
 # What anyio does for a step on trio.
 CUT = [f"tests/guarantees/test_{name}.py" for name in ("g3_cancel", "g4_timeouts", "g5_cleanup")]
 # The folders with properties of whole runs, and of what comes from outside.
@@ -79,7 +92,7 @@ def lint(session: nox.Session) -> None:
 def typing(session: nox.Session) -> None:
     """Two type checkers, strict, and the types of every public name."""
     install(session, "typing")
-    session.run("mypy", *CODE, "examples/structured.py")
+    session.run("mypy", *CODE, "examples")
     # Named, for a pyrightconfig.json in a folder above would win.
     session.run("pyright", "--project", "pyproject.toml")
     session.run("pyright", "--verifytypes", "tukio", "--ignoreexternal")
@@ -103,7 +116,8 @@ def tests(session: nox.Session) -> None:
         old.unlink()
     # Measured once, on the two backends that differ most, and without the random workflows: it
     # doubles the time.
-    measured, others = {"TUKIO_BACKENDS": "asyncio,trio"}, {"TUKIO_BACKENDS": "uvloop"}
+    measured = {"TUKIO_BACKENDS": "asyncio,trio"}
+    others = {"TUKIO_BACKENDS": "uvloop", "TUKIO_ELSE": "no"}
     session.run("coverage", "run", *pytest, f"--ignore={RANDOM}", env=depth | measured)
     session.run("python", *pytest, "tests", f"--ignore={RANDOM}", env=depth | others)
     session.run("python", *pytest, RANDOM, env=depth)
@@ -116,7 +130,7 @@ def lowest(session: nox.Session) -> None:
     few = {"TUKIO_PROFILE": "less", "TUKIO_BACKENDS": "asyncio,trio"}
     # What users get: an older pytest than that of the tests, which does not read their options.
     session.install(PACKAGE, *lowest_of())
-    options = ("-pno:anyio", "--import-mode=importlib", "tests/testing/test_plugin.py")
+    options = ("-pno:anyio", "--import-mode=importlib", *PLUGIN)
     session.run("python", "-m", "pytest", "-q", *options, env={"PYTHONPATH": ".:tests"})
     session.install(*lowest_of("tests"))
     session.run(*pytest, *(session.posargs or LOWEST), env=few)
@@ -133,8 +147,9 @@ def quick(session: nox.Session) -> None:
     session.run("ruff", "check", ".")
     session.run("mypy", "src")
     chosen = {"TUKIO_BACKENDS": "asyncio", "TUKIO_PROFILE": "less"}
-    slow = [f"--ignore={name}" for name in (RANDOM, "tests/soak", "tests/test_benchmarks.py")]
-    session.run("python", "-m", "pytest", "-n", "auto", *slow, *session.posargs, env=chosen)
+    slow = (RANDOM, "tests/soak", "tests/test_benchmarks.py", "tests/test_web_servers.py")
+    left_out = [f"--ignore={name}" for name in slow]
+    session.run("python", "-m", "pytest", "-n", "auto", *left_out, *session.posargs, env=chosen)
 
 
 @nox.session

@@ -221,6 +221,43 @@ def limits(effort: Effort) -> Plan:
 
 
 @case
+def policies(effort: Effort) -> Plan:
+    """What does a policy on every task cost that is never needed: `retry`, or signs of life?
+
+    The DAG of the README. `retry` is looked at when a task fails; `signs` sets an alarm for each
+    task, which looks for a sign of life.
+    """
+    words = ("retry ", "signs ", "")
+    works = tuple(f"{word}{kind}" for kind in ("noop", "pause") for word in words)
+    found = tuple(jobs((OURS,), works, effort.sizes(1_000)))
+    without = Comparison("/ without", lambda job: replace(job, work=job.work.rpartition(" ")[2]))
+    return Plan(found, "µs per workflow", "workflows at once", (without,))
+
+
+@case
+def typed(effort: Effort) -> Plan:
+    """What does a task cost that takes and returns a dataclass, beside one that takes the event?
+
+    A chain of 1,000 tasks, written in code, none of which suspends.
+    """
+    found = tuple(jobs((OURS,), ("typed chain", "untyped chain"), effort.sizes(1_000)))
+    without = Comparison("/ untyped", lambda job: replace(job, work="untyped chain"))
+    return Plan(found, "µs per task", "tasks", (without,))
+
+
+@case
+def back_off(effort: Effort) -> Plan:
+    """What does a workflow take whose task has failed, and waits for its next attempt?
+
+    By hand it is a loop that sleeps: a task of the event loop each, and a timer. The goal is no
+    task of the loop, and 6 KiB or less.
+    """
+    found = tuple(jobs((OURS, LIMIT), ("back-off",), effort.sizes(2_000)))
+    figures = ("KiB each", "tasks of the loop each")
+    return Plan(found, None, "workflows at once", figures=figures, rounds=3)
+
+
+@case
 def broker(effort: Effort) -> Plan:
     """What does it cost to hand one of 10,000 events to one of 100 subscribers of a topic?
 

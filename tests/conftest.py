@@ -4,7 +4,8 @@ A test that is `async def`, or that asks for `backend`, is multiplied by the bac
 parametrises `backend` itself; `@pytest.mark.backends("asyncio", "uvloop")` restricts it. An async
 test may be a Hypothesis test: each example then gets a run of its own.
 
-`TUKIO_BACKENDS=asyncio,trio` in the environment leaves the tests of other backends out.
+`TUKIO_BACKENDS=asyncio,trio` in the environment leaves the tests of other backends out. With
+`TUKIO_ELSE=no`, tests that are of no backend are left out, too.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import functools
 import gc
 import inspect
 import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -22,8 +24,10 @@ import pytest
 import tukio
 from support import profiles
 from support.flow import Tasks
-from support.leaks import no_asyncio_errors, no_faults, no_leaks
+from support.leaks import no_asyncio_errors, no_leaks
 from tukio.testing.clock import BACKENDS, is_available, run
+from tukio.testing.faults import no_faults
+from tukio.testing.mark import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterator
@@ -34,15 +38,24 @@ if TYPE_CHECKING:
 CHOSEN = os.environ.get("TUKIO_BACKENDS", ",".join(BACKENDS)).split(",")
 """The backends that tests run on."""
 
+AS_WELL = {None} if os.environ.get("TUKIO_ELSE", "yes") != "no" else set[None]()
+"""None exactly if tests run that are of no backend."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Declare the marker, and say how many examples the properties try."""
     profiles.load()
+    # A shell starts what goes on in the background with Ctrl-C ignored, and Python leaves it so;
+    # tests that press Ctrl-C, and the processes that they start, would wait for it in vain.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # In debug mode asyncio notes where each callback comes from, by ten frames: a sixth of all
     # the time. It still says which callback it is.
     constants: Any = asyncio.constants
     constants.DEBUG_STACK_DEPTH = 1
     config.addinivalue_line("markers", "backends(*names): run the test on these backends only.")
+    # These tests do without the plugin; a page shows it.
+    config.addinivalue_line("markers", f"{MARK}: of tukio.testing.plugin.")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -63,7 +76,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is for backends that were not chosen."""
-    left_out = [item for item in items if _backend_of(item) not in {None, *CHOSEN}]
+    left_out = [item for item in items if _backend_of(item) not in {*AS_WELL, *CHOSEN}]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]

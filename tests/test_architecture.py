@@ -27,7 +27,7 @@ FOLDERS: tuple[frozenset[str], ...] = (
     frozenset({"_run"}),
     frozenset({"_tasks", "_engine", "_backends"}),
     frozenset({"roofs"}),
-    frozenset({"testing"}),
+    frozenset({"testing", "flow"}),
 )
 HEIGHT = {folder: height for height, line in enumerate(FOLDERS) for folder in line}
 
@@ -40,6 +40,7 @@ BY_NAME = {
     "_run.workflow": "Workflow(template) makes a run of the asyncio kind, as in 1.x",
     "_model.task_template": "TaskTemplate.new_task runs a task by itself, as in 1.x",
     "testing.clock": "the clock of the backend in use",
+    "flow.worker": "a process finds a task by the name of its module",
 }
 
 # Which modules may import a backend; uvloop is a loop like any other, but for virtual time.
@@ -48,6 +49,7 @@ BACKENDS = {
         "_loop.services",
         "_backends.asyncio.backend",
         "_backends.asyncio.factory",
+        "_backends.asyncio.from_outside",
         "_backends.asyncio.from_thread",
         "_backends.asyncio.tree",
         "_backends.asyncio.new_task",
@@ -58,12 +60,15 @@ BACKENDS = {
         "testing.timers",
         "testing.order",
         "testing.clock",
+        "testing.host",
     },
     "trio": {
         "_backends.trio.backend",
+        "_backends.trio.from_thread",
         "_backends.trio.nurseries",
         "_backends.trio.protection",
         "testing.trio",
+        "testing.guest",
     },
     "uvloop": {"testing.clock"},
 }
@@ -71,7 +76,13 @@ BACKENDS = {
 # What belongs to an extra, and to which modules.
 EXTRAS = {
     "hypothesis": {"testing.strategies"},
-    "pytest": {"testing.plugin"},
+    "pytest": {
+        "testing.plugin",
+        "testing.mark",
+        "testing.async_fixtures",
+        "testing.outcomes",
+        "testing.yielding",
+    },
 }
 
 MOST_LINES = 350

@@ -5,8 +5,12 @@ A page is a row of sections, each under a heading; the code blocks of a section 
 - A `python` block runs, in virtual time on asyncio. It goes on from the blocks above it in its
   section; those above the first section open every section of the page. It may `await` at the top
   level, as in `python -m asyncio`.
-- A `text` block right below it is what it prints; without one, it prints nothing.
+- A `text` block right below it is what it prints; without one, it prints nothing. A line of three
+  dots stands for lines that are left out: those of a traceback.
+- Nobody has set up `logging`, as in a program of its own.
 - One whose first line is `# 1.x` shows how it was, and is only compiled.
+- One whose first line is `# name.py` is that file, whole: `python name.py` runs it, in real time.
+  So processes find what is in it. The folder that it is in is left out of what it prints.
 
 What goes wrong is told with the page and the line of it.
 """
@@ -16,19 +20,23 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import logging
 import re
+import subprocess
+import sys
+from contextlib import contextmanager
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from support.forgetting import forgotten
 from support.leaks import no_asyncio_errors
-from tukio._model.registered import CODECS
-from tukio._model.registry import TaskRegistry
 from tukio._model.state import diagram
 from tukio.testing.clock import new_loop
 
@@ -41,7 +49,12 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 OLD = "# 1.x\n"
 
+LOGGERS = ("", "tukio", "tukio.run", "tukio.engine", "tukio.broker", "tukio.watchdog")
+"""The loggers that a page may set up; the first is the root."""
+
 BLOCK = re.compile(r"^```(?P<language>.*)\n(?P<code>(?:(?!```).*\n)*)```$", re.MULTILINE)
+FILE = re.compile(r"# (?P<name>\w+\.py)\n")
+LEFT_OUT = re.compile(r"^ *\.\.\.\n", re.MULTILINE)
 FENCE = re.compile(r"^ *(?:```|~~~)", re.MULTILINE)
 ALIAS = re.compile(r"py(?!thon$)")
 HEADING = re.compile(r"^#+ +(?P<title>.+)$", re.MULTILINE)
@@ -74,6 +87,12 @@ class Block:
     def runs(self) -> bool:
         """Whether it is a program of today."""
         return self.language == "python" and not self.code.startswith(OLD)
+
+    @property
+    def file(self) -> str:
+        """The name of the file that it is; empty for one that is a part of its section."""
+        match = FILE.match(self.code) if self.runs else None
+        return match["name"] if match is not None else ""
 
     def __str__(self) -> str:
         return place(self.page, self.line)
@@ -143,32 +162,66 @@ class Program:
 
 @pytest.fixture
 def program(monkeypatch: pytest.MonkeyPatch) -> Iterator[Program]:
-    """Give a program in virtual time, whose registered tasks are forgotten afterwards."""
+    """Give a program in virtual time; what it registers is forgotten afterwards."""
     new = partial(new_loop, "asyncio")
     monkeypatch.setattr(asyncio.events, "new_event_loop", new)
     monkeypatch.setattr(asyncio, "new_event_loop", new)
-    tasks, codes = TaskRegistry.all(), TaskRegistry.codes()
-    known, kinds = set(tasks), CODECS.kinds()
     with no_asyncio_errors():
         program = Program()
-        yield program
-        for kind in CODECS.kinds() - kinds:
-            CODECS.remove(kind)
-        for name in set(tasks) - known:
-            _, function = tasks.pop(name)
-            codes.pop(function.__code__, None)
+        with forgotten():
+            yield program
         program.close()
+
+
+@contextmanager
+def plain_logging() -> Iterator[None]:
+    """Let nobody have set up `logging`, and undo what is set up meanwhile."""
+    loggers = [logging.getLogger(name) for name in LOGGERS]
+    before = [(logger, logger.handlers, logger.level) for logger in loggers]
+    for logger in loggers:
+        # Another list: that of pytest is kept as it is.
+        logger.handlers = []
+        logger.setLevel(logging.NOTSET if logger.parent else logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, handlers, level in before:
+            logger.handlers = handlers
+            logger.setLevel(level)
 
 
 def outcome(block: Block, program: Program, capsys: pytest.CaptureFixture[str]) -> str:
     """Run a block after those that open its program, and return what it prints."""
     __tracebackhide__ = True
-    for other in read(block.page):
-        if other.runs and other.section in {0, block.section} and other.line < block.line:
-            program.run(other)
-    capsys.readouterr()
-    program.run(block)
+    if block.file:
+        return printed_by(block)
+    with plain_logging():
+        for other in read(block.page):
+            before = other.section in {0, block.section} and other.line < block.line
+            if before and other.runs and not other.file:
+                program.run(other)
+        capsys.readouterr()
+        program.run(block)
     return capsys.readouterr().out
+
+
+def printed_by(block: Block) -> str:
+    """Run a block as the file that it is, and return what it prints; it must not fail."""
+    with TemporaryDirectory() as folder:
+        (Path(folder) / block.file).write_text(block.code)
+        command = [sys.executable, "-W", "error", block.file]
+        result = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=False, timeout=60
+        )
+        # What the log says is there too, as for the other blocks.
+        assert result.returncode == 0, result.stderr
+        return result.stdout.replace(f"{Path(folder).resolve()}/", "")
+
+
+def as_shown(printed: str, shown: str) -> str:
+    """Return what a page shows, if that is printed but for what it leaves out; else all of it."""
+    lines = r"(?:.*\n)+?".join(map(re.escape, LEFT_OUT.split(shown)))
+    return shown if re.fullmatch(lines, printed) else printed
 
 
 def slugs(page: Path) -> list[str]:
@@ -205,7 +258,8 @@ def test_a_block_prints_what_is_shown(
     block: Block, program: Program, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """And nothing else; what it does not show, it asserts."""
-    assert outcome(block, program, capsys) == block.output, f"{block} prints something else"
+    printed = outcome(block, program, capsys)
+    assert as_shown(printed, block.output) == block.output, f"{block} prints something else"
 
 
 OLD_BLOCKS = [block for block in BLOCKS if block.code.startswith(OLD)]
@@ -224,7 +278,15 @@ def test_every_block_of_a_page_is_seen(page: Path) -> None:
     assert unseen(page) == []
 
 
-@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.name)
+# Their code is run by other tests, or is no Python.
+OTHER_PAGES = [
+    ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md")
+]
+
+
+@pytest.mark.parametrize(
+    "page", [*OTHER_PAGES, *PAGES], ids=lambda page: str(page.relative_to(ROOT))
+)
 def test_no_link_of_a_page_is_dead(page: Path) -> None:
     """Neither to a file of the project nor to a heading."""
     assert dead_links(page) == []
@@ -346,6 +408,19 @@ words
 """
 
 
+LOGS = """\
+```python
+import logging, sys
+logging.basicConfig(stream=sys.stdout, format="%(message)s", level="ERROR")
+logging.warning("not told")
+log = logging.getLogger("tukio")
+log.setLevel("DEBUG")
+log.addHandler(logging.NullHandler())
+log.debug("told")
+```
+"""
+
+
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
     """Give a page with two sections, the last of which does not work."""
@@ -383,6 +458,63 @@ def test_a_block_knows_nothing_of_other_sections_and_where_it_failed(
         outcome(read(page)[6], program, capsys)
     last = error.traceback[-1]
     assert (last.path, last.lineno + 1) == (page, 37)
+
+
+FILES = """\
+```python
+words = ["one"]
+```
+
+```python
+# words.py
+import sys
+print(__name__, __file__, "words" in globals(), *sys.argv)
+```
+
+```python
+print(*words, "sys" in globals())
+```
+"""
+
+
+def test_a_block_may_be_a_file(
+    page: Path, program: Program, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is run by itself, and the other blocks do not know it; where it is, is not shown."""
+    page.write_text(FILES)
+    blocks = read(page)
+    assert [block.file for block in blocks] == ["", "words.py", ""]
+    shown = ["", "__main__ words.py False words.py\n", "one False\n"]
+    assert [outcome(block, program, capsys) for block in blocks] == shown
+
+
+def test_a_file_must_not_fail(
+    page: Path, program: Program, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The traceback is told."""
+    page.write_text("```python\n# fails.py\nprint(1 / 0)\n```\n")
+    with pytest.raises(AssertionError, match="ZeroDivisionError"):
+        outcome(read(page)[0], program, capsys)
+
+
+def test_what_a_page_sets_up_for_logging_is_undone(
+    page: Path, program: Program, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """So that a page may show what the log says, as a program of its own does."""
+    root, own = logging.getLogger(), logging.getLogger("tukio")
+    before = (root.level, [*root.handlers], own.level, [*own.handlers])
+    page.write_text(LOGS)
+    assert outcome(read(page)[0], program, capsys) == "told\n"
+    assert (root.level, [*root.handlers], own.level, [*own.handlers]) == before
+
+
+def test_lines_may_be_left_out() -> None:
+    """One or more, where a page has a line of three dots, and nowhere else."""
+    printed = "Traceback:\n  File\n    a.b\nError\n"
+    for shown in ("Traceback:\n  ...\nError\n", "...\nError\n", "Traceback:\n...\n", printed):
+        assert as_shown(printed, shown) == shown
+    for shown in ("Traceback:\n  ...\nerror\n", "...\n  ...\n...\n  ...\nError\n", "..."):
+        assert as_shown(printed, shown) == printed
 
 
 def test_a_syntax_error_has_its_line(page: Path) -> None:

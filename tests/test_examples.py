@@ -1,16 +1,25 @@
-"""The examples print what they should, as programs of their own."""
+"""The examples print what they should, as programs of their own.
+
+But for the oldest two, each tells at its top, below a sentence on what it shows, by what command it
+is run, and what it prints.
+"""
 
 from __future__ import annotations
 
+import ast
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from tukio.testing.clock import is_available
+from support.forgetting import forgotten
+from tukio.testing.clock import BACKENDS, is_available
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "examples"
 
 OUTPUT = """\
 In task2 (f1): {'initial': 'data'}
@@ -25,7 +34,9 @@ In task1 (f6): {'f4': 'data from task1'}
 def run(*arguments: str | Path) -> str:
     """Run Python with every warning an error, and return what it prints; it must not complain."""
     command = [sys.executable, "-W", "error", *map(str, arguments)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    result = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
     assert result.stderr == ""
     assert result.returncode == 0
     return result.stdout
@@ -58,3 +69,64 @@ def test_the_structured_example_prints_the_same_on_every_backend(backend: str) -
     if not is_available(backend):
         pytest.skip(f"{backend} is not installed")
     assert run(EXAMPLES / "structured.py", "--backend", backend) == OUTPUT
+
+
+# What each tells of itself ------------------------------------------------------------------------
+
+
+def docstring(example: Path) -> str:
+    """Return what stands at the top of an example."""
+    return ast.get_docstring(ast.parse(example.read_text())) or ""
+
+
+def told(name: str) -> tuple[list[str], str]:
+    """Return the arguments that an example is run with, and what it prints, as it tells itself."""
+    _, _, screen = docstring(EXAMPLES / f"{name}.py").partition("\n\n$ python ")
+    command, _, output = screen.partition("\n")
+    return command.split(), f"{output}\n"
+
+
+def without_times(output: str) -> str:
+    """Return what pytest prints, without how long it took."""
+    return re.sub(r"\bin \d+\.\d+s", "in no time", output)
+
+
+TOLD = sorted(path.stem for path in EXAMPLES.glob("*.py") if "\n$ python " in docstring(path))
+TESTS = "test_reminder"
+TRIO_ALONE = "nursery"
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_an_example_prints_what_it_tells(name: str) -> None:
+    """In real time, on the backend that it names, by the command that it names."""
+    if name in {TESTS, TRIO_ALONE} and not all(map(is_available, BACKENDS)):
+        pytest.skip("a backend is not installed")
+    arguments, output = told(name)
+    assert without_times(run(*arguments)) == without_times(output)
+
+
+@pytest.mark.parametrize("name", [name for name in TOLD if name not in {TESTS, TRIO_ALONE}])
+async def test_an_example_prints_the_same_on_every_backend(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In virtual time; only the last line of the program would be another."""
+    with forgotten():
+        program = runpy.run_path(str(EXAMPLES / f"{name}.py"))
+        await program["main"]()
+    assert capsys.readouterr().out == told(name)[1]
+
+
+def test_the_readme_of_the_examples_lists_them_all() -> None:
+    """With the first sentence of each."""
+    rows = re.findall(r"^\| \[(.+)\]\((.+)\) \| (.+) \|$", page(), re.MULTILINE)
+    assert [name for name, target, _ in rows if name != target] == []
+    listed = {name: sentence for name, _, sentence in rows}
+    assert set(listed) == {path.name for path in EXAMPLES.glob("*.py")}
+    assert {name: listed[name] for name in listed if name.removesuffix(".py") in TOLD} == {
+        f"{name}.py": docstring(EXAMPLES / f"{name}.py").partition("\n")[0] for name in TOLD
+    }
+
+
+def page() -> str:
+    """Return the page that lists the examples."""
+    return (EXAMPLES / "README.md").read_text()

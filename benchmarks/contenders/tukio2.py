@@ -10,6 +10,7 @@ import anyio
 import anyio.lowlevel
 
 import tukio
+from benchmarks.contenders import policies
 from benchmarks.contenders.bare import let_settle
 from benchmarks.contenders.stalls import measure_stalls, without_full_rounds
 from benchmarks.contenders.steps import verify
@@ -87,7 +88,7 @@ def join_name() -> str:
 
 async def run_many(engine: tukio.Engine, size: int) -> list[tukio.Workflow]:
     """Start that many runs of what is loaded, wait for each, and return them."""
-    runs = []
+    runs: list[tukio.Workflow] = []
     for _ in range(size):
         runs += await engine.data_received(TRIGGER)
     for run in runs:
@@ -111,7 +112,7 @@ async def workflows(
         await engine.load(template_of(README, name, limit=limit))
         for _ in range(listeners):
             engine.broker.register(Listener().hear, tukio.EXEC_TOPIC)
-        runs = []
+        runs: list[tukio.Workflow] = []
         for count in meter.passes(size):
             runs = await run_many(engine, count)
         verify_runs(runs, size, len(README))
@@ -121,7 +122,7 @@ async def tasks(meter: Meter, size: int, *, graph: Graph, name: str) -> None:
     """Run one workflow, and count its tasks."""
     async with tukio.Engine() as engine:
         await engine.load(template_of(graph, name))
-        runs = []
+        runs: list[tukio.Workflow] = []
         for _ in meter.passes(1, units=size):
             runs = await run_many(engine, 1)
         verify_runs(runs, 1, len(graph))
@@ -216,7 +217,7 @@ async def memory(meter: Meter, size: int) -> None:
     async with tukio.Engine() as engine:
         await engine.load(template_of(README, "benchmark noop", parked=PARKED))
         before = resident_bytes()
-        runs = []
+        runs: list[tukio.Workflow] = []
         for _ in range(size):
             runs += await engine.data_received(TRIGGER)
         await let_settle(anyio.lowlevel.checkpoint)
@@ -243,7 +244,7 @@ async def scale(meter: Meter, size: int) -> None:
 @asynccontextmanager
 async def parked_runs(engine: tukio.Engine, size: int) -> AsyncGenerator[Callable[[], None], None]:
     """Keep `size` runs in flight; at the end of the block cancel them."""
-    runs = []
+    runs: list[tukio.Workflow] = []
     for _ in range(size):
         runs += await engine.data_received(TRIGGER)
     yield functools.partial(verify_parked, runs)
@@ -276,4 +277,5 @@ WORKS: dict[str, Work] = {
     "memory": memory,
     "scale": scale,
     "scale, no full rounds": without_full_rounds(scale),
+    **policies.WORKS,
 }

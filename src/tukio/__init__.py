@@ -1,24 +1,35 @@
-"""Run workflows - DAGs of tasks, described as data - on asyncio and trio, triggered by events.
+"""Run workflows - DAGs of tasks, in code or as data - on asyncio and trio, triggered by events.
 
     import anyio
     import tukio
 
-    @tukio.register("greet")
-    async def greet(event: tukio.Event) -> dict[str, str]:
+    @tukio.register
+    async def greet(event):
         return {"greeting": f"hello {event.data['name']}"}
 
-    async def main() -> None:
-        template = tukio.WorkflowTemplate.from_dict({"id": "hello", "tasks": [{"name": "greet"}]})
+    async def main():
         async with tukio.Engine() as engine:
-            run = await engine.run_once(template, {"name": "world"})
-            await run.wait()
-            print(run.outputs)
+            hello = {"tasks": [{"id": "greet", "name": "greet"}]}
+            run = await engine.start(hello, {"name": "world"})
+            await run.wait(check=True)
+            print(run.output)  # {'greet': {'greeting': 'hello world'}}
 
     anyio.run(main)
 
-Describe workflows with `WorkflowTemplate` and `register`, run them with `Engine`, and look at a
-`Workflow` and its `TaskRun`s. Inside a task, `current_task()` returns its `TaskRun`. All other
-exceptions are in `tukio.errors`; tools for tests are in `tukio.testing`.
+Where to look:
+
+- `register` and `TaskHolder`: what a task is; `TaskTemplate` and `WorkflowTemplate`: all that the
+  dict form of a workflow may say.
+- `Engine`: start runs (`start`), or load templates and send data (`load`, `data_received`); stop.
+- `Workflow`, a run: how it goes and went (`status`, `ok`, `output`, `errors`), its `events()`, its
+  `report()`; `cancel` it.
+- `tukio.flow`: workflows in code, `fetch >> (left, right) >> show`, where this program has a dict.
+- In a task: `current_task()`, the `TaskRun` with its queue of events; `current_engine()`, for runs
+  that it starts itself.
+- `tukio.errors` has all exceptions, `tukio.testing` what tests need. What the log tells comes from
+  loggers below `tukio`.
+
+Of the pages in `docs/`, begin with *Your first hour*.
 """
 
 from __future__ import annotations
@@ -26,13 +37,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import _moved, _public, broker, dag, engine, errors, event, task, utils, workflow
+from ._engine.refusal import Refusal
 from ._events.stream import EventStream
+from ._loop.in_thread import check_cancelled
+from ._model.again import again
+from ._model.not_started import IdConflict, NotStarted, Reason
 from ._model.policy import ErrorPolicy
-from ._model.refusal import Reason, Refusal
 from ._model.registered import codec
 from ._model.report_json import report_from_json, report_to_json
+from ._model.retry import GiveUp, Retry, RetryLater
+from ._run.idle import heartbeat
 from .broker import EXEC_TOPIC, get_broker
-from .engine import Engine
+from .engine import Engine, current_engine
 from .errors import (
     EngineError,
     RescueError,
@@ -68,6 +84,7 @@ __all__ = [  # noqa: RUF022 - by topic
     "WorkflowTemplate",
     "OverrunPolicy",
     "ErrorPolicy",
+    "Retry",
     # Run: the engine, its runs, and its refusals to start one.
     "Engine",
     "Workflow",
@@ -76,10 +93,15 @@ __all__ = [  # noqa: RUF022 - by topic
     "Refusal",
     "Reason",
     # In a task.
+    "check_cancelled",
+    "current_engine",
     "current_task",
     "current_workflow",
+    "heartbeat",
     "SkipTask",
     "TukioTaskError",
+    "GiveUp",
+    "RetryLater",
     # Events.
     "Event",
     "EventSource",
@@ -89,12 +111,15 @@ __all__ = [  # noqa: RUF022 - by topic
     "codec",
     "report_to_json",
     "report_from_json",
+    "again",
     # Errors that users catch by name; `tukio.errors` has all.
     "TukioError",
     "EngineError",
     "TemplateError",
     "UnknownTaskName",
     "RescueError",
+    "NotStarted",
+    "IdConflict",
     "WorkflowError",
     "WorkflowFailed",
     "WorkflowCancelled",

@@ -11,10 +11,10 @@ from types import ModuleType
 from typing import Any, Final
 
 from . import broker, dag, errors
+from ._engine import refusal
 from ._events import queue, stream
 from ._model import (
     policy,
-    refusal,
     registry,
     report_json,
     selector,

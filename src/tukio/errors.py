@@ -11,6 +11,7 @@ from ._model.errors import (
     IllegalMove,
     InvalidResult,
     LeftBehind,
+    NotAwaited,
     RescueError,
     SkipTask,
     TemplateError,
@@ -24,18 +25,33 @@ from ._model.errors import (
     WorkflowRootTaskError,
     WorkflowTimedOut,
 )
+from ._model.invalid_input import InvalidInput, Misfit
+from ._model.not_started import IdConflict, NotStarted
+from ._model.process_failed import ProcessFailed
+from ._model.retry import GiveUp, RetryLater
+from ._model.task_ends import TaskCancelled, TaskTimedOut
 
 __all__ = [
     "CleanupTimedOut",
     "DAGValidationError",
     "EngineError",
     "Fault",
+    "GiveUp",
+    "IdConflict",
     "IllegalMove",
+    "InvalidInput",
     "InvalidResult",
     "LeftBehind",
+    "Misfit",
+    "NotAwaited",
+    "NotStarted",
+    "ProcessFailed",
     "RecordedError",
     "RescueError",
+    "RetryLater",
     "SkipTask",
+    "TaskCancelled",
+    "TaskTimedOut",
     "TemplateError",
     "TemplateGraphError",
     "TukioError",

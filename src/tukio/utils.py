@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from ._model.errors import SkipTask
+from ._model.listen import Listen
 from ._model.state import FutureState
-from ._model.task_template import Listen
 
 __all__ = ["FutureState", "Listen", "SkipTask", "TimeoutHandle"]
 

@@ -11,6 +11,7 @@ import pytest
 
 import tukio
 from support.flow import flow
+from support.loose import loose
 from support.native import current, now
 from tukio.testing.clock import is_available
 
@@ -169,7 +170,7 @@ async def test_a_cancelled_run_cancels_those_who_wait_for_it(
 ) -> None:
     """Once it has unwound; with a message or without, as often as one likes."""
     use_tasks(eager=eager)
-    async with tukio.Engine() as engine:
+    async with loose() as engine:
         run = await engine.run_once(flow("slow"), {})
         waiter = asyncio.ensure_future(wait(run))
         await asyncio.sleep(1)
@@ -215,7 +216,7 @@ async def test_cancelling_one_who_awaits_a_run_cancels_the_run(
 ) -> None:
     """As with any future; in 1.x it was a TypeError (B31). The waiter waits for it to unwind."""
     use_tasks(eager=eager)
-    async with tukio.Engine() as engine:
+    async with loose() as engine:
         run = await engine.run_once(flow("slow"), {})
         waiter: asyncio.Future[Any] = asyncio.ensure_future(wait(run))
         await asyncio.sleep(1)
@@ -266,7 +267,7 @@ async def test_awaiting_a_run_in_a_cancelled_scope_does_not_spin(task: Tasks) ->
                     await asyncio.sleep(0)
 
     loop: Any = asyncio.get_running_loop()
-    async with tukio.Engine() as engine:
+    async with loose() as engine:
         run: Any = await engine.run_once(flow("slow"), {})
         with anyio.CancelScope() as scope:
             await began.wait()
@@ -323,7 +324,7 @@ async def test_a_limit_on_waiting_for_a_run_cancels_it_and_it_is_really_over(
         with anyio.fail_after(10):
             await run
 
-    async with tukio.Engine() as engine:
+    async with loose() as engine:
         for limited in (limited_by_wait_for, limited_by_timeout, limited_by_fail_after):
             start = now()
             run = await engine.run_once(flow("slow"), {})
@@ -350,7 +351,7 @@ async def test_a_step_that_awaits_another_run_is_cancelled_with_it(
         children.append(child)
         await child
 
-    async with tukio.Engine() as engine:
+    async with loose() as engine:
         run = await engine.run_once(flow("parent"), {})
         await asyncio.sleep(1)
         run.cancel()
@@ -374,9 +375,26 @@ async def test_a_step_whose_child_run_is_cancelled_ends_cancelled(
         asyncio.get_running_loop().call_later(1, child.cancel)
         await child
 
-    async with tukio.Engine() as engine:
+    async with loose() as engine:
         run = await engine.run_once(flow("parent"), {})
         assert await run.wait() is FINISHED
 
     assert [step.state for step in run.tasks] == [CANCELLED]
     assert now() == 3
+
+
+@eager_too
+@pytest.mark.usefixtures("unwound")
+async def test_a_limit_on_waiting_in_a_block_ends_only_the_waiting(*, eager: bool) -> None:
+    """`wait_for` does as much where it awaits; where it uses the future, it cancels that."""
+    use_tasks(eager=eager)
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(flow("slow"), {})
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(1):
+                await run
+        assert run.status == "running"
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(run, 1)
+        assert run.status == ("cancelled" if sys.version_info < (3, 12) else "running")
+        run.cancel()

@@ -68,7 +68,7 @@ async def test_a_name_and_a_context_reach_the_task(task: Tasks, registered: bool
     context.run(variable.set, "given")
 
     @task
-    async def a() -> str:
+    async def a(event: object = None) -> str:
         return variable.get()
 
     async def other() -> str:
@@ -92,7 +92,7 @@ async def test_keywords_that_say_nothing_are_left_out(task: Tasks) -> None:
     """Some loops pass None for each keyword they know, this Python's `Task` knowing it or not."""
 
     @task
-    async def a() -> str:
+    async def a(event: object = None) -> str:
         return "a"
 
     loop = asyncio.get_running_loop()
@@ -125,7 +125,7 @@ async def test_a_factory_that_was_there_first_goes_on_making_the_others(
     """And is alone again when the engine has gone."""
 
     @task
-    async def a() -> str:
+    async def a(event: object = None) -> str:
         return "a"
 
     loop = asyncio.get_running_loop()
@@ -147,7 +147,7 @@ async def test_two_engines_on_a_loop_share_one_factory(task: Tasks, order: tuple
     """It stays until the last of them has gone, in whichever order they go."""
 
     @task
-    async def a() -> str:
+    async def a(event: object = None) -> str:
         return "a"
 
     async def live(number: int) -> None:
@@ -204,7 +204,7 @@ async def test_an_engine_above_a_chain_that_has_ours_in_it(task: Tasks) -> None:
     """Ours, theirs, ours again: each leaves in its turn, and what is theirs stays."""
 
     @task
-    async def a() -> str:
+    async def a(event: object = None) -> str:
         return "a"
 
     loop = asyncio.get_running_loop()

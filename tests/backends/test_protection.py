@@ -149,7 +149,9 @@ def test_what_is_exposed_calls_users_code() -> None:
         "_awaited",
         "_one_by_one",
         "_result_of_teardown",
+        "serve",
         "attempt",
         "deliver",
         "one_by_one",
+        "tell",
     }

@@ -80,8 +80,8 @@ async def test_a_template_with_the_id_of_another_takes_its_place(ran: list[str])
         ),
         (lambda: flow("unheard_of"), tukio.UnknownTaskName),
         (lambda: with_topics("a"), TypeError),
-        (lambda: {"id": "flow"}, AttributeError),
-        (lambda: None, AttributeError),
+        (lambda: {"id": "flow"}, WorkflowRootTaskError),
+        (lambda: None, TypeError),
     ],
     ids=["no root", "two roots", "unknown name", "topics", "a dict", "None"],
 )

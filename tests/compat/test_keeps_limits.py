@@ -10,6 +10,7 @@ import pytest
 
 import tukio
 from support.flow import execution, flow, states, step_of
+from support.loose import loose
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -213,7 +214,7 @@ async def test_who_awaits_a_run_that_is_cut_gets_a_cancelled_error(
     ran: list[str], limit: float | None
 ) -> None:
     """Also if it has reached its limit."""
-    async with tukio.Engine() as engine:
+    async with loose() as engine:
         run: Any = await engine.run_once(flow("a", names=slow("a"), timeout=limit), {})
         if limit is None:
             asyncio.get_running_loop().call_later(1, run.cancel)
@@ -297,7 +298,7 @@ async def test_a_task_that_finishes_in_spite_of_a_cancellation_has_finished(
 @as_in_1_x
 async def test_wait_for_cancels_the_run(ran: list[str]) -> None:
     """As it does with any future."""
-    async with tukio.Engine() as engine:
+    async with loose() as engine:
         run: Any = await engine.run_once(flow("a b", names=slow("a")), {})
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(run, 1)

@@ -78,6 +78,21 @@ def test_the_registry_registers_without_the_decorator(clean: None) -> None:
     assert TaskRegistry.get("holder") == (Holder, Holder.execute)
 
 
+def test_an_instance_of_the_registry_is_the_registry(clean: None) -> None:
+    """Its methods are those of the class, which has no state but that of the process."""
+
+    async def work(data: Any) -> Any:
+        return data
+
+    registry: Any = TaskRegistry()
+    registry.register(work, "work")
+    assert registry.get("work") == TaskRegistry.get("work") == (None, work)
+    assert registry.all() is TaskRegistry.all()
+    assert registry.codes() is TaskRegistry.codes()
+    registry.remove("work")
+    assert "work" not in TaskRegistry.all()
+
+
 def test_a_task_may_have_several_names(clean: None) -> None:
     """Any hashable one; its code is known by the last of them."""
 

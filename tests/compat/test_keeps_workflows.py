@@ -11,6 +11,7 @@ import pytest
 
 import tukio
 from support.flow import flow
+from support.loose import loose
 from tukio.engine import Engine
 from tukio.task import TimeoutHandle
 from tukio.testing.clock import settle
@@ -40,7 +41,11 @@ async def test_a_workflow_is_made_and_run_without_an_engine(ran: list[str]) -> N
     """With or without the loop; it is a future, and its result is the set of its tasks."""
     template = abc()
     loop = asyncio.get_running_loop()
-    for run in (Workflow(template), Workflow(template, loop=loop, broker=tukio.get_broker())):
+    for run in (
+        Workflow(template),
+        Workflow(template=template),
+        Workflow(template, loop=loop, broker=tukio.get_broker()),
+    ):
         assert isinstance(run, asyncio.Future)
         assert (run.template, run.policy) == (template, OverrunPolicy.START_NEW)
         assert (len(run.uid), list(run.tasks)) == (36, [])
@@ -53,7 +58,7 @@ async def test_a_workflow_is_made_and_run_without_an_engine(ran: list[str]) -> N
         assert result == set(run.tasks) == run.result()
         assert sorted(step.template.uid for step in result) == ["a", "b", "c"]
 
-    assert ran == ["a", "b", "c"] * 2
+    assert ran == ["a", "b", "c"] * 3
 
 
 @as_in_1_x
@@ -123,11 +128,15 @@ async def test_a_workflow_is_run_with_an_event_that_keeps_its_topic(task: Tasks)
 async def test_a_workflow_says_when_it_started_and_ended(ran: list[str]) -> None:
     """Beside its own id and that of its template, as its report does."""
     run: Any = Workflow(abc())
-    assert str(run) == f"<Workflow template.uid=flow, uid={run.uid}, start=None, end=None>"
+    assert (
+        str(run)
+        == f"<Workflow template.uid=flow, uid={run.uid}, start=None, end=None, state=pending>"
+    )
     run.run({})
     await run
     start, end = (run.report()["exec"][key] for key in ("start", "end"))
-    assert str(run) == f"<Workflow template.uid=flow, uid={run.uid}, start={start}, end={end}>"
+    times = f"start={start}, end={end}"
+    assert str(run) == f"<Workflow template.uid=flow, uid={run.uid}, {times}, state=finished>"
 
 
 # The current one ----------------------------------------------------------------------------------
@@ -179,7 +188,7 @@ async def test_a_workflow_is_a_future_of_its_tasks(task: Tasks, ran: list[str]) 
     async def fails(event: tukio.Event) -> None:
         raise KeyError("boom")
 
-    async with Engine() as engine:
+    async with loose() as engine:
         run: Any = await engine.run_once(flow({"a": ["b", "c"]}, names=NAMES | {"b": "fails"}), {})
         steps = await run
 

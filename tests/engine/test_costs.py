@@ -19,6 +19,7 @@ from support.flow import flow
 from tukio._engine.instances import Instances
 from tukio._events.queue import Inbox
 from tukio._run.watchdog import PATIENCE
+from tukio.testing.clock import settle
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -406,32 +407,154 @@ async def test_who_leaves_topics_looks_at_no_other(leave: str, prefix: str) -> N
     await grows_as_it_should(story)
 
 
-async def test_readers_of_a_queue_that_are_cancelled_do_not_look_for_their_places() -> None:
+class Number(int):
+    """A number that counts how often it is hashed or compared, also in C."""
+
+    __slots__ = ()
+    looked_at = 0
+
+    def __hash__(self) -> int:
+        Number.looked_at += 1
+        return super().__hash__()
+
+    def __eq__(self, other: object) -> bool:
+        Number.looked_at += 1
+        return super().__eq__(other)
+
+    def __lt__(self, other: int) -> bool:
+        Number.looked_at += 1
+        return super().__lt__(other)
+
+
+@pytest.mark.parametrize("called", [False, True], ids=["waiting", "called"])
+async def test_readers_of_a_queue_that_are_cancelled_do_not_look_for_their_places(
+    called: bool,
+) -> None:
     """Each leaves the line from where it stands; no reader behind it is looked at."""
 
     async def story(many: int) -> int:
         inbox = Inbox()
-        compared = 0
-
-        class Reader:
-            """Counts how often it is compared with another one."""
-
-            def __init__(self) -> None:
-                self.event = None
-
-            __hash__ = object.__hash__
-
-            def __eq__(self, other: object) -> bool:
-                nonlocal compared
-                compared += 1
-                return self is other
-
-        readers: list[Any] = [Reader() for _ in range(many)]
-        inbox._readers.update(dict.fromkeys(readers))
+        readers = [Number(n) for n in range(many)]
+        for reader in readers:
+            inbox._readers[reader] = anyio.Event()
+        if called:
+            for n in range(many):
+                inbox.put_nowait(tukio.Event({"n": n}))
+        Number.looked_at = 0
         with Count() as count:
-            for reader in reversed(readers):
+            # Every other one from the end, then the others: from the middle of the line.
+            for reader in [*readers[::-2], *readers[-2::-2]]:
                 inbox._give_up(reader)
         assert not inbox._readers
-        return count.calls + compared
+        assert not inbox._called
+        assert inbox.qsize() == (many if called else 0)
+        return count.calls + Number.looked_at
+
+    await grows_as_it_should(story)
+
+
+async def test_readers_that_read_in_any_order_do_not_look_for_their_places() -> None:
+    """On trio they come in any order when many are called at once."""
+
+    async def story(many: int) -> int:
+        inbox, got = Inbox(), list[int]()
+
+        async def read() -> None:
+            got.append((await inbox.get()).data["n"])
+
+        async with anyio.create_task_group() as readers:
+            for _ in range(many):
+                readers.start_soon(read)
+            await settle()
+            inbox._called = called = Called()
+            for n in range(many):
+                inbox.put_nowait(tukio.Event({"n": n}))
+        assert sorted(got) == list(range(many))
+        return called.looked_at
+
+    await grows_as_it_should(story)
+
+
+class Called(list[int]):
+    """A list that counts how often it is asked for a place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looked_at: int = 0
+
+    def __getitem__(self, place: Any) -> Any:
+        self.looked_at += 1
+        return super().__getitem__(place)
+
+    def __contains__(self, number: object) -> bool:
+        self.looked_at += len(self)
+        return super().__contains__(number)
+
+    def index(self, number: int, *bounds: Any) -> int:
+        """Return the place of a number."""
+        self.looked_at += len(self)
+        return super().index(number, *bounds)
+
+
+@pytest.mark.usefixtures("forever")
+async def test_those_who_wait_for_a_step_and_give_up_look_at_no_other() -> None:
+    """They wait for one event; thousands may come and go."""
+
+    async def story(many: int) -> int:
+        async with tukio.Engine() as engine:
+            run: Any = await engine.run_once(flow("forever"), {})
+            await settle()
+            (step,) = run.tasks
+
+            async def wait() -> None:
+                await step
+
+            async with anyio.create_task_group() as waiters:
+                for _ in range(many):
+                    waiters.start_soon(wait)
+                await settle()
+                waiters.cancel_scope.cancel()
+            assert step.extras.callbacks is None
+            with Count() as count:
+                run.cancel()
+                await run.wait()
+        return count.calls + FEW
+
+    await grows_as_it_should(story)
+
+
+@pytest.mark.usefixtures("forever")
+async def test_done_callbacks_that_are_removed_one_by_one_look_at_no_other() -> None:
+    """In any order; none of them is compared with all others."""
+
+    class Callback:
+        """Counts how often one is compared."""
+
+        compared = 0
+
+        def __hash__(self) -> int:
+            return id(self)
+
+        def __eq__(self, other: object) -> bool:
+            Callback.compared += 1
+            return self is other
+
+        def __call__(self, step: tukio.TaskRun) -> None:
+            raise AssertionError
+
+    async def story(many: int) -> int:
+        async with tukio.Engine() as engine:
+            run: Any = await engine.run_once(flow("forever"), {})
+            await settle()
+            (step,) = run.tasks
+            callbacks = [Callback() for _ in range(many)]
+            for callback in callbacks:
+                step.add_done_callback(callback)
+            Callback.compared = 0
+            with Count() as count:
+                for callback in [*callbacks[::-2], *callbacks[-2::-2]]:
+                    assert step.remove_done_callback(callback) == 1
+            run.cancel()
+        return count.calls + Callback.compared
 
     await grows_as_it_should(story)

@@ -197,6 +197,21 @@ async def test_one_locked_run_is_enough_to_skip(log: Log) -> None:
     assert begun == ["a begins", "b begins", "d begins"]
 
 
+@pytest.mark.parametrize("unlocked", [[0], [1], [1, 0]])
+async def test_whichever_runs_are_unlocked_one_that_is_not_is_enough_to_skip(
+    log: Log, unlocked: list[int]
+) -> None:
+    """Several are locked together where they were started past the policy."""
+    async with tukio.Engine() as engine:
+        template = flow("work", policy="skip-until-unlock")
+        await engine.load(template)
+        runs: list[Any] = [await engine.run_once(template, {"n": n}) for n in "ab"]
+        await anyio.sleep(1)
+        for number in unlocked:
+            runs[number].unlock()
+        assert bool(await engine.trigger("flow", {"n": "c"})) == (len(unlocked) == len(runs))
+
+
 async def test_an_unlock_outlives_a_suspension_and_a_cut_task_is_not_done(task: Tasks) -> None:
     """A task that is to be run again has not ended; what was unlocked stays so."""
 

@@ -9,7 +9,8 @@ import pytest
 
 import tukio
 from support.flow import flow
-from tukio.task import Registry
+from tukio._model.documents import as_template
+from tukio.task import Registry, TaskRegistry
 
 if TYPE_CHECKING:
     from support.flow import Tasks
@@ -118,6 +119,20 @@ async def test_a_run_is_rescued_with_the_registry_of_the_engine(registry: Regist
         rescued: Any = await engine.rescue(template, report)
         await rescued.wait()
     assert rescued.outputs == {"a": {"n": 6}, "b": {"n": 7}}
+
+
+@pytest.mark.parametrize("odd", [TaskRegistry, Registry, {}, "own"])
+def test_what_is_no_registry_is_refused_at_once(odd: Any) -> None:
+    """Before an engine is entered; the class of 1.x stands for that of the process."""
+    words = "expected a tukio.task.Registry, not "
+    for use in (
+        lambda: tukio.Engine(registry=odd),
+        lambda: flow("join").validate(odd),
+        lambda: as_template(flow("join").as_dict(), odd),
+    ):
+        with pytest.raises(TypeError) as refusal:
+            use()
+        assert str(refusal.value).startswith(words)
 
 
 def test_a_registry_takes_and_forgets_tasks_without_touching_that_of_the_process() -> None:

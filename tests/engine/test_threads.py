@@ -20,33 +20,19 @@ import pytest
 
 import tukio
 from support.flow import flow
-from support.leaks import no_asyncio_errors, no_leaks
+from support.leaks import no_asyncio_errors
+from support.real_time import LIMIT, run
+from tukio._events.stream import EventStream
+from tukio._step.parents import Parents
 from tukio.testing.clock import BACKENDS
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from support.flow import Tasks
 
-LIMIT = 20
-"""Real seconds after which a test can only be stuck."""
-
 CANCELLED = tukio.FutureState.cancelled
 FINISHED = tukio.FutureState.finished
-
-
-def run(backend: str, main: Callable[[], Awaitable[None]]) -> None:
-    """Run an async function to its end, on the real clock; nothing may be left behind."""
-
-    async def guarded() -> None:
-        async with no_leaks():
-            with anyio.fail_after(LIMIT):
-                await main()
-
-    options = {} if backend == "trio" else {"use_uvloop": backend == "uvloop"}
-    name = "trio" if backend == "trio" else "asyncio"
-    with no_asyncio_errors():
-        anyio.run(guarded, backend=name, backend_options=options)
 
 
 def started(function: Callable[..., Any], *args: Any) -> Future[Any]:
@@ -342,6 +328,14 @@ def test_from_thread_is_refused_in_another_event_loop(backend: str, other: str) 
     assert called == []
 
 
+def step_of(run: Any) -> Any:
+    """Return the step of a run that has one."""
+    (step,) = run.tasks
+    return step
+
+
+EVENT = tukio.Event({"n": 1})
+
 MISUSES: dict[str, Callable[[tukio.Engine, Any], Any]] = {
     "data_received": lambda engine, run: engine.data_received({"n": 1}, "t"),
     "trigger": lambda engine, run: engine.trigger("flow", {"n": 1}),
@@ -353,6 +347,37 @@ MISUSES: dict[str, Callable[[tukio.Engine, Any], Any]] = {
     "timeout": lambda engine, run: run.timeout(),
     "suspend": lambda engine, run: run.suspend(),
     "resume": lambda engine, run: run.resume(),
+    "load": lambda engine, run: engine.load(flow("a")),
+    "reload": lambda engine, run: engine.reload([]),
+    "unload": lambda engine, run: engine.unload("flow"),
+    "subscribe": lambda engine, run: engine.subscribe("t"),
+    "await engine": lambda engine, run: engine,
+    "register": lambda engine, run: engine.broker.register(print, "t"),
+    "unregister": lambda engine, run: engine.broker.unregister(print),
+    "dispatch": lambda engine, run: engine.broker.dispatch({"n": 1}, "t"),
+    "wait": lambda engine, run: run.wait(),
+    "await run": lambda engine, run: run,
+    "unlock_when_task_done": lambda engine, run: run.unlock_when_task_done(step_of(run)),
+    "await step": lambda engine, run: step_of(run),
+    "add_done_callback": lambda engine, run: step_of(run).add_done_callback(print),
+    "dispatch_progress": lambda engine, run: step_of(run).dispatch_progress({"n": 1}),
+    "parents": lambda engine, run: step_of(run).parents(),
+    "next parent": lambda engine, run: anext(Parents(step_of(run))),
+    "step.data_received": lambda engine, run: step_of(run).data_received(EVENT),
+    "put": lambda engine, run: step_of(run).queue.put(EVENT),
+    "put_nowait": lambda engine, run: step_of(run).queue.put_nowait(EVENT),
+    "get": lambda engine, run: step_of(run).queue.get(),
+    "join": lambda engine, run: step_of(run).queue.join(),
+    "task_done": lambda engine, run: step_of(run).queue.task_done(),
+    "get_nowait": lambda engine, run: step_of(run).queue.get_nowait(),
+    "unlock": lambda engine, run: run.unlock(),
+    "release": lambda engine, run: run.lock.release(),
+    "run": lambda engine, run: engine._binding.new_workflow(flow("a")).run({}),
+    "fast_forward": lambda engine, run: run.fast_forward({}),
+    "remove_done_callback": lambda engine, run: step_of(run).remove_done_callback(print),
+    "leave a stream": lambda engine, run: EventStream(
+        lambda: engine.broker, engine._binding.check, ("t",)
+    ).__aexit__(),
 }
 """Calls that are for the engine's own thread."""
 
@@ -376,6 +401,7 @@ def test_a_call_from_elsewhere_is_refused_and_does_nothing(
             with pytest.raises(tukio.EngineError, match="another event loop or thread"):
                 await in_thread(elsewhere, other, partial(MISUSES[call], engine, run))
             assert engine.instances == [run]
+            assert step_of(run).queue.empty()
             gates[0].set()
             assert await run.wait() is FINISHED
             # The engine is not stopping, either.

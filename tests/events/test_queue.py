@@ -416,6 +416,25 @@ async def test_what_was_taken_may_be_called_done_and_waited_for(task: Tasks) -> 
     assert story == [0, 3]
 
 
+async def test_an_event_that_was_dropped_is_not_waited_for() -> None:
+    """Each that was not is: a full queue that goes on is joined when all it holds is done."""
+    inbox, times = Inbox(2), list[float]()
+    put(inbox, *range(5))
+
+    async def work() -> None:
+        for _ in range(2):
+            await anyio.sleep(1)
+            inbox.task_done()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(work)
+        await inbox.join()
+        times.append(anyio.current_time())
+
+    assert times == [2]
+    assert inbox.dropped == 3
+
+
 async def test_several_may_join_a_queue() -> None:
     """Each goes on when all is done, whoever came first."""
     inbox, times = Inbox(), list[float]()
@@ -440,6 +459,19 @@ def test_a_queue_says_how_many_events_it_holds_as_those_of_asyncio_do() -> None:
     """Ten thousand, unless another number is given."""
     assert Inbox(3).maxsize == Inbox(3).size == 3
     assert Inbox().maxsize == INBOX_SIZE
+
+
+async def test_a_queue_that_holds_more_than_it_takes_is_full() -> None:
+    """What a cancelled reader has put back comes on top of it, and nothing is lost for that."""
+    inbox = Inbox(1)
+    async with anyio.create_task_group() as group:
+        group.start_soon(get, inbox)
+        await settle()
+        group.cancel_scope.cancel()
+        put(inbox, 0, 1)
+    assert inbox.qsize() == 2
+    assert inbox.full()
+    assert drain(inbox) == [0, 1]
 
 
 # Readers that give up together --------------------------------------------------------------------

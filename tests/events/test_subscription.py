@@ -12,6 +12,7 @@ import pytest
 import tukio
 from support.flow import flow
 from support.handlers import notes, slow_notes
+from tukio._events.subscription import Subscription
 from tukio.testing.clock import settle
 
 if TYPE_CHECKING:
@@ -101,6 +102,27 @@ async def test_the_calls_that_wait_for_a_slow_handler_have_a_limit(
     assert [record.getMessage()[-35:] for record in caplog.records] == [
         "is too slow: new events are dropped"
     ]
+
+
+async def test_calls_that_are_dropped_with_their_topic_make_room(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At once: as many wait again as before, and none beyond."""
+    story: list[Any] = []
+    note = slow_notes(story)
+    monkeypatch.setattr("tukio._events.subscription.QUEUE_SIZE", 4)
+    async with tukio.Engine() as engine:
+        for topic in "ab":
+            engine.broker.register(note, topic)
+        for n, topic in enumerate("bbba"):
+            engine.broker.dispatch({"n": n}, topic)
+        engine.broker.unregister(note, "a")
+        engine.broker.dispatch({"n": 4}, "b")
+        assert caplog.records == []
+        engine.broker.dispatch({"n": 5}, "b")
+
+    assert story == [0, 1, 2, 4]
+    assert len(caplog.records) == 1
 
 
 # In which order -----------------------------------------------------------------------------------
@@ -271,6 +293,32 @@ async def test_leaving_the_last_topic_closes_what_still_waits() -> None:
 
     assert story == [0]
     assert anyio.current_time() == 1
+
+
+async def test_leaving_one_topic_after_another_costs_what_waits_for_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What waits is put in order by topics a few times, not each time that a topic is left."""
+    filed: list[Any] = []
+    story: list[Any] = []
+    file, note = Subscription._file, slow_notes(story)
+
+    def counting(self: Subscription, *args: Any) -> None:
+        filed.append(args)
+        file(self, *args)
+
+    monkeypatch.setattr(Subscription, "_file", counting)
+    topics = [str(number) for number in range(100)]
+    async with tukio.Engine() as engine:
+        for topic in topics:
+            engine.broker.register(note, topic)
+        for topic in topics * 5:
+            engine.broker.dispatch({"n": topic}, topic)
+        for topic in topics:
+            engine.broker.unregister(note, topic)
+
+    assert story == []
+    assert len(filed) <= 2 * 500
 
 
 async def test_leaving_one_topic_after_another_drops_what_was_sent_in_between() -> None:

@@ -385,3 +385,23 @@ async def test_what_is_due_when_time_is_up_is_named(
     lost = [record.getMessage().partition("was cut short: ")[2] for record in caplog.records]
     assert lost == ["1 event lost" if seconds < 1 else "3 events lost", "2 events lost"]
     assert anyio.current_time() == 2
+
+
+async def test_what_was_dropped_with_its_topic_is_not_lost(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Only what the handler would still have got is named: one in progress, and three that wait."""
+
+    async def hangs(event: tukio.Event) -> None:
+        await anyio.sleep_forever()
+
+    async with tukio.Engine(cleanup_timeout=1) as engine:
+        for topic in "ab":
+            engine.broker.register(hangs, topic)
+        for topic in "baabbb":
+            engine.broker.dispatch({}, topic)
+        await settle()
+        engine.broker.unregister(hangs, "a")
+
+    [record] = caplog.records
+    assert record.getMessage().endswith("was cut short: 4 events lost")

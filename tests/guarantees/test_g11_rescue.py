@@ -168,13 +168,15 @@ async def test_g11_a_report_is_rescued_whoever_has_read_its_text(
 ) -> None:
     """A database or a web framework hands back what a JSON parser made: never data with our tags.
 
-    The next task gets times in their zones, of the same behaviour, and all else as it was.
+    The next task gets times in their zones, of the same behaviour, and all else as it was; data of
+    the user's own that looks like one of our forms, too.
     """
     zone = ZoneInfo("Europe/Paris")
     data = {
         "day": datetime(2026, 3, 28, 12, tzinfo=zone),
         "hour": datetime(2026, 10, 25, 2, 30, tzinfo=zone, fold=1),
         "pair": (1, Decimal("1.10")),
+        "alike": {"$tukio": "set", "value": [1]},
     }
     got: list[dict[str, Any]] = []
 

@@ -150,6 +150,22 @@ async def test_g6_a_time_limit_that_is_not_kept_is_named(fields: dict[str, Any])
 
 
 @pytest.mark.usefixtures("stubborn")
+async def test_g6_a_time_limit_is_looked_at_in_time_though_another_step_is_stuck() -> None:
+    """A look before the limit leads to the one after it, and to none in between."""
+    async with tukio.Engine() as engine:
+        timeline = Timeline.of(engine)
+        await engine.run_once(flow("shields", timeout=10), {})
+        other: Any = await engine.run_once(flow("shields"), {})
+        await anyio.sleep(1)
+        other.cancel()
+
+    assert [(time, seconds) for time, _, seconds in stuck(timeline)] == [
+        (1 + PATIENCE, PATIENCE),
+        (10 + PATIENCE, PATIENCE),
+    ]
+
+
+@pytest.mark.usefixtures("stubborn")
 async def test_g6_it_is_named_while_the_engine_waits_to_be_left() -> None:
     """The engine was cancelled from outside, and its watchdog with it; it watches on."""
     async with tukio.Engine() as listener:

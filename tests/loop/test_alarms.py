@@ -246,6 +246,20 @@ def test_very_many_that_are_called_off_take_no_room_and_little_time(
     assert sum(moved) <= 30_000
 
 
+@pytest.mark.parametrize("live", [1, 50, 120])
+def test_the_heap_is_not_made_anew_for_each_alarm_that_is_called_off(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch, live: int
+) -> None:
+    """However many are set for longer: it pays only after as many as it costs to look at."""
+    moved: list[int] = []
+    monkeypatch.setattr(module, "heapify", lambda heap: moved.append(len(heap)))
+    for _ in range(live):
+        clock.alarms.at(1e6, print)
+    for _ in range(1000):
+        clock.alarms.at(1e6, print)()
+    assert sum(moved) <= 1000
+
+
 # Within an alarm ----------------------------------------------------------------------------------
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from tukio._model.account import (
+    LONGEST_CHAIN,
     LONGEST_PATH,
     MOST_TOLD,
     RecordedError,
@@ -130,11 +131,22 @@ def test_of_many_leaves_some_are_told_and_the_others_counted() -> None:
     told = account["leaves"]
 
     assert [leaf["message"] for leaf in told] == [str(number) for number in range(len(told))]
-    assert 0 < len(told) <= MOST_TOLD
+    assert 1 + len(told) == MOST_TOLD
     assert len(told) + account["more"] == len(leaves)
     assert max(len(leaf["path"]) for leaf in told) == LONGEST_PATH
     assert told[0]["path"][-1] == "all"
     assert len(json.dumps(account)) < 200_000
+
+
+@pytest.mark.parametrize("leaves", [MOST_TOLD - 2, MOST_TOLD - 1])
+def test_as_many_errors_are_told_as_there_is_room_for(leaves: int) -> None:
+    """A cause is one of them, and so is the group."""
+    errors = [ValueError(number) for number in range(leaves - 1)]
+    last: Any = caused(ValueError("last"), KeyError("cause"))
+    told = described(ExceptionGroup("all", [*errors, last]))["leaves"]
+
+    assert len(told) == leaves
+    assert ("cause" in told[-1]) == (1 + leaves < MOST_TOLD)
 
 
 def test_causes_in_a_circle_and_without_end_are_told_in_part() -> None:
@@ -148,6 +160,22 @@ def test_causes_in_a_circle_and_without_end_are_told_in_part() -> None:
         account = described(error)
         assert read_account(account) == account
         assert json.dumps(account).count('"cause"') < MOST_TOLD
+
+
+def test_groups_whose_leaves_have_groups_as_causes_are_told_in_part() -> None:
+    """A chain through both is as long as one of causes alone."""
+    error: Exception = ValueError("end")
+    for number in range(3 * LONGEST_CHAIN):
+        leaf: Exception = ValueError(number)
+        leaf.__cause__ = error
+        error = ExceptionGroup("all", [leaf])
+    account = described(error)
+
+    depth, told = 0, account
+    while "cause" in told["leaves"][0]:
+        depth, told = depth + 1, told["leaves"][0]["cause"]
+    assert 0 < depth <= LONGEST_CHAIN
+    assert read_account(account) == account
 
 
 def test_an_error_that_cannot_be_shown_can_be_wrapped() -> None:
@@ -248,6 +276,20 @@ def test_what_is_no_account_is_refused(data: Any) -> None:
     """By the errors that the reader of a report expects."""
     with pytest.raises((KeyError, TypeError, ValueError)):
         read_account(data)
+
+
+@pytest.mark.parametrize("key", ["cause", "leaves"])
+@pytest.mark.parametrize("depth", [2 * LONGEST_CHAIN, 2 * LONGEST_CHAIN + 1])
+def test_a_chain_is_read_that_is_twice_as_long_as_one_that_is_told(key: str, depth: int) -> None:
+    """For an error that was recorded may be in one that is; a longer one was made by nobody."""
+    data: dict[str, Any] = GOOD
+    for _ in range(depth):
+        data = GOOD | {key: data if key == "cause" else [data]}
+    if depth == 2 * LONGEST_CHAIN:
+        assert read_account(data) == data
+    else:
+        with pytest.raises(ValueError, match="too many"):
+            read_account(data)
 
 
 def test_an_account_without_end_is_refused() -> None:

@@ -56,6 +56,19 @@ def test_data_that_cannot_be_compared_or_copied_is_shared_with_the_runs(make: An
     assert shape_of(template) is shape_of(template)
 
 
+@pytest.mark.parametrize("name", ["author", "color", "zone"])
+def test_an_attribute_of_the_user_s_own_is_that_of_later_runs(name: str) -> None:
+    """Whatever its name is; runs that were made before keep what it was."""
+    template: Any = type("Own", (WorkflowTemplate,), {})("crawl")
+    template.add(TaskTemplate("a"))
+    setattr(template, name, "old")
+    shape: Any = shape_of(template)
+    setattr(template, name, "new")
+
+    assert getattr(shape.template, name) == "old"
+    assert getattr(shape_of(template).template, name) == "new"
+
+
 def test_data_that_cannot_be_copied_is_kept_as_it_is() -> None:
     """A template that was not validated may have any."""
     lock = threading.Lock()

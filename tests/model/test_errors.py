@@ -9,19 +9,25 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, strategies as st
 
-from tukio import errors
-from tukio._model.display import nearest
+from tukio import Reason, errors
+from tukio._model.display import MOST_COMPARED, nearest
 from tukio._model.errors import failure_of
 from tukio.errors import (
     CleanupTimedOut,
     DAGValidationError,
     EngineError,
     Fault,
+    GiveUp,
     IllegalMove,
+    InvalidInput,
     InvalidResult,
     LeftBehind,
+    Misfit,
+    NotAwaited,
+    ProcessFailed,
     RecordedError,
     RescueError,
+    RetryLater,
     SkipTask,
     TemplateError,
     TemplateGraphError,
@@ -68,7 +74,10 @@ CASES: list[tuple[TukioError, dict[str, Any], type[Exception], str]] = [
         UnknownTaskName(),
         {"name": None, "known": ()},
         LookupError,
-        "no task is registered as None - none is known yet",
+        (
+            "no task is registered as None - none is known yet;"
+            " is the module that registers it imported?"
+        ),
     ),
     (
         TemplateError(FAULTS[1:]),
@@ -113,6 +122,14 @@ CASES: list[tuple[TukioError, dict[str, Any], type[Exception], str]] = [
             " as by contextlib.aclosing(...), and leave each scope where it was entered"
         ),
     ),
+    (GiveUp("no such order"), {"reason": "no such order"}, Exception, "no such order"),
+    (RetryLater(30), {"delay": 30}, Exception, "30"),
+    (
+        InvalidInput("Job", [Misfit("url", "missing"), Misfit("", "is odd")]),
+        {"kind": "Job", "misfits": (Misfit("url", "missing"), Misfit("", "is odd"))},
+        ValueError,
+        "the data is no Job: url: missing; is odd",
+    ),
     (
         InvalidResult("a", "int"),
         {"task_id": "a", "result_type": "int"},
@@ -123,6 +140,15 @@ CASES: list[tuple[TukioError, dict[str, Any], type[Exception], str]] = [
         ),
     ),
     (
+        NotAwaited("a", "coroutine"),
+        {"task_id": "a", "result_type": "coroutine"},
+        InvalidResult,
+        (
+            "task 'a' returned a coroutine, and not the result of awaiting it"
+            " - is an 'await' missing?"
+        ),
+    ),
+    (
         CleanupTimedOut("a", 2.5),
         {"task_id": "a", "limit": 2.5},
         TimeoutError,
@@ -130,6 +156,16 @@ CASES: list[tuple[TukioError, dict[str, Any], type[Exception], str]] = [
             "teardown of task 'a' was cut after 2.5 s"
             " - make it shorter or raise the engine's cleanup_timeout"
         ),
+    ),
+    (
+        ProcessFailed("shop.count", "the process has ended with exit code 3", 3),
+        {
+            "place": "shop.count",
+            "reason": "the process has ended with exit code 3",
+            "exit_code": 3,
+        },
+        RuntimeError,
+        "shop.count has failed in its process: the process has ended with exit code 3",
     ),
     (
         RecordedError("ValueError", "no such page"),
@@ -143,6 +179,48 @@ CASES: list[tuple[TukioError, dict[str, Any], type[Exception], str]] = [
         {"uid": "run"},
         TimeoutError,
         "workflow run reached its time limit",
+    ),
+    (
+        WorkflowCancelled("run", "the user went away"),
+        {"uid": "run", "reason": "the user went away"},
+        WorkflowError,
+        "workflow run was cancelled: the user went away",
+    ),
+    (
+        errors.TaskTimedOut("a", 2.5),
+        {"task_id": "a", "limit": 2.5},
+        TimeoutError,
+        "task 'a' has reached its time limit of 2.5 s",
+    ),
+    (
+        errors.TaskTimedOut("a", None),
+        {"task_id": "a", "limit": None},
+        TimeoutError,
+        "task 'a' has reached its time limit",
+    ),
+    (
+        errors.TaskCancelled("a"),
+        {"task_id": "a"},
+        TukioError,
+        "task 'a' was cancelled, and nothing that follows it was run",
+    ),
+    (
+        errors.NotStarted(Reason.STOPPING, "flow"),
+        {"reason": Reason.STOPPING, "template_id": "flow"},
+        WorkflowError,
+        (
+            "workflow 'flow' was not started: the engine is stopping"
+            " - start it before the engine is stopped or left"
+        ),
+    ),
+    (
+        errors.IdConflict("x", "flow"),
+        {"uid": "x", "template_id": "flow"},
+        WorkflowError,
+        (
+            "id 'x' is that of a run of workflow 'flow' with another template or other data"
+            " - give each start an id of its own"
+        ),
     ),
     (
         WorkflowFailed("workflow run failed", CAUSES),
@@ -258,6 +336,14 @@ def test_an_error_survives(case: Case, way: str) -> None:
 def test_a_wrong_name_gets_advice(name: object, known: list[str], words: str) -> None:
     """The nearest known name, or what there is, but never a page of it."""
     assert nearest(name, known) == words
+
+
+@pytest.mark.parametrize("others", [MOST_COMPARED - 1, MOST_COMPARED])
+def test_a_wrong_name_is_compared_with_so_many(others: int) -> None:
+    """Of the names that are not too long, the first ones: however many there are."""
+    strangers = ["x" * 100, *(f"{number:05}" for number in range(others))]
+    advice = nearest("resize", [*strangers, "resizer"])
+    assert (advice == "did you mean 'resizer'?") == (others < MOST_COMPARED)
 
 
 def test_an_unknown_name_sorts_what_is_known_whatever_its_type() -> None:

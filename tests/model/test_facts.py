@@ -11,6 +11,7 @@ from hypothesis import given, strategies as st
 
 from support.flow import flow
 from support.strategies import json_values
+from tukio._model.attempts import Attempt
 from tukio._model.facts import (
     KINDS,
     Fact,
@@ -24,10 +25,11 @@ from tukio._model.facts import (
     from_body,
     to_body,
 )
-from tukio._model.plan import Plan, Step
+from tukio._model.plan import Plan
 from tukio._model.replay import Contradiction, replay
 from tukio._model.shape import shape_of
 from tukio._model.state import FutureState
+from tukio._model.step import Step
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -146,6 +148,7 @@ def test_every_kind_of_fact_has_a_name_and_its_fields_in_its_body() -> None:
         "inputs": (),
         "reporting": (),
         "overran": 0.0,
+        "attempts": [],
     }
     assert to_body(RunStopped(CANCELLED, final=False)) == {
         "kind": "run-stopped",
@@ -153,6 +156,22 @@ def test_every_kind_of_fact_has_a_name_and_its_fields_in_its_body() -> None:
         "final": False,
     }
     json.dumps(to_body(StepDue("a", {"in": 0}, begun=True)))
+
+
+def test_attempts_are_data_in_a_body() -> None:
+    """And come back; what is none is refused."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    made = Attempt(now, now, {"type": "OSError", "message": "no"}, 1.0)
+    due = StepDue("a", {"in": 0}, begun=True, attempts=(made,), due=now, tried=2.0)
+    body = to_body(due)
+    assert body["attempts"] == [
+        {"start": now, "end": now, "error": {"type": "OSError", "message": "no"}, "delay": 1.0}
+    ]
+    assert from_body(body) == due
+    spoilt: list[Any] = [[{}], "text", [{**body["attempts"][0], "start": None}]]
+    for wrong in spoilt:
+        with pytest.raises(ValueError, match="has not the attempts of a step-due"):
+            from_body({**body, "attempts": wrong})
 
 
 @pytest.mark.parametrize(

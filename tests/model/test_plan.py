@@ -10,8 +10,9 @@ from hypothesis import given, strategies as st
 
 from support.flow import flow
 from support.strategies import graphs
-from tukio._model.plan import Plan, Step
+from tukio._model.plan import Plan
 from tukio._model.shape import Shape, shape_of
+from tukio._model.step import LOOSE, Step
 from tukio._model.task_template import TaskTemplate
 from tukio.errors import InvalidResult, WorkflowRootTaskError
 from tukio.event import Event
@@ -332,12 +333,12 @@ def test_a_shape_is_made_once_and_again_after_a_change() -> None:
     template = flow("a b")
     shape = shape_of(template)
     assert shape_of(template) is shape
-    assert shape.successors == ((1,), ())
+    assert shape.successors == ((1,), (), ())
     c = TaskTemplate("c", "c")
     template.add(c)
     template.link(template.tasks[1], c)
-    assert shape_of(template).successors == ((1,), (2,), ())
-    assert shape.successors == ((1,), ())
+    assert shape_of(template).successors == ((1,), (2,), (), ())
+    assert shape.successors == ((1,), (), ())
 
 
 def test_a_copy_of_a_template_makes_a_shape_of_its_own() -> None:
@@ -361,9 +362,10 @@ def test_a_shape_is_the_graph_by_numbers(graph: Graph) -> None:
     shape = shape_of(template_of(graph))
     names = [task.uid for task in shape.tasks]
     assert {
-        names[number]: [names[down] for down in downs]
-        for number, downs in enumerate(shape.successors)
+        names[number]: [names[down] for down in shape.successors[number]]
+        for number in range(len(names))
     } == graph
+    assert shape.successors[LOOSE] == ()
     assert [names[shape.root]] == [
         uid for uid in graph if not any(uid in downs for downs in graph.values())
     ]

@@ -16,12 +16,13 @@ import tukio
 from support.hurry import hurry
 from support.profiles import many
 from support.silence import silence
-from tukio._model.plan import Plan, Step
+from tukio._model.plan import Plan
 from tukio._model.shape import shape_of
 from tukio._model.state import FutureState
+from tukio._model.step import Step
 from tukio.errors import InvalidResult
+from tukio.testing import registered
 from tukio.testing.clock import BACKENDS, is_available, run as run_on, settle
-from tukio.testing.registration import registered
 from tukio.testing.strategies import workflow_templates
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ async def task(event: tukio.Event) -> Any:
 @contextmanager
 def stage() -> Iterator[None]:
     """Register the task, and keep its failures out of the log."""
-    with silence(), registered(NAME, task):
+    with silence(), registered({NAME: task}):
         yield
 
 

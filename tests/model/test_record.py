@@ -143,6 +143,15 @@ def test_a_report_need_not_name_its_template(uid: str | None) -> None:
     assert ready(restored(flow("a b"), report)) == [("b", {"in": 0})]
 
 
+def test_what_a_later_release_adds_to_a_report_is_ignored() -> None:
+    """At each place where there are keys; what is known is read as ever."""
+    report = report_on(flow("a b"), a=execution())
+    known = read(report, flow("a b"))
+    for place in (report, report["exec"], report["tasks"][0], report["tasks"][0]["exec"]):
+        place["added later"] = {"by": "3.0"}
+    assert read(report, flow("a b")) == known
+
+
 LIMIT = "its time limit of 10 s is used up - raise it first"
 
 

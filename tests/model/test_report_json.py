@@ -361,4 +361,14 @@ def test_reading_raises_nothing_else(document: Any) -> None:
         report = report_from_json(json.dumps(document))
     except RescueError:
         return
-    assert type(report) is dict
+    assert isinstance(report, dict)
+
+
+@given(supported)
+def test_a_text_that_another_reader_has_read_becomes_the_same_text(value: Any) -> None:
+    """The forms of its values are not written once more."""
+    begun = {"id": "r", "start": datetime(2026, 1, 2, tzinfo=UTC), "end": None}
+    text = report_to_json({"exec": begun, "tasks": [], "meta": value})
+
+    again = report_from_json(report_to_json(json.loads(text)))
+    assert exact(again["meta"]) == exact(value)

@@ -11,12 +11,13 @@ from hypothesis import given, strategies as st
 from support.flow import flow
 from support.reports import START, at, execution, ready, report_on, restored, state_of
 from support.strategies import graphs
-from tukio._model.plan import Plan, Step
+from tukio._model.plan import Plan
 from tukio._model.record import read
 from tukio._model.report_json import Lost
 from tukio._model.rescue import restore
 from tukio._model.shape import shape_of
 from tukio._model.state import FutureState
+from tukio._model.step import Step
 from tukio.errors import RescueError
 
 if TYPE_CHECKING:
@@ -52,6 +53,20 @@ def test_what_comes_after_a_task(known: dict[str, Any], then: list[tuple[str, An
     """It leads on as it did in the run; what was not over is run again, with what it had."""
     template = flow("a b")
     assert ready(restored(template, report_on(template, a=known))) == then
+
+
+@pytest.mark.parametrize("order", [["a"], ["a", "a"], ["b", "b"], ["a", "b", "a"]])
+def test_an_order_of_ends_that_is_not_of_the_tasks_that_are_over_is_refused(
+    order: list[str],
+) -> None:
+    """Each of them is in it, once."""
+    template = flow("a b c")
+    report = report_on(template, a=execution(), b=execution())
+    report["exec"]["order"] = order
+    with pytest.raises(RescueError, match=r"exec\.order"):
+        restored(template, report)
+    report["exec"]["order"] = ["a", "b"]
+    assert ready(restored(template, report)) == [("c", {"in": 0})]
 
 
 def test_a_leaf_may_have_ended_with_anything() -> None:

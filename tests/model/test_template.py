@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from support.strategies import any_documents, json_values, sound_documents
+from tukio._model.listen import Listen
 from tukio._model.policy import ErrorPolicy, OverrunPolicy
-from tukio._model.task_template import Listen, TaskTemplate
+from tukio._model.task_template import TaskTemplate
 from tukio._model.template import WorkflowTemplate
 from tukio.errors import TemplateError, WorkflowRootTaskError
 

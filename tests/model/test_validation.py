@@ -50,7 +50,6 @@ def test_g12_a_config_fault_is_reported_with_the_others(task: Tasks) -> None:
     assert [fault.path for fault in refusal.value.faults] == [
         "timeout",
         "tasks[1].name",
-        "tasks[1].name",
         "tasks[3].config.collect",
         "tasks[3].config.wait_for[1]",
     ]

@@ -1,8 +1,8 @@
 """The faults: each a small change of the engine that breaks a promise, and who must notice it.
 
 To add one: a `Mutant` here; in `of_core` if it is about ends, facts, alarms and waiting; in
-`of_engine`, `of_hosts` or `of_interrupts` if it is not about the inside of one run. One that
-survives tells of a missing test.
+`of_engine`, `of_hosts`, `of_interrupts` or `of_silence` if it is not about the inside of one run.
+One that survives tells of a missing test.
 """
 
 from __future__ import annotations
@@ -10,9 +10,13 @@ from __future__ import annotations
 from .mutant import Mutant
 from .of_core import OF_CORE
 from .of_engine import OF_ENGINE
+from .of_fan_in import OF_FAN_IN
 from .of_hosts import OF_HOSTS
 from .of_interrupts import OF_INTERRUPTS
+from .of_limits import OF_LIMITS
 from .of_reports import OF_REPORTS
+from .of_retry import OF_RETRY
+from .of_silence import OF_SILENCE
 
 MUTANTS: tuple[Mutant, ...] = (
     # Which steps come next, and with what
@@ -108,8 +112,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="takes a TimeoutError of the task's own for its limit",
         file="_run/driver.py",
-        old="or is_late(step, now):\n",
-        new="or is_late(step, now) or isinstance(exc, TimeoutError):\n",
+        old="or step._is_late(now):\n",
+        new="or step._is_late(now) or isinstance(exc, TimeoutError):\n",
         why="an error that a task raised is reported as something else (G7)",
         tests=("guarantees/test_g7_errors.py",),
     ),
@@ -125,8 +129,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="starts what was ready although the run was cancelled",
         file="_run/run.py",
-        old="        self.plan.ready.clear()\n",
-        new="        self.phase = RUNNING if self.plan.ready else self.phase\n",
+        old="        unbegun = self.plan.call_off()\n",
+        new="        self.phase, unbegun = RUNNING if self.plan.ready else self.phase, []\n",
         why="cancel does not mean cancelled (G3)",
         tests=("guarantees/test_g3_cancel.py",),
     ),
@@ -149,10 +153,10 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="calls teardown twice",
         file="_run/unwinding.py",
-        old="            output = await _tear_down(driver, step)\n",
+        old="                output = await _tear_down(driver, step)\n",
         new=(
-            "            await _tear_down(driver, step)\n"
-            "            output = await _tear_down(driver, step)\n"
+            "                await _tear_down(driver, step)\n"
+            "                output = await _tear_down(driver, step)\n"
         ),
         why="what was closed is closed again (G5)",
         tests=("guarantees/test_g5_cleanup.py",),
@@ -233,20 +237,20 @@ MUTANTS: tuple[Mutant, ...] = (
     # Events
     Mutant(
         name="delivers a second terminal event",
-        file="_run/run.py",
-        old="                self.emit_the_end(ending)\n",
-        new="                self.emit_the_end(ending)\n" * 2,
+        file="_run/concluding.py",
+        old="            run.emit_the_end(ending)\n",
+        new="            run.emit_the_end(ending)\n" * 2,
         why="a subscriber counts one run twice (G2)",
         tests=("guarantees/test_g2_one_ending.py",),
     ),
     Mutant(
         name="tells waiters of the end before subscribers",
-        file="_run/run.py",
-        old="                self.emit_the_end(ending)\n",
+        file="_run/concluding.py",
+        old="            run.emit_the_end(ending)\n",
         new=(
-            "                self.backend.alarms.at(\n"
-            "                    self.backend.time() + 0.001, lambda: self.emit_the_end(ending)\n"
-            "                )\n"
+            "            run.backend.alarms.at(\n"
+            "                run.backend.time() + 0.001, lambda: run.emit_the_end(ending)\n"
+            "            )\n"
         ),
         why="whoever waits for a run and then looks at its events misses the last (G2)",
         tests=("guarantees/test_g2_one_ending.py",),
@@ -297,8 +301,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="leaves what is due to nobody when a worker ends",
         file="_events/workers.py",
-        old="            self._start_for_the_rest()\n            self._scopes",
-        new="            self._scopes",
+        old="            self._start_for_the_rest()\n            self._workers.remove",
+        new="            self._workers.remove",
         why="a handler that cancels its own task takes the events from the others",
         tests=("events/test_workers.py",),
     ),
@@ -321,7 +325,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="keeps a worker where nobody waits for it",
         file="_events/broker.py",
-        old="        is_closed = start_service is not None\n",
+        old="        is_closed = owner is not None\n",
         new="        is_closed = True\n",
         why="asyncio complains of a pending task when a program in the loose mode ends",
         tests=("events/test_workers.py",),
@@ -366,7 +370,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="writes into a run before the report is known to be sound",
         file="_run/restoring.py",
-        old="    plan = Plan(shape, run.environment.make_step, run)\n",
+        old="    plan = plan_for(shape, run.environment.kinds.maker(shape), run)\n",
         new="    plan = run.plan\n",
         why="half of a refused report is left in the run (G11)",
         tests=("engine/test_hostile.py",),
@@ -389,7 +393,11 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     *OF_CORE,
     *OF_ENGINE,
+    *OF_FAN_IN,
+    *OF_LIMITS,
+    *OF_RETRY,
     *OF_HOSTS,
     *OF_INTERRUPTS,
     *OF_REPORTS,
+    *OF_SILENCE,
 )

@@ -135,15 +135,15 @@ OF_CORE: tuple[Mutant, ...] = (
     Mutant(
         name="settles a step twice",
         file="_run/unwinding.py",
-        old="    if step is None or step.ended_at is not None:\n",
-        new="    if step is None:\n",
+        old="    return None if step is None or step.ended_at is not None else step\n",
+        new="    return step\n",
         why="a step whose end was told in a program that ends has a second one (G2)",
         tests=("run/test_ctrl_c.py",),
     ),
     Mutant(
         name="forgets the callbacks when a step ends",
         file="_run/settling.py",
-        old="            step.run_done_callbacks()\n",
+        old="            step._run_done_callbacks()\n",
         new="            pass\n",
         why="whoever awaits a task waits for ever (G2)",
         tests=("run/test_settling.py",),
@@ -244,10 +244,11 @@ OF_CORE: tuple[Mutant, ...] = (
     Mutant(
         name="makes a state of what a task returned",
         file="_model/facts.py",
-        old="            body[name] = body[name].value\n    return body\n",
+        old='            body[name] = body[name].value\n    if "attempts" in body:\n',
         new=(
             "            body[name] = body[name].value\n"
-            "    return {k: getattr(v, 'value', v) for k, v in body.items()}\n"
+            "    body = {k: getattr(v, 'value', v) for k, v in body.items()}\n"
+            '    if "attempts" in body:\n'
         ),
         why="a task gets a text for what its parent returned (G11)",
         tests=("model/test_facts.py",),

@@ -32,7 +32,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="forgets that a suspended run is in progress",
-        file="_engine/instances.py",
+        file="_engine/runs_of_template.py",
         old="running=len(self.runs), locked=",
         new="running=sum(run.state.name == 'pending' for run in self.runs), locked=",
         why="with skip, data starts a second run beside one that will be resumed",
@@ -41,15 +41,10 @@ OF_ENGINE: tuple[Mutant, ...] = (
     Mutant(
         name="keeps data from tasks at work while it stops",
         file="_engine/engine.py",
-        old=(
-            "        self._binding.broker.dispatch(event, topic)\n"
-            "        if self._stopping:\n"
-            "            return []\n"
-        ),
+        old="        self._binding.broker.send(event, () if topic is None else (topic,))\n",
         new=(
-            "        if self._stopping:\n"
-            "            return []\n"
-            "        self._binding.broker.dispatch(event, topic)\n"
+            "        if not self._stopping:\n"
+            "            self._binding.broker.send(event, () if topic is None else (topic,))\n"
         ),
         why="a run that waits for its last event never ends, nor does the engine",
         tests=("reference/test_engine_in_any_order.py",),
@@ -80,19 +75,10 @@ OF_ENGINE: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="loads half of what it is given",
-        file="_engine/engine.py",
-        old=(
-            "        for template in templates:\n"
-            "            template.validate(self._registry)\n"
-            "        self._selector.clear()\n"
-            "        for template in templates:\n"
-        ),
-        new=(
-            "        self._selector.clear()\n"
-            "        for template in templates:\n"
-            "            template.validate(self._registry)\n"
-        ),
-        why="a reload that is refused leaves the engine without its templates (G12)",
+        file="_engine/templates.py",
+        old="        loaded = [as_template(template, self._registry) for template in templates]\n",
+        new="        loaded = (as_template(template, self._registry) for template in templates)\n",
+        why="a reload that fails has unloaded what there was",
         tests=("guarantees/test_g12_faults_found_early.py", "engine/test_hostile.py"),
     ),
     Mutant(
@@ -122,7 +108,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="reports faults without end",
-        file="_model/validation.py",
+        file="_model/findings.py",
         old="    found = list(islice(faults, MOST_FAULTS + 1))\n",
         new="    return list(faults)\n",
         why="the refusal of a document takes longer than its work would (G12)",
@@ -147,7 +133,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="counts a topic of execution events for each of its readers",
-        file="_events/broker.py",
+        file="_events/listeners.py",
         old="        if not receivers and topic is not None and is_exec_topic(topic):\n",
         new="        if topic is not None and is_exec_topic(topic):\n",
         why="events are made for ever after for nobody",
@@ -155,7 +141,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="calls a handler that was removed by another one",
-        file="_events/broker.py",
+        file="_events/listeners.py",
         old="            self._age += 1\n",
         new="            pass\n",
         why="a handler gets an event after it was unregistered (G8)",
@@ -163,7 +149,7 @@ OF_ENGINE: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="asks each locked run whether it is",
-        file="_engine/instances.py",
+        file="_engine/runs_of_template.py",
         old="        while self._locked and not next(iter(self._locked)).locked:\n",
         new="        while self._locked and not sum(run.locked for run in self._locked):\n",
         why="data that is refused takes the longer the more runs are in progress",
@@ -197,24 +183,24 @@ OF_ENGINE: tuple[Mutant, ...] = (
     Mutant(
         name="lets a filter of the log raise into a run",
         file="_model/logs.py",
-        old="            if program_end(exc) is not None:\n",
-        new="            if exc:\n",
+        old="            self.lost += 1\n            if program_end(exc) is not None:\n",
+        new="            self.lost += 1\n            if exc:\n",
         why="a run is never over because somebody's filter fails",
-        tests=("model/test_logs.py",),
+        tests=("model/test_broken_logs.py",),
     ),
     Mutant(
         name="swallows the end of the program where it logs",
         file="_model/logs.py",
-        old="            if program_end(exc) is not None:\n",
-        new="            if False:\n",
+        old="            self.lost += 1\n            if program_end(exc) is not None:\n",
+        new="            self.lost += 1\n            if False:\n",
         why="Ctrl-C is lost",
-        tests=("model/test_logs.py",),
+        tests=("model/test_broken_logs.py",),
     ),
     # What is left of a run
     Mutant(
         name="leaves what is over to the garbage collector",
-        file="_run/run.py",
-        old="        self.plan = empty_plan(self.plan.shape)\n",
+        file="_run/concluding.py",
+        old="        run.plan = empty_plan(run.plan.shape)\n",
         new="",
         why="full rounds of the collector, each of which stalls the loop, are all that frees a run",
         tests=("run/test_memory.py",),

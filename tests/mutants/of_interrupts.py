@@ -43,7 +43,7 @@ OF_INTERRUPTS: tuple[Mutant, ...] = (
     Mutant(
         name="leaves a run as it is whose end Ctrl-C has cut",
         file="_run/salvage.py",
-        old="        run.wind_up()\n        return\n",
+        old="        wind_up(run)\n        return\n",
         new="        return\n",
         why="those who wait for the run are not told (G2)",
         tests=SALVAGE,

@@ -30,6 +30,8 @@ def begin(run: Run, step: Step) -> None:
 
 def nest(run: Run, step: Step) -> None:
     """Wait for a group of tasks; one that fails cancels the others."""
+    if step.config.get("beats"):
+        step.beat = run.now
     naps = step.config.get("nests")
     if not naps:
         read(run, step)

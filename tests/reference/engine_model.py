@@ -42,13 +42,14 @@ class EngineModel:
 
     # Templates
 
-    def load(self, template: Data) -> str | None:
-        """Load a template, as the last; one with the same id is replaced."""
+    def load(self, template: Data) -> str:
+        """Load a template, as the last, and return it; one with the same id is replaced."""
         if is_faulty(template):
             return "TemplateError"
         self.loaded.pop(template["id"], None)
         self.loaded[template["id"]] = template
-        return None
+        uid: str = template["id"]
+        return uid
 
     def reload(self, templates: Sequence[Data]) -> str | None:
         """Replace all, or nothing."""

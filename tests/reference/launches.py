@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .parts import Data, Order, Outcome
     from .timeline import Diverged, Told
 
-HARMLESS = ("trigger", "handler error")
+HARMLESS = ("trigger", "handler error", "callback error", "report", "edit")
 """What does nothing to the runs in progress."""
 
 

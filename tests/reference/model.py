@@ -16,7 +16,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import body, joins
+from . import body, fan_in, joins, limits, retries
 from .parts import ENDS, STOPS, WEIGHTS, Outcome, Step
 from .timeline import Timeline
 
@@ -70,9 +70,11 @@ class Run(Timeline):
         self.steps: dict[str, Step] = {}
         self.ready: list[Step] = []
         self.put_off: list[Step] = []
+        self.waiting: list[Step] = []  # for their next attempt
         self.to_announce: list[Step] | None = None
         self.came: dict[str, dict[str, Data]] = {uid: {} for uid in self.tasks}
         self.lost: dict[str, set[str]] = {uid: set() for uid in self.tasks}
+        self.spoilt: set[str] = set()  # tasks that a parent is lost to because of a failure
         self.errors: dict[str, list[str]] = {}
         self.slow: dict[str, float] = {}
         self.phase = "new"  # then "running", "suspended", "over"
@@ -134,6 +136,9 @@ class Run(Timeline):
                 self.end(step, "cancelled", "task-cancel", None)
                 self.lead_on(step, None)
                 return
+            if step in self.waiting:
+                step.called_off = True
+                retries.come_due(self, step)
             step.called_off |= step in self.ready
             self.cut(step, "task")
 
@@ -149,7 +154,7 @@ class Run(Timeline):
         if self.ending or self.phase == "over":
             return
         self.ending = ending
-        self.ready = []  # what was due never begins
+        self.ready, self.waiting = [], []  # what was due never begins
         if self.phase == "new":
             self.over()
         for step in self.put_off:
@@ -182,6 +187,7 @@ class Run(Timeline):
     def again(self, step: Step) -> Step:
         """Return a new execution of an interrupted step, which has lost the events it had."""
         new = Step(step.uid, step.task, step.inputs, late=[*step.late], queue=[*step.late])
+        new.attempt = step.attempt
         self.steps[step.uid] = new
         return new
 
@@ -196,7 +202,8 @@ class Run(Timeline):
     def is_at_rest(self) -> bool:
         """Say whether nothing is left to do: only then is a run over (G1)."""
         at_work = any(step.at_work for step in self.steps.values())
-        return not (at_work or self.ready or (self.phase == "suspended" and not self.ending))
+        waits = self.ready or self.waiting or (self.phase == "suspended" and not self.ending)
+        return not (at_work or waits)
 
     def over(self) -> None:
         """Tell the end, once and last (G2)."""
@@ -221,8 +228,7 @@ class Run(Timeline):
             self.end(step, "cancelled", "task-cancel", None)
             self.lead_on(step, None)
             return
-        if limit := step.task.get("timeout"):
-            self.later(self.now + limit, lambda: self.cut(step, "limit"), step)
+        limits.begin(self, step)
         if not step.is_join:
             body.begin(self, step)
         elif self.due_now():
@@ -262,7 +268,10 @@ class Run(Timeline):
 
     def fail(self, step: Step, error: str, content: Any = None) -> None:
         """End a step by an error: its branch stops, and the whole run if it says so."""
-        self.note(step, error)
+        if retries.tries_again(self, step, error):
+            return
+        for one in (*step.beside, error):
+            self.note(step, one)
         self.end(step, "exception", "task-error", content or {"exception": error})
         self.lead_on(step, None)
         if self.aborts:
@@ -285,27 +294,44 @@ class Run(Timeline):
         """
         for down in self.graph[step.uid]:
             if data is None or (step.chosen is not None and down not in step.chosen):
-                self.lose(step.uid, down)
+                self.lose(step.uid, down, spoilt=data is None)
                 continue
-            self.came[down][step.uid] = dict(data)
-            if self.ending:
-                continue
-            if down not in self.steps:
-                self.make_ready(down, data)
-                continue
-            successor = self.steps[down]
-            if successor.end is None:
-                successor.late.append(dict(data))
-                body.receive(self, successor, dict(data))
-            joins.wake(self, down)
+            if down in self.steps or not fan_in.is_hopeless(self, down):
+                self.came[down][step.uid] = dict(data)
+                self.arrive(down, data)
 
-    def lose(self, parent: str, uid: str) -> None:
-        """Learn that a parent will not lead to a task; what no parent can lead to is lost, too."""
-        self.lost[uid].add(parent)
+    def arrive(self, uid: str, data: Data) -> None:
+        """Let a parent's data come to a task that is at work, or that begins with it."""
+        if self.ending:
+            return
+        if uid not in self.steps:
+            if not fan_in.waits(self, uid):
+                self.make_ready(uid, data)
+            elif fan_in.is_due(self, uid):
+                self.make_ready(uid, fan_in.collected(self, uid))
+            return
+        successor = self.steps[uid]
+        if successor.end is None:
+            successor.late.append(dict(data))
+            body.receive(self, successor, dict(data))
         joins.wake(self, uid)
-        if self.lost[uid] == set(self.parents[uid]):
-            for down in self.graph[uid]:
-                self.lose(uid, down)
+
+    def lose(self, parent: str, uid: str, *, spoilt: bool) -> None:
+        """Learn that a parent will not lead to a task; what is out of reach is lost in turn."""
+        pending = [(parent, uid, spoilt)]
+        while pending:
+            parent, uid, spoilt = pending.pop(0)
+            was_hopeless = fan_in.is_hopeless(self, uid)
+            self.lost[uid].add(parent)
+            if spoilt:
+                self.spoilt.add(uid)
+            joins.wake(self, uid)
+            if uid in self.steps or was_hopeless:
+                continue
+            if fan_in.is_hopeless(self, uid):
+                pending += [(uid, down, uid in self.spoilt) for down in self.graph[uid]]
+            elif fan_in.waits(self, uid) and fan_in.is_due(self, uid) and not self.ending:
+                self.make_ready(uid, fan_in.collected(self, uid))
 
     def cut(self, step: Step, why: str) -> None:
         """Interrupt a step at work; what is due at this very instant may still come first."""
@@ -337,8 +363,7 @@ class Run(Timeline):
     def react(self, step: Step, how: str) -> None:
         """End in the way of its own, if it has one; else as it was told. Past its limit, late."""
         self.slow[step.uid] = max(self.slow.get(step.uid, 0), self.now - step.cut_at)
-        limit, begun = step.task.get("timeout") or self.now, step.start or 0.0
-        step.overran = self.now > begun + limit
+        step.overran = limits.has_overrun(self, step)
         if step.overran:
             if step.cut == "suspend":
                 step.cut = "limit"
@@ -358,9 +383,13 @@ class Run(Timeline):
     def tear_down(self, step: Step, how: str) -> None:
         """Clean up within a limit (G5), then end the step."""
         step.cleaning = True
-        self.after(
-            step, min(step.config.get("cleans", 0), CLEANUP), partial(self.torn_down, step, how)
-        )
+        seconds = min(step.config.get("cleans", 0), CLEANUP)
+        act = partial(self.torn_down, step, how)
+        if seconds or self.due_now():
+            # Even if it takes no time, others may have a turn before it is over.
+            self.later(self.now + seconds, act, step)
+        else:
+            act()
 
     def torn_down(self, step: Step, how: str) -> None:
         """End an interrupted step; past its limit, it leads on (G4)."""
@@ -376,7 +405,7 @@ class Run(Timeline):
             result = joins.collected(self, step)
         late = step.overran and step.cut == "limit"
         if late and how != "passes":
-            self.note(step, LATE_ERRORS.get(how) or ERRORS[how])
+            step.beside.append(LATE_ERRORS.get(how) or ERRORS[how])
             how = "passes"
         self.end_torn_down(step, how, result)
 
@@ -385,9 +414,15 @@ class Run(Timeline):
         if how != "passes":
             self.end_as(step, how)
         elif step.cut == "limit":
-            step.outputs = result
             if step.is_join:
                 self.tell("task-progress", step.uid, (tuple(step.joined), "timeout"))
+            if step.task.get("on_timeout") in {"fail", "retry"}:
+                step.outputs = None if result is step.inputs else result
+                self.fail(step, "TaskTimedOut")
+                return
+            for one in step.beside:
+                self.note(step, one)
+            step.outputs = result
             self.end(step, "timeout", "task-timeout", result)
             self.lead_on(step, result)
         else:

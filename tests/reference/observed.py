@@ -56,7 +56,7 @@ def plain(content: Any) -> Any:
     if isinstance(content, BaseException):
         return type(content).__name__
     if isinstance(content, dict) and "exception" in content:
-        return {"exception": type(content["exception"]).__name__}
+        return {**content, "exception": type(content["exception"]).__name__}
     if isinstance(content, dict) and "status" in content:
         return tuple(parent["id"] for parent in content["tasks"]), content["status"]
     return content

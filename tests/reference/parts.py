@@ -58,8 +58,11 @@ class Step:
     chosen: list[str] | None = None
     cut: str | None = None  # why it is interrupted: a key of `WEIGHTS`
     cut_at: float = 0.0
+    beat: float = 0.0  # when it has shown its last sign of life
     called_off: bool = False  # cancelled before it began
     cleaning: bool = False  # whether its teardown has begun
+    attempt: int = 1  # as often it was run, those that have failed
+    beside: list[str] = field(default_factory=list[str])  # errors that it has if it fails for good
     overran: bool = False  # whether it came to its end later than its limit
     joined: list[str] = field(default_factory=list[str])  # parents that a join has noticed
     status: str = "running"  # of a join

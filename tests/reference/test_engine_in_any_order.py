@@ -12,7 +12,7 @@ from hypothesis import given, note, strategies as st
 import tukio
 from support.hurry import hurry
 from support.profiles import many
-from tukio._engine import instances
+from tukio._engine import instances, runs_of_template
 from tukio._model.policy import Decision
 from tukio.testing import check_guarantees
 from tukio.testing.clock import BACKENDS, is_available, run
@@ -178,7 +178,7 @@ async def test_a_fault_is_seen_and_shown(monkeypatch: pytest.MonkeyPatch) -> Non
         *(("suspend", 0), ("trigger", "b"), ("pause", 5)),
     ]
     await play(commands)
-    monkeypatch.setattr(instances, "decide", forgetful)
+    monkeypatch.setattr(runs_of_template, "decide", forgetful)
     with pytest.raises(Differs) as caught:
         await play(commands)
     shown, _, pasted = str(caught.value).partition("commands = ")

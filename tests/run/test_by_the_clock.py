@@ -43,8 +43,9 @@ class Late(Exception):
 
 @pytest.mark.parametrize("how", ["returns", "raises", "skips", "fails with an output"])
 @pytest.mark.parametrize("waits", [False, True], ids=["never suspends", "has suspended"])
+@pytest.mark.parametrize("key", ["timeout", "idle_timeout"])
 async def test_g4_a_step_that_blocks_past_its_limit_has_timed_out(
-    task: Tasks, clock: Clock, how: str, waits: bool
+    task: Tasks, clock: Clock, how: str, waits: bool, key: str
 ) -> None:
     """Whatever it did: its teardown runs, its successors get what that returned."""
     torn_down: list[bool] = []
@@ -73,7 +74,9 @@ async def test_g4_a_step_that_blocks_past_its_limit_has_timed_out(
 
     async with tukio.Engine() as engine:
         clock.move(engine)
-        run: Any = await engine.run_once(flow("blocks after", limits={"blocks": 3}), {})
+        template = flow("blocks after")
+        setattr(template.tasks[0], key, 3)
+        run: Any = await engine.run_once(template, {})
         assert await run.wait() is tukio.FutureState.finished
         report = run.report()
     one, two = (found["exec"] for found in report["tasks"])
@@ -85,7 +88,8 @@ async def test_g4_a_step_that_blocks_past_its_limit_has_timed_out(
     assert [type(error) for error in run.errors.values()] == ([kinds[how]] if how in kinds else [])
 
 
-async def test_g4_a_step_that_unwinds_past_its_limit_has_timed_out(task: Tasks) -> None:
+@pytest.mark.parametrize("key", ["timeout", "idle_timeout"])
+async def test_g4_a_step_that_unwinds_past_its_limit_has_timed_out(task: Tasks, key: str) -> None:
     """It was cut in time, and took longer to say what became of it."""
 
     @task
@@ -98,7 +102,9 @@ async def test_g4_a_step_that_unwinds_past_its_limit_has_timed_out(task: Tasks) 
         return {"too": "late"}
 
     async with tukio.Engine() as engine:
-        run: Any = await engine.run_once(flow("stubborn", limits={"stubborn": 3}), {"n": 1})
+        template = flow("stubborn")
+        setattr(template.tasks[0], key, 3)
+        run: Any = await engine.run_once(template, {"n": 1})
         await run.wait()
     [step] = run.tasks
     assert (step.state.value, step.outputs) == ("timeout", {"n": 1})

@@ -13,8 +13,8 @@ import warnings
 import pytest
 
 from support import profiles
-from support.lines import Interruption, Line
 from support.programs import HERE, HOSTS, PROGRAMS, check, played
+from tukio.testing.interrupting import Interruption, Line
 
 CUT_IS_THE_USERS = {"_one_by_one", "_tear_down", "_result_of_teardown", "finish_awaiting"}
 """Between these functions and users' code there is nothing: to cut these is to cut that.

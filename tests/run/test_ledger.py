@@ -26,12 +26,13 @@ from tukio._model.facts import (
     from_body,
     to_body,
 )
-from tukio._model.plan import Plan, Step
+from tukio._model.gathering import plan_for
 from tukio._model.record import read
 from tukio._model.replay import replay
 from tukio._model.rescue import facts_of
 from tukio._model.shape import shape_of
 from tukio._model.state import FutureState
+from tukio._model.step import Step
 from tukio.testing import actors, play
 from tukio.testing.clock import BACKENDS, is_available, run as run_on
 from tukio.testing.strategies import histories, workflow_templates
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     from support.flow import Tasks
     from tukio._model.facts import Fact
+    from tukio._model.plan import Plan
     from tukio.testing import Action
 
 HERE = [name for name in BACKENDS if is_available(name)]
@@ -55,7 +57,7 @@ TIMEOUT, EXCEPTION = FutureState.timeout, FutureState.exception
 
 def led(template: tukio.WorkflowTemplate, facts: Iterable[Fact]) -> Plan[Step]:
     """Return a new plan, led to where facts say."""
-    plan: Plan[Step] = Plan(shape_of(template), Step)
+    plan: Plan[Step] = plan_for(shape_of(template), Step)
     replay(plan, facts)
     return plan
 

@@ -16,6 +16,7 @@ import pytest
 
 import tukio
 from support.flow import flow
+from support.lookouts import hold_until, threads
 from tukio._loop.running import running_backend
 from tukio.testing.clock import BACKENDS, is_available, run as run_on
 
@@ -251,6 +252,8 @@ def test_fifty_engines_in_a_row_leave_no_broker_and_no_loop(backend: str, progra
         pytest.skip(f"{backend} is not installed")
     before = population()
     traces = [trace for _ in range(ENGINES) for trace in run_on(program, backend=backend)]
+    # That of a loose engine which was never stopped ends when it finds that the loop is closed.
+    hold_until(lambda: not threads())
     after = population()
 
     assert len(traces) == ENGINES * (4 if backend == "trio" else 5)

@@ -10,7 +10,7 @@ import pytest
 import tukio
 from support.programs import HERE, PROGRAMS, check, played
 from tukio._engine.instances import Instances
-from tukio._run import unwinding
+from tukio._run import concluding, run as run_module, unwinding
 from tukio._run.run import Run
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ METHODS = [
     (Run, "stop"),
     (Run, "start_stopping"),
     (Run, "call_off_what_is_due"),
-    (Run, "conclude"),
-    (Run, "wind_up"),
+    (run_module, "conclude"),
+    (concluding, "wind_up"),
     (Instances, "_remove"),
     (Instances, "_start_replacement"),
     (unwinding, "_reason"),

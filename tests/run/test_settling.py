@@ -15,7 +15,15 @@ from support.flow import flow, listen, step_of
 from support.keeping import KeepingEngine
 from support.silence import silence
 from tukio._model.facts import StepEnded
-from tukio._run import driver, run as run_module, settling, suspending, task_run, unwinding
+from tukio._run import (
+    driver,
+    retrying,
+    run as run_module,
+    settling,
+    step_future,
+    suspending,
+    unwinding,
+)
 from tukio._run.outcome import NOTHING, Ending
 from tukio.testing.clock import settle
 
@@ -50,7 +58,7 @@ def settled(monkeypatch: pytest.MonkeyPatch) -> Settled:
         noted.endings.append((step.template.uid, Ending(*ending)))
         return settling.settle(run, step, ending)
 
-    for module in (driver, run_module, suspending, task_run, unwinding):
+    for module in (retrying, run_module, suspending, step_future, unwinding, driver):
         assert vars(module)["settle"] is settling.settle
         monkeypatch.setattr(module, "settle", noting)
     return noted

@@ -9,8 +9,8 @@ import pytest
 
 import tukio
 from support.flow import flow, kinds, listen, step_of
-from support.leaks import no_faults
 from support.silence import silence
+from tukio.testing import no_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -18,8 +18,9 @@ from tukio._backends.asyncio.backend import AsyncioDriver
 from tukio._backends.asyncio.task import TukioTask
 from tukio._backends.trio.backend import TrioDriver
 from tukio._loop.contract import Driver
-from tukio._model.plan import Plan, Step
+from tukio._model.plan import Plan
 from tukio._model.shape import shape_of
+from tukio._model.step import Step
 from tukio._run.outcome import Ending, failed, finished
 from tukio._run.task_run import TaskRun
 from tukio._step.step import LiveStep

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from .flow import Tasks
 
 
-def register_tasks(task: Tasks) -> None:  # noqa: C901 - many, and small
+DIAMOND = {"a": ["b", "c"], "b": ["d"], "c": ["d"]}
+FORK = {"a": ["b", "c"], "b": ["d"]}
+
+
+def register_tasks(task: Tasks) -> None:  # noqa: C901, PLR0915 - many, and small
     """Register what the workflows of the gallery run; each adds its id to what it was given."""
 
     def result(event: tukio.Event) -> dict[str, Any]:
@@ -76,6 +80,21 @@ def register_tasks(task: Tasks) -> None:  # noqa: C901 - many, and small
         return result(event)
 
     @task
+    async def flaky(event: tukio.Event) -> dict[str, Any]:
+        await anyio.sleep(0.5)
+        if tukio.current_task().attempt < 3:
+            raise ConnectionError("not yet")
+        return result(event)
+
+    @task
+    async def beats(event: tukio.Event) -> dict[str, Any]:
+        for _ in range(3):
+            await anyio.sleep(0.75)
+            tukio.heartbeat()
+        await anyio.sleep(tukio.current_task().template.config.get("silent", 0))
+        return result(event)
+
+    @task
     async def cleans_up(event: tukio.Event) -> dict[str, Any]:
         try:
             await anyio.sleep(1)
@@ -91,6 +110,28 @@ def simple(graph: Any, names: str, **fields: Any) -> tukio.WorkflowTemplate:
     return flow(graph, names=ids, **fields)
 
 
+def retrying(names: str, **words: Any) -> tukio.WorkflowTemplate:
+    """Return a fork whose second task is run again when it has failed."""
+    template = simple(FORK, names)
+    template.tasks[1].retry = {"jitter": "none", **words}
+    return template
+
+
+def watched(silent: float) -> tukio.WorkflowTemplate:
+    """Return a fork whose second task must show signs of life, and in the end shows none."""
+    template = simple(FORK, "a=quick b=beats c=slow d=quick")
+    template.tasks[1].idle_timeout = 1
+    template.tasks[1].config = {"silent": silent}
+    return template
+
+
+def waiting(join: str | int, names: str = "a=quick b=slow c=slow d=quick e=quick") -> Any:
+    """Return a diamond whose last task waits for parents by its key `join`, and a task after it."""
+    template = simple({"a": ["b", "c"], "b": ["d"], "c": ["d"], "d": ["e"]}, names)
+    template.tasks[3].join = join
+    return template
+
+
 def joining(config: dict[str, Any], **changes: Any) -> tukio.WorkflowTemplate:
     """Return a workflow with a join of three parents; the `changes` are other names, or limits."""
     graph = {"a": ["b", "c", "d"], "b": ["j"], "c": ["j"], "d": ["j"], "j": ["k"]}
@@ -103,8 +144,6 @@ def joining(config: dict[str, Any], **changes: Any) -> tukio.WorkflowTemplate:
     return template
 
 
-DIAMOND = {"a": ["b", "c"], "b": ["d"], "c": ["d"]}
-FORK = {"a": ["b", "c"], "b": ["d"]}
 ALL_THREE = {"wait_for": 3, "collect": "all"}
 
 WORKFLOWS: dict[str, tukio.WorkflowTemplate] = {
@@ -127,6 +166,16 @@ WORKFLOWS: dict[str, tukio.WorkflowTemplate] = {
     "join with a failed parent": joining(ALL_THREE, b="fails"),
     "join with skips": joining(ALL_THREE, b="skips", c="skips"),
     "join of routed": joining(ALL_THREE, a="router"),
+    "fan-in of all": waiting("all"),
+    "fan-in of all, one fails": waiting("all", "a=quick b=fails c=slow d=quick e=quick"),
+    "fan-in of settled": waiting("settled", "a=quick b=fails c=slow d=slow e=quick"),
+    "fan-in of one": waiting(1, "a=quick b=quick c=slow d=slow e=quick"),
+    "fan-in of routed": waiting("all", "a=router b=slow c=slow d=quick e=quick"),
+    "retry": retrying("a=quick b=flaky c=slow d=quick"),
+    "retry in vain": retrying("a=quick b=fails c=slow d=quick", attempts=2),
+    "retry at once": retrying("a=quick b=fails_with_output c=nothing d=quick", initial=0),
+    "signs of life": watched(0.25),
+    "silence": watched(9),
     "join at its limit": joining(ALL_THREE, limits={"j": 100}),
 }
 """Name -> template. The outcome of none depends on the order of what happens at one instant."""

@@ -22,9 +22,6 @@ from tukio.testing.trio import all_tasks
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
-CANNOT_GO_ON = "workflow %s cannot go on"
-"""What the engine logs if a driver fails, and not a step."""
-
 TURNS = 5
 """How often the loop turns before the search, so that what is ending can end."""
 
@@ -65,39 +62,6 @@ def no_asyncio_errors() -> Generator[None, None, None]:
         log.removeHandler(collector)
     if collector.messages:
         raise Leak("asyncio reports: " + "; ".join(collector.messages))
-
-
-class Fault(AssertionError):
-    """The engine itself has failed."""
-
-
-class _Faults(logging.Handler):
-    """Collects what the engine logs of faults of its own, which are no task's and no handler's."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.ERROR)
-        self.errors: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.msg == CANNOT_GO_ON:
-            self.errors.append(repr(record.exc_info and record.exc_info[1]))
-
-
-@contextmanager
-def no_faults() -> Generator[None, None, None]:
-    """Fail if the engine logs meanwhile that a run cannot go on.
-
-    Raises:
-        Fault: It did. Not raised over an exception of the body.
-    """
-    log, faults = logging.getLogger("tukio.run"), _Faults()
-    log.addHandler(faults)
-    try:
-        yield
-    finally:
-        log.removeHandler(faults)
-    if faults.errors:
-        raise Fault("the engine could not go on: " + "; ".join(faults.errors))
 
 
 @asynccontextmanager

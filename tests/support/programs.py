@@ -17,6 +17,7 @@ import anyio.lowlevel
 
 import tukio
 from tukio.testing.clock import is_available, new_loop, run
+from tukio.testing.interrupting import causes
 
 from .flow import Tasks, flow
 from .silence import silence
@@ -234,15 +235,3 @@ def check(story: Story, ended_by: BaseException | None) -> None:
         assert one.state is not tukio.FutureState.pending
         # One that was to be run again has nothing at work, and nobody may come to end it.
         assert {step.state for step in one.tasks if not step.done()} <= {SUSPENDED}
-
-
-def causes(error: BaseException | None) -> list[BaseException]:
-    """Return an exception, what it is a group of, and what it was raised in the handling of."""
-    found: list[BaseException] = []
-    waiting = [error]
-    while waiting:
-        one = waiting.pop()
-        if one is not None and one not in found:
-            found.append(one)
-            waiting += [one.__context__, *getattr(one, "exceptions", ())]
-    return found

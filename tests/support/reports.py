@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from tukio._model.plan import Plan, Step
+from tukio._model.plan import Plan
 from tukio._model.record import read
 from tukio._model.rescue import restore
 from tukio._model.shape import shape_of
+from tukio._model.step import Step
 
 if TYPE_CHECKING:
     from tukio._model.template import WorkflowTemplate

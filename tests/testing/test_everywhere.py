@@ -20,6 +20,7 @@ from tukio.testing import (
     act_everywhere,
     cancel_everywhere,
     fail_everywhere,
+    leave_everywhere,
     outcome_of,
     rescue_everywhere,
 )
@@ -59,6 +60,19 @@ async def test_g3_a_run_may_be_cancelled_anywhere(make_run: Any) -> None:
 async def test_g7_a_task_may_fail_anywhere(make_run: Any) -> None:
     """The run comes to its end, and has the error."""
     assert await fail_everywhere(make_run) >= 1
+
+
+@pytest.mark.parametrize("cancellations", [1, 3])
+@every_workflow
+async def test_g1_the_block_may_be_cancelled_anywhere(make_run: Any, cancellations: int) -> None:
+    """However often: the run is over when the block is left."""
+    over: list[bool] = []
+
+    def check(run: tukio.Workflow, timeline: Timeline) -> None:
+        over.append(run.state is not tukio.FutureState.pending)
+
+    points = await leave_everywhere(make_run, check, cancellations=cancellations)
+    assert over == [True] * points
 
 
 @pytest.mark.parametrize("words", ["suspend resume cancel", "suspend cancel", "cancel resume"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 from importlib.metadata import version
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,48 +13,9 @@ from packaging.version import Version
 from tukio.testing import BACKENDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    Suite = Callable[..., "Result"]
+    from support.suites import Suite
 
 pytest_plugins = ["pytester"]
-
-
-class Result:
-    """What became of a suite.
-
-    Attributes:
-        outcomes: Of each test, by its name: "passed", "failed" or "skipped".
-        text: What pytest has printed.
-    """
-
-    def __init__(self, result: pytest.RunResult) -> None:
-        self.text: str = result.stdout.str()
-        found = re.findall(r"^\S+?::(\S+) (PASSED|FAILED|SKIPPED)", self.text, re.MULTILINE)
-        self.outcomes: dict[str, str] = {name: outcome.lower() for name, outcome in found}
-
-    def of(self, outcome: str) -> list[str]:
-        """Return the names of the tests with an outcome."""
-        return [name for name, its in self.outcomes.items() if its == outcome]
-
-
-@pytest.fixture
-def suite(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Suite:
-    """Give a function that runs the tests of a file, and returns what became of them."""
-    # By these pytest knows that it runs for a machine, to which it prints more.
-    for name in ("CI", "BUILD_NUMBER"):
-        monkeypatch.delenv(name, raising=False)
-
-    def run_suite(source: str, *options: str) -> Result:
-        pytester.makeconftest('pytest_plugins = ["tukio.testing.plugin"]')
-        pytester.makepyfile(source)
-        own = ["-v", "-pno:cacheprovider", "-o", "xfail_strict=true", "--strict-markers"]
-        if find_spec("pytest_asyncio") and "no:asyncio" not in options:
-            # Without, it warns of what it will do one day.
-            own += ["-o", "asyncio_default_fixture_loop_scope=function"]
-        return Result(pytester.runpytest_inprocess(*own, *options))
-
-    return run_suite
 
 
 MARKED = """

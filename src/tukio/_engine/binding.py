@@ -14,16 +14,19 @@ from typing import TYPE_CHECKING, Any
 from .._events.broker import Broker
 from .._events.loop_broker import loop_broker
 from .._loop.running import running_backend
+from .._loop.surroundings import serving, surroundings
 from .._loop.thread_calls import ThreadCalls
 from .._loop.unbroken import Interruptions
 from .._model.errors import EngineError
+from .._model.registry import registry_for
+from .._run import holding
 from .._run.assembly import assemble
 from .._run.topics import engine_broker
 from .._step.surroundings import running_step
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from contextvars import Token
+    from contextvars import ContextVar, Token
 
     from .._loop.contract import Backend
     from .._model.registry import Registry
@@ -40,10 +43,21 @@ class Binding:
             first use.
         registry: The registry of task names; None is the one of the process.
         cleanup_timeout: Seconds that a `teardown()` may take.
+        engine: A weak reference to the engine.
+
+    Raises:
+        TypeError: `registry` is no registry.
     """
 
-    def __init__(self, loop: Any, registry: Registry | None, cleanup_timeout: float) -> None:
-        self._registry: Registry | None = registry
+    def __init__(
+        self,
+        loop: Any,
+        registry: Registry | None,
+        cleanup_timeout: float,
+        engine: Callable[[], Any],
+    ) -> None:
+        self.serves: Callable[[], Any] | None = engine
+        self._registry: Registry = registry_for(registry)
         self._cleanup_timeout: float = cleanup_timeout
         # Made here, because other threads may call before the engine is entered: they are refused.
         self._calls: ThreadCalls = ThreadCalls()
@@ -52,8 +66,11 @@ class Binding:
         # Made on first use, possibly while the engine is unbound. Then a loose binding replaces it
         # once by the broker of the loop; it never changes after that.
         self._broker: Broker | None = None
-        # Restores the context variable `engine_broker`; None unless the engine was entered.
-        self._outer: Token[Any] | None = None
+        # Whether it is, or was, entered; set by `_bind`.
+        self._is_structured: bool = False
+        # Restore the context variables `engine_broker` and `serving`; none unless the engine was
+        # entered.
+        self._outer: list[tuple[ContextVar[Any], Token[Any]]] = []
         # What all runs of the engine share, and their class; None exactly while the engine is
         # unbound.
         self._environment: Environment | None = None
@@ -65,7 +82,7 @@ class Binding:
     def broker(self) -> Broker:
         """The engine's broker, made on first use."""
         if self._broker is None:
-            self._broker = Broker(start_service=self._start_service)
+            self._broker = Broker(owner=self)
         return self._broker
 
     @property
@@ -132,19 +149,33 @@ class Binding:
         Cancellation: the tree is not open, and nothing is left of it.
         """
         if self._backend is not None:
-            msg = "the engine is in use already - make a new one for each 'async with'"
+            msg = f"the engine {self._how_used()} - make a new one for each 'async with'"
             raise EngineError(msg)
         backend = self._bind(None, structured=True)
         # Before the first await, so that this context, and no other, has the engine's broker.
-        self._outer = engine_broker.set((self.broker, running_step()))
+        around = surroundings.get(None)
+        self._outer = [
+            (engine_broker, engine_broker.set((self.broker, running_step()))),
+            (serving, serving.set((self.serves, around))),
+        ]
         opened = False
         try:
+            holding.watch(backend)
             await backend.open(stop_all, drained)
             opened = True
         finally:
             # Python does not leave a block that could not be entered.
             if not opened:
+                holding.leave(backend)
                 self._put_back_broker()
+
+    def _how_used(self) -> str:
+        """Return what has become of an engine that is bound."""
+        if self._outer:
+            return "is in use already"
+        if self._is_structured:
+            return "was entered before, and is over"
+        return "was used without a block before, as in 1.x"
 
     async def close(
         self, exc: BaseException | None, drained: Callable[[], Awaitable[None]], limit: float
@@ -163,6 +194,8 @@ class Binding:
         while a run or a handler is at work.
         """
         interruptions = Interruptions(exc)
+        # Before the runs, whose steps may wait for the threads of these calls.
+        self._calls.cancel()
         try:
             await interruptions.outlast(drained)
             # After the runs, because handlers are still to get their last events.
@@ -177,15 +210,23 @@ class Binding:
                     # Last, because runs, handlers and alarms live in the tree.
                     await self.backend.close(exc)  # noqa: ASYNC102 - it shields itself
                 finally:
-                    interruptions.deliver()
+                    try:
+                        holding.leave(self.backend)
+                    finally:
+                        interruptions.deliver()
+
+    def rest(self) -> None:
+        """Called when the engine is done: a loose one has no block that would be left."""
+        if self._backend is not None and not self._is_structured:
+            holding.leave(self._backend)
 
     def _put_back_broker(self) -> None:
-        """Restore the context variable that `open` has set; only the first call does something."""
-        outer, self._outer = self._outer, None
-        if outer is not None:
+        """Restore the context variables that `open` has set; only the first call does something."""
+        outer, self._outer = self._outer, []
+        for variable, token in outer:
             # Fails if the block is left in another context than it was entered in.
             with suppress(ValueError):
-                engine_broker.reset(outer)
+                variable.reset(token)
 
     def _bind_loosely(self, loop: Any) -> Backend:
         """Bind the engine to an asyncio loop, as in 1.x: all engines on a loop share its broker.
@@ -196,7 +237,9 @@ class Binding:
         Raises:
             EngineError: No event loop is running, or it is that of trio.
         """
-        return self._bind(loop, structured=False)
+        backend = self._bind(loop, structured=False)
+        holding.watch(backend)
+        return backend
 
     def _bind(self, loop: Any, *, structured: bool) -> Backend:
         """Make the backend and the environment of the engine, and return the backend."""
@@ -209,8 +252,13 @@ class Binding:
         if not structured:
             self._share_broker(loop)
         self._environment = assemble(
-            backend, self.broker, registry=self._registry, cleanup_timeout=self._cleanup_timeout
+            backend,
+            self.broker,
+            registry=self._registry,
+            cleanup_timeout=self._cleanup_timeout,
+            engine=self.serves,
         )
+        self._is_structured = structured
         # Last, because the engine counts as bound from here on.
         self._backend = backend
         return backend
@@ -221,10 +269,24 @@ class Binding:
         if self._broker is not None:
             # Used before the engine was bound: handlers registered there must not be lost.
             shared.take_over(self._broker)
+        shared.is_in_use = True
         self._broker = shared
 
-    def _start_service(self, service: Callable[[], Awaitable[None]], name: str) -> None:
-        """Start an async function in the background, for the broker; binds the engine."""
+    def scope(self, deadline: float, *, shield: bool) -> Any:
+        """Return a cancel scope to enter, for the broker."""
+        return self.backend.scope(deadline, shield=shield)
+
+    @property
+    def left_open(self) -> Callable[[Any], object]:
+        """A function that tells, truly or falsely, whether scopes are open within a scope."""
+        return self.backend.left_open
+
+    async def abandon(self, scope: Any) -> list[BaseException]:
+        """End what the caller has left in task groups within a scope; return what that raised."""
+        return await self.backend.abandon(scope)
+
+    def start_service(self, service: Callable[[], Awaitable[None]], name: str) -> None:
+        """Run an async function in the background, for the broker; binds the engine."""
         self.bound().start_service(service, name)
 
 

@@ -1,6 +1,6 @@
-"""The engine: holds templates, receives data, and starts, keeps and stops runs.
+"""The engine: receives data, and starts, keeps and stops runs.
 
-Owns:   the loaded templates, and what each trigger leads to.
+Owns:   what each trigger leads to.
 """
 
 from __future__ import annotations
@@ -12,21 +12,27 @@ from typing import TYPE_CHECKING, Any
 import anyio.lowlevel
 
 from .._loop.turns import Turns
+from .._model.changes import exact
 from .._model.errors import RescueError
 from .._model.event import Event
 from .._model.guard import attempt
 from .._model.logs import Log
+from .._model.not_started import IdConflict, Reason, id_from
+from .._model.policy import OverrunPolicy
 from .._model.record import read
-from .._model.refusal import Reason, Refusal
-from .._model.selector import Selector
 from .._run import restoring
 from .._run.environment import CLEANUP_TIMEOUT
-from .lifecycle import Lifecycle
+from .refusal import Refusal
+from .silence import Silence, templates_of
+from .started import Started
+from .templates import Templates
+from .wish import Wish, is_start_of, policy_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from .._loop.services import AsyncioLoop
+    from .._model.documents import TemplateLike
     from .._model.registry import Registry
     from .._model.template import WorkflowTemplate
     from .._run.workflow import Workflow
@@ -34,7 +40,7 @@ if TYPE_CHECKING:
 log: Log = Log("tukio.engine")
 
 
-class Engine(Lifecycle):
+class Engine(Templates):
     """Runs workflows upon receiving data.
 
     Structured mode, on every backend: `async with Engine() as engine:`. Leaving the block waits for
@@ -57,6 +63,7 @@ class Engine(Lifecycle):
 
     Raises:
         ValueError: `cleanup_timeout` is not a positive number.
+        TypeError: `registry` is no registry.
     """
 
     def __init__(
@@ -67,57 +74,11 @@ class Engine(Lifecycle):
         registry: Registry | None = None,
         cleanup_timeout: float = CLEANUP_TIMEOUT,
     ) -> None:
-        super().__init__(loop, registry, cleanup_timeout)
-        # Holds the loaded templates. Always this object; changed only by `load`, `reload` and
-        # `unload`, which validate templates first.
-        self._selector: Any = Selector() if selector is None else selector
-        self._registry: Registry | None = registry
+        super().__init__(selector, loop, registry, cleanup_timeout)
+        self._silence: Silence = Silence()
         # For the methods that start runs by data. Nothing else makes the sender of a burst wait:
         # without a turn in between, the loop would be blocked until all is sent, and has begun.
         self._starts: Turns = Turns(anyio.lowlevel)
-
-    # Templates -----------------------------------------------------------------------------------
-
-    async def load(self, template: WorkflowTemplate) -> None:
-        """Load a template, so that data can trigger it; one with the same id is replaced.
-
-        Raises:
-            TemplateError: The template has faults, all of which are in the error. Nothing changes.
-
-        Cancellation: nothing changes.
-        """
-        await self._turns.give_way()
-        template.validate(self._registry)
-        self._selector.load(template)
-
-    async def reload(self, templates: Iterable[WorkflowTemplate]) -> None:
-        """Replace all loaded templates by others; runs in progress go on.
-
-        Raises:
-            TemplateError: One of the new templates has faults. Nothing changes.
-
-        Cancellation: nothing changes.
-        """
-        await self._turns.give_way()
-        templates = list(templates)
-        # All of them are validated before anything changes.
-        for template in templates:
-            template.validate(self._registry)
-        self._selector.clear()
-        for template in templates:
-            self._selector.load(template)
-
-    async def unload(self, template_id: str) -> WorkflowTemplate:
-        """Unload a template and return it; its runs in progress go on.
-
-        Raises:
-            KeyError: No template with this id is loaded.
-
-        Cancellation: nothing changes.
-        """
-        await self._turns.give_way()
-        template: WorkflowTemplate = self._selector.unload(template_id)
-        return template
 
     # Runs ----------------------------------------------------------------------------------------
 
@@ -129,22 +90,26 @@ class Engine(Lifecycle):
 
     def get(self, run_id: str) -> Workflow | None:
         """Return the run with an execution id; None if the run is over or unknown."""
-        run = self._instances.get(run_id)
+        run = self._instances.get(exact(run_id))
         face: Any = None if run is None else run.face
         workflow: Workflow | None = face
         return workflow
 
     async def data_received(
         self, data: dict[str, Any] | Event, topic: str | None = None
-    ) -> list[Workflow]:
+    ) -> Started[Workflow]:
         """Dispatch data to the handlers of a topic, and start the workflows that the data triggers.
+
+        The log tells of data that starts nothing, and why: at the first time, and then at powers of
+        ten.
 
         Args:
             data: A dict or an event. Each run gets a copy of its own (one level deep).
             topic: The topic of the data; None triggers only templates that listen to everything.
 
         Returns:
-            The runs that were started; none while the engine is stopping.
+            The runs that were started; none while the engine is stopping. The list has an attribute
+            `refused`: a `Refusal` for each template that would have started a run.
 
         Raises:
             ValueError: `data` is neither a dict nor an Event.
@@ -162,20 +127,83 @@ class Engine(Lifecycle):
         if self._starts.is_due():
             # Before the event is dispatched: a cancelled call has done nothing.
             await backend.checkpoint()
+        self._received += 1
         # Always, even while the engine is stopping, because a task at work may wait for this event.
-        self._binding.broker.dispatch(event, topic)
+        self._binding.broker.send(event, () if topic is None else (topic,))
         if self._stopping:
-            return []
+            none: Started[Workflow] = Started()
+            none.refused = [
+                self._refuse(Reason.STOPPING, template.uid)
+                for template in templates_of(self._selector, topic)
+            ]
+            return none
         templates = self._selector.select(topic)
         if type(templates) is not list and inspect.isawaitable(templates):
             templates = await templates
         # From here on without an await, so a cancellation cannot come between two runs.
-        workflows: list[Workflow] = []
+        started: Started[Workflow] = Started()
+        started.refused = []
         for template in templates:
             workflow = self._try_safely(template, event)
-            if workflow is not None:
-                workflows.append(workflow)
-        return workflows
+            if isinstance(workflow, Refusal):
+                started.refused.append(workflow)
+            else:
+                started.append(workflow)
+        if not templates and not {None, topic} & self._binding.broker._topics.keys():
+            self._silence.nobody_listens(topic, self._selector)
+        return started
+
+    async def start(
+        self,
+        what: TemplateLike | str,
+        data: dict[str, Any] | Event,
+        *,
+        id: str | None = None,  # noqa: A002 - the word that users have for it
+        policy: OverrunPolicy | str | None = None,
+    ) -> Workflow:
+        """Start a run, and return it; the run begins in the next turn of the event loop.
+
+        A start with the id, the template and the data of a run that is not over returns that run:
+        so a message that comes twice starts one run. The engine forgets the id of a run that is
+        over. The data is compared with what it was at the first start, whatever tasks have done to
+        it; values that are not equal to themselves, such as NaN, are other data. A dict form
+        without ids is another template each time, for it gets new ones.
+
+        Args:
+            what: A template, its dict form, or the id of a loaded template.
+            data: A dict or an event; the run gets a copy of its own (one level deep).
+            id: The id of the run, its `uid`: up to 200 characters. None makes a new one.
+            policy: The overrun policy, in place of that of the template.
+
+        Raises:
+            NotStarted: No run was started: no such template is loaded, the overrun policy says so,
+                or the engine is stopping.
+            IdConflict: A run with this id has another template or other data. Nothing was started.
+            TemplateError: The template has faults. Nothing was started.
+            ValueError: `data` is neither a dict nor an Event, `policy` is none of the policies, or
+                `id` is empty or too long. Nothing was started.
+            TypeError: `id` is no string. Nothing was started.
+            EngineError: The engine runs in another event loop or thread, or no loop is running.
+                Nothing was started.
+            Exception: The exception of a custom selector. No workflow was started.
+
+        Cancellation: nothing was started. The call waits only for an async selector, and in one of
+        `BURST` calls before it does anything.
+        """
+        event = Event(data)
+        chosen = None if policy is None else OverrunPolicy.get(policy)
+        uid = None if id is None else id_from(id)
+        backend = self._binding.bound()
+        if self._starts.is_due():
+            await backend.checkpoint()
+        template = await self._loaded(what) if isinstance(what, str) else self._as_template(what)
+        if template is None:
+            raise self._refuse(Reason.UNKNOWN_TEMPLATE, what).as_error()
+        known = None if uid is None else self._known(uid, template, event)
+        workflow = known or self._try_run(template, event, Wish(uid, chosen))
+        if isinstance(workflow, Refusal):
+            raise workflow.as_error()
+        return workflow
 
     async def trigger(self, template_id: str, data: dict[str, Any] | Event) -> Workflow | Refusal:
         """Start a run of one loaded template, whatever the topics of the template.
@@ -198,20 +226,18 @@ class Engine(Lifecycle):
         backend = self._binding.bound()
         if self._starts.is_due():
             await backend.checkpoint()
-        template = self._selector.get(template_id)
-        if inspect.isawaitable(template):
-            template = await template
-        if not template:
-            return Refusal(Reason.UNKNOWN_TEMPLATE, template_id)
+        template = await self._loaded(template_id)
+        if template is None:
+            return self._refuse(Reason.UNKNOWN_TEMPLATE, template_id)
         return self._try_run(template, event)
 
     async def run_once(
-        self, template: WorkflowTemplate, data: dict[str, Any] | Event
+        self, template: TemplateLike, data: dict[str, Any] | Event
     ) -> Workflow | Refusal:
         """Start a run of a template, loaded or not, whatever the overrun policy of the template.
 
         Args:
-            template: The template.
+            template: The template, or its dict form.
             data: A dict or an event; the run gets a copy of its own (one level deep).
 
         Returns:
@@ -228,24 +254,23 @@ class Engine(Lifecycle):
         backend = self._binding.bound()
         if self._starts.is_due():
             await backend.checkpoint()
+        template = self._as_template(template)
         if self._stopping:
-            return Refusal(Reason.STOPPING, template.uid)
-        template.validate(self._registry)
+            return self._refuse(Reason.STOPPING, template.uid)
         workflow = self._binding.new_workflow(template)
         run = workflow._run
         self._instances.launch(run, partial(run.start, event))
         return workflow
 
-    async def rescue(
-        self, template: WorkflowTemplate, report: Mapping[str, Any]
-    ) -> Workflow | Refusal:
+    async def rescue(self, template: TemplateLike, report: Mapping[str, Any]) -> Workflow | Refusal:
         """Continue a run from its report, whatever the overrun policy of its template.
 
         The run keeps its execution id. Tasks that were over are not run again; tasks that were at
         work are run from scratch. The time limit of the workflow is the part that was left of it.
 
         Args:
-            template: The template of the run; it need not be loaded, and may have gained tasks.
+            template: The template of the run, or its dict form. It need not be loaded, and may have
+                gained tasks.
             report: The result of `Workflow.report()`, taken at any moment; it may have gone through
                 JSON.
 
@@ -261,9 +286,9 @@ class Engine(Lifecycle):
         """
         self._binding.bound()
         await self._turns.give_way()
+        template = self._as_template(template)
         if self._stopping:
-            return Refusal(Reason.STOPPING, template.uid)
-        template.validate(self._registry)
+            return self._refuse(Reason.STOPPING, template.uid)
         record = read(report, template)
         if self.get(record.uid) is not None:
             raise RescueError(record.uid, "it is still in progress in this engine")
@@ -275,32 +300,42 @@ class Engine(Lifecycle):
 
     # Inside --------------------------------------------------------------------------------------
 
-    def _try_safely(self, template: WorkflowTemplate, event: Event) -> Workflow | None:
-        """Try to run a template that a selector chose; None if no run was started.
+    def _try_safely(self, template: WorkflowTemplate, event: Event) -> Workflow | Refusal:
+        """Try to run a template that a selector chose.
 
         An exception is logged, because a template that cannot run must not stop the others.
         """
         try:
             # All runs share the event. It is never changed: each root task gets a copy of its own.
-            start = self._instances.start
-            return None if self._stopping else start(template, event, self._binding.new_workflow)
+            return self._try_run(template, event)
         except Exception:
             # A selector of the user's own may have chosen anything.
             kind, (uid, _) = type(template).__name__, attempt(getattr, template, "uid", None)
             extra = {"tukio_template": uid}
             log.exception("cannot start a run of <%s uid=%s>", kind, uid, extra=extra)
-            return None
+            return self._refuse(Reason.FAULTY, uid)
 
-    def _try_run(self, template: WorkflowTemplate, event: Event) -> Workflow | Refusal:
+    def _try_run(
+        self, template: WorkflowTemplate, event: Event, wish: Wish | None = None
+    ) -> Workflow | Refusal:
         """Start a run as the overrun policy says, without an await between decision and act."""
         if self._stopping:
-            return Refusal(Reason.STOPPING, template.uid)
-        workflow = self._instances.start(template, event, self._binding.new_workflow)
-        return Refusal(Reason.SKIPPED, template.uid) if workflow is None else workflow
+            return self._refuse(Reason.STOPPING, template.uid)
+        workflow = self._instances.start(template, event, self._binding.new_workflow, wish)
+        if workflow is None:
+            self._silence.skipped(template, policy_for(template, wish))
+            return self._refuse(Reason.SKIPPED, template.uid)
+        return workflow
 
-    # As in 1.x -----------------------------------------------------------------------------------
+    def _known(self, uid: str, template: WorkflowTemplate, event: Event) -> Workflow | None:
+        """Return the run with an id that a caller gives another run; None if there is none.
 
-    @property
-    def selector(self) -> Any:
-        """The object that holds the loaded templates."""
-        return self._selector
+        Raises:
+            IdConflict: That run has another template or other data.
+        """
+        run = self._instances.get(uid)
+        if run is None:
+            return None
+        if not is_start_of(run, template, event):
+            raise IdConflict(uid, run.template.uid)
+        return self.get(uid)

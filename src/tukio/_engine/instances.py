@@ -1,150 +1,63 @@
 """The runs of an engine that are not over, including those that wait for others to end.
 
-Owns:   the tables of runs by template, the effect of the overrun policies, and the replacements:
-        runs that start when the runs that they replace are over.
+Owns:   the tables of runs by template, the effect of the overrun policies, and the start of
+        replacements: runs that start when the runs that they replace are over.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from contextvars import copy_context
-from dataclasses import dataclass
-from itertools import count
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
 import anyio
 
-from .._model.logs import Log
-from .._model.policy import Decision, OverrunPolicy, decide
+from .._model.logs import INFO, Log
+from .._model.policy import Decision
 from .._model.state import CANCELLED, OVER
 from .._run.salvage import salvage
 from .._run.waiting import WaitsFor
 from .._step.log_fields import log_fields
+from .runs_of_template import RunsOfTemplate
+from .wish import policy_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from .._loop.contract import Driver
     from .._model.event import Event
     from .._model.template import WorkflowTemplate
     from .._run.run import Run
     from .._run.workflow import Workflow
+    from .wish import Wish
 
 # Looked up for every run; up to Python 3.11, access to a member of an enum is slow.
-START, START_NEW = Decision.START, OverrunPolicy.START_NEW
+START, SKIP = Decision.START, Decision.SKIP
 
 log: Log = Log("tukio.engine")
 
-
-@dataclass(slots=True)
-class _Replacement:
-    """A run that waits to replace others.
-
-    Attributes:
-        run: The run, not started.
-        event: The event to start the run with.
-        replaces: The runs that must be over first; each is removed when it is over.
-    """
-
-    run: Run
-    event: Event
-    replaces: set[Run]
-
-
-class _RunsOfTemplate:
-    """The runs of one template, and the state that decides about its next trigger.
-
-    Attributes:
-        runs: The runs that are not over, in the order they were added, each with its number among
-            all runs of the engine. Changed only by `add` and `remove`.
-        replacement: The run that waits to replace all others of the template, itself in `runs`;
-            None if there is none. A later replacement takes its place.
-    """
-
-    __slots__ = ("_locked", "replacement", "runs")
-
-    def __init__(self) -> None:
-        self.runs: dict[Run, int] = {}
-        self.replacement: _Replacement | None = None
-        # Contains every locked run, in the order they were added, and perhaps some that were
-        # unlocked: a run is never locked again, so one at the front that is unlocked is dropped for
-        # good. Ordered, because the front of a dict is looked for among all that was removed there.
-        # None until a run is locked.
-        self._locked: OrderedDict[Run, None] | None = None
-
-    def add(self, run: Run, number: int) -> None:
-        """Add a run that has not started."""
-        self.runs[run] = number
-        if run.locked:
-            if self._locked is None:
-                self._locked = OrderedDict()
-            self._locked[run] = None
-
-    def remove(self, run: Run) -> None:
-        """Remove a run that is over, also as a replacement and from those to be replaced."""
-        # Again, perhaps, if Ctrl-C has cut the removal.
-        self.runs.pop(run, None)
-        if self._locked is not None:
-            self._locked.pop(run, None)
-        if self.replacement is None:
-            return
-        self.replacement.replaces.discard(run)
-        if self.replacement.run is run:
-            self.replacement = None
-
-    def decide(self, policy: OverrunPolicy) -> Decision:
-        """Return what new data leads to.
-
-        The time that this takes does not grow with the number of runs in progress, whatever the
-        policies were that these were started by.
-        """
-        if policy is START_NEW:
-            # A shortcut for the rules: with this policy other runs never matter.
-            return START
-        return decide(policy, running=len(self.runs), locked=self._count_locked())
-
-    def _count_locked(self) -> int:
-        """Return the number of locked runs, or more; 0 only if there is none."""
-        if self._locked is None:
-            return 0
-        while self._locked and not next(iter(self._locked)).locked:
-            self._locked.popitem(last=False)
-        return len(self._locked)
-
-    def replace_all(self, run: Run, event: Event) -> list[Run]:
-        """Let a run, added last, wait until all others are over; return those to be stopped.
-
-        An earlier replacement is among the others, and ends with them. The runs that it waited for
-        were told to stop then: they are not looked at again, however many they are.
-        """
-        earlier = self.replacement
-        replaces: set[Run] = set() if earlier is None else earlier.replaces
-        others: list[Run] = []
-        for other in reversed(self.runs):
-            if other is not run:
-                others.append(other)
-                if earlier is not None and other is earlier.run:
-                    break
-        replaces.update(others)
-        self.replacement = _Replacement(run, event, replaces)
-        return others[::-1]
+WANTED = log.known
+"""What is known of the levels that are wanted; looked at before `tells` is called for each run."""
 
 
 class Instances:
-    """The runs of one engine that are not over, in the order in which they were added."""
+    """The runs of one engine that are not over, in the order in which they were added.
+
+    Attributes:
+        added: The number of runs that were added so far; only `add` changes it.
+    """
 
     def __init__(self) -> None:
         # Template id -> its runs; only templates that have any. There is no table of all runs: it
         # would be the largest table of all, and the whole loop is blocked while a table grows.
-        self._by_template: dict[str, _RunsOfTemplate] = {}
+        self._by_template: dict[str, RunsOfTemplate] = {}
         # Execution id -> its run, for those that were in progress when `get` was last called; the
         # runs that were added since are in `_unread`. Both None until somebody asks: ids are made
         # up when they are looked at, and most runs are never asked for.
         self._by_uid: dict[str, Run] | None = None
         self._unread: dict[Run, None] = {}
-        # The order in which runs were added, over all templates.
-        self._numbers: Iterator[int] = count()
+        # The number of runs that were added so far. That of each run is its place in the order.
+        self.added: int = 0
         # Set, and replaced by None, by `tell_change`; always None while nothing waits for a change.
         self._changed: anyio.Event | None = None
 
@@ -184,8 +97,9 @@ class Instances:
         uid = run.template.uid
         table = self._by_template.get(uid)
         if table is None:
-            table = self._by_template[uid] = _RunsOfTemplate()
-        table.add(run, next(self._numbers))
+            table = self._by_template[uid] = RunsOfTemplate()
+        table.add(run, self.added)
+        self.added += 1
         if self._by_uid is not None:
             self._unread[run] = None
         # Before the run starts, because it may be over before its start returns.
@@ -193,7 +107,11 @@ class Instances:
         return run
 
     def start(
-        self, template: WorkflowTemplate, event: Event, make: Callable[[WorkflowTemplate], Workflow]
+        self,
+        template: WorkflowTemplate,
+        event: Event,
+        make: Callable[[WorkflowTemplate], Workflow],
+        wish: Wish | None = None,
     ) -> Workflow | None:
         """Decide by the overrun policy of a template, and start a run, without an await in between.
 
@@ -201,6 +119,7 @@ class Instances:
             template: The template to run.
             event: The event to start the run with; it is not changed.
             make: Makes the run.
+            wish: The wishes of the caller; None if there are none.
 
         Returns:
             The run, or None if the policy says to skip it. The run has not started yet if it waits
@@ -208,19 +127,26 @@ class Instances:
         """
         table = self._by_template.get(template.uid)
         # With no run in progress, every policy says to start.
-        decision = START if table is None else table.decide(template.policy)
-        if decision is START:
-            workflow = make(template)
-            self._start(self.add(workflow._run), event)
-            return workflow
-        if decision is Decision.SKIP:
+        decision = START
+        if table is not None:
+            # No call for those who wish nothing.
+            policy = template.policy if wish is None else policy_for(template, wish)
+            decision = table.decide(policy)
+        if decision is SKIP:
             return None
-        assert table is not None
         workflow = make(template)
+        if wish is not None:
+            wish.fulfil(workflow._run, event)
         run = self.add(workflow._run)
+        if decision is START:
+            self._start(run, event)
+            return workflow
+        assert table is not None
+        # Known before it starts: a caller may ask by its id whether this is the same start.
+        run._trigger = event
         # It starts when others end, in the context of whoever has ended those.
         run.context = copy_context()
-        others = table.replace_all(run, event)
+        others = table.replace_all(run)
         run.wait_for(WaitsFor.TURN)
         # Last, because a run that has not started is over when `stop` returns. If all others are,
         # the replacement starts within this loop.
@@ -230,10 +156,18 @@ class Instances:
 
     def _start(self, run: Run, event: Event) -> None:
         """Start a run; a run that cannot start ends at once, as failed."""
+        if WANTED.get(INFO, True) and log.tells(INFO):
+            self._tell_start(run)
         try:
             run.start(event)
         except Exception as error:  # noqa: BLE001 - it is the outcome of the run
             run.fail_to_start(error)
+
+    def _tell_start(self, run: Run) -> None:
+        # A rescued run has begun before.
+        verb = "starts" if run.started_at is None else "goes on"
+        ids = (run.uid, run.template.uid)
+        log.info("run %s of workflow %s %s", *ids, verb, extra=log_fields(run))
 
     def launch(self, run: Run, start: Callable[[], object]) -> None:
         """Add a run and start it.
@@ -246,6 +180,8 @@ class Instances:
             Exception: The run could not start. It has ended, as failed.
         """
         self.add(run)
+        if log.tells(INFO):
+            self._tell_start(run)
         try:
             start()
         except Exception as error:
@@ -310,16 +246,19 @@ class Instances:
                 exc_info=run.failure,
                 extra=log_fields(run),
             )
+        elif WANTED.get(INFO, True) and log.tells(INFO):
+            ending, ids = run.state.value, (run.uid, run.template.uid)
+            log.info("run %s of workflow %s is over: %s", *ids, ending, extra=log_fields(run))
         # Before the check below, because the replacement is a run in progress.
         self._start_replacement(table)
         if not self._by_template:
             self.tell_change()
 
-    def _start_replacement(self, table: _RunsOfTemplate) -> None:
+    def _start_replacement(self, table: RunsOfTemplate) -> None:
         """Start the replacement of a template if all runs that it replaces are over."""
         replacement = table.replacement
         if replacement is None or replacement.replaces:
             return
         # Before the start, because a run that cannot start is removed within it.
         table.replacement = None
-        self._start(replacement.run, replacement.event)
+        self._start(replacement.run, replacement.run._trigger)

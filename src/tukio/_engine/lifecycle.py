@@ -5,16 +5,17 @@ Owns:   the order of a shutdown.
 
 from __future__ import annotations
 
+import weakref
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self, TypeVar
-from weakref import WeakSet
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 
 import anyio.lowlevel
 
-from .._events.stream import BUFFER, EventStream
 from .._loop.turns import Turns
-from .._model.guard import program_end
+from .._model.errors import EngineError
+from .._model.guard import make_sure_of_room, program_end
+from .._model.logs import Log
 from .._model.state import CANCELLED
 from .binding import Binding
 from .instances import Instances
@@ -24,9 +25,27 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from .._events.broker import Broker
+    from .._events.stream import EventStream
+    from .._events.taps import Tap
     from .._model.registry import Registry
+    from .._run.run import Run
 
 Result = TypeVar("Result")
+
+log: Log = Log("tukio.engine")
+
+LONG: Final = 10.0
+"""Seconds after which whoever leaves is told whom that waits for."""
+
+FEW: Final = 3
+"""The number of runs, and of tasks of each, that are named then."""
+
+
+ENGINES: Final[weakref.WeakValueDictionary[int, Lifecycle]] = weakref.WeakValueDictionary()
+"""The engines that there are, for whoever looks into a program that waits for ever.
+
+By their identity: a subclass of users may have no hash.
+"""
 
 
 class Lifecycle:
@@ -46,7 +65,7 @@ class Lifecycle:
             msg = f"cleanup_timeout must be positive seconds, not {cleanup_timeout!r}"
             raise ValueError(msg)
         self._cleanup_timeout: float = cleanup_timeout
-        self._binding: Binding = Binding(loop, registry, cleanup_timeout)
+        self._binding: Binding = Binding(loop, registry, cleanup_timeout, weakref.ref(self))
         # The runs that are not over, including replacements that have not started.
         self._instances: Instances = Instances()
         # For the methods that wait for nothing, but those that start runs by data.
@@ -55,13 +74,16 @@ class Lifecycle:
         self._stopping: bool = False
         # The streams that were returned and are still referred to; ended when the engine has
         # stopped.
-        self._streams: WeakSet[EventStream] = WeakSet()
+        self._streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
+        # Likewise, of taps.
+        self._taps: weakref.WeakSet[Tap] = weakref.WeakSet()
+        ENGINES[id(self)] = self
 
     async def __aenter__(self) -> Self:
         """Bind the engine to the running event loop, and open the tree that its runs live in.
 
         Raises:
-            EngineError: The engine is in use already, or no event loop is running.
+            EngineError: The engine is, or was, in use already, or no event loop is running.
         """
         await self._binding.open(self._stop_from_outside, self._drained)
         return self
@@ -97,16 +119,16 @@ class Lifecycle:
             if exc is not None and program_end(exc) is not None:
                 # It may have cut anything. Before the runs stop: one may be over then.
                 self._instances.salvage(self._binding.backend.at_work())
-            self.stop(force=exc is not None)
+            self._stop(force=exc is not None)
             if exc is None:
-                await self._instances.drained()  # noqa: ASYNC102 - may be cancelled, as the body
+                await self._wait_for_runs()  # noqa: ASYNC102 - may be cancelled, as the body
         except BaseException as interruption:
             cause = interruption
             raise
         finally:
             try:
                 # Again, because the wait above may have been cancelled: then the runs are, too.
-                self.stop(force=True)
+                self._stop(force=True)
             finally:
                 # Always, and shielded within: it takes as long as the cancelled runs take to
                 # unwind.
@@ -117,28 +139,48 @@ class Lifecycle:
                     # An exception has the frames that it went through, this one, too: no circle.
                     del cause, exc
 
+    if not TYPE_CHECKING:
+        # For whoever forgets `async`; type checkers find that by themselves.
+
+        def __enter__(self) -> NoReturn:
+            """Refuse.
+
+            Raises:
+                EngineError: Always. Nothing has changed.
+            """
+            msg = "an engine has no 'with' block - async with tukio.Engine() as engine: ..."
+            raise EngineError(msg)
+
+        def __exit__(self, *exc_info: object) -> None:
+            """Do nothing: no such block is ever entered. Python looks for it first."""
+
+    async def _wait_for_runs(self) -> None:
+        """Wait until no run is left; tell after a while for which."""
+        if not self._instances:
+            return
+        backend = self._binding.backend
+        call_off = backend.alarms.at(backend.time() + LONG, self._tell_whom_it_waits_for)
+        try:
+            await self._instances.drained()
+        finally:
+            call_off()
+
+    def _tell_whom_it_waits_for(self) -> None:
+        runs = self._instances.all()
+        if not runs:
+            # The last one has ended in this very moment.
+            return
+        log.warning(
+            "leaving the engine waits for runs, %d in all: %s - cancel them, or await"
+            " engine.stop(grace=...) first, to wait no longer",
+            len(runs),
+            "; ".join(map(_at_work, runs[:FEW])),
+        )
+
     @property
     def broker(self) -> Broker:
         """The broker of the engine: dispatches received data and execution events."""
         return self._binding.broker
-
-    def subscribe(self, *topics: str, buffer: int = BUFFER) -> EventStream:
-        """Return the events of some topics as an async context manager and iterator.
-
-        Args:
-            topics: The topics; none is every topic, except the execution events (`EXEC_TOPIC`).
-            buffer: The number of events that wait for the reader. When the buffer is full, the
-                oldest event is dropped and counted in `dropped`; senders never wait for a reader.
-
-        Raises:
-            ValueError: `buffer` is not positive.
-            TypeError: A topic is not a string.
-        """
-        stream = EventStream(lambda: self._binding.broker, self._binding.check, topics, buffer)
-        self._streams.add(stream)
-        if self.done():
-            stream.finish()
-        return stream
 
     # From other threads --------------------------------------------------------------------------
 
@@ -176,8 +218,14 @@ class Lifecycle:
             EngineError: Called from another event loop or thread. Nothing changes.
         """
         self._binding.check()
+        make_sure_of_room()
         if isinstance(grace, bool):
             grace, force = None, grace or force
+        self._stop(grace, force=force)
+        return self
+
+    def _stop(self, grace: float | None = None, *, force: bool) -> None:
+        """Do what `stop` does, also where there is little room: whoever leaves must go on."""
         # Before any run is cancelled, because handlers of its events must not start another one.
         self._stopping = True
         if force or (grace is not None and grace <= 0):
@@ -186,7 +234,6 @@ class Lifecycle:
             self._instances.stop_after(grace)
         # Last: with no run left, this is what ends the waiting for the engine.
         self._instances.tell_change()
-        return self
 
     def _stop_all(self) -> None:
         """Cancel every run because the engine ends; not final, so a run may go on elsewhere."""
@@ -198,7 +245,7 @@ class Lifecycle:
 
     def _stop_from_outside(self) -> None:
         """Called when all around the engine is cancelled."""
-        self.stop(force=True)
+        self._stop(force=True)
 
     async def _drained(self) -> None:
         """Wait until no run is left: all were told to stop, and what Ctrl-C has cut is mended."""
@@ -218,7 +265,7 @@ class Lifecycle:
         return self._stopped().__await__()
 
     async def _stopped(self) -> None:
-        """Wait until the engine is done, and end its streams.
+        """Wait until the engine is done, and end its streams and taps.
 
         Raises:
             EngineError: Called from another event loop or thread.
@@ -231,3 +278,13 @@ class Lifecycle:
         # One by one, because a loose engine may share its broker with others, which go on.
         for stream in self._streams:
             stream.finish()
+        for tap in self._taps:
+            tap.close()
+        self._binding.rest()
+
+
+def _at_work(run: Run) -> str:
+    """Return which run of what it is, and what is at work there."""
+    steps = [driver.step.template.uid for driver in run.drivers if driver.step is not None]
+    doing = f"at {', '.join(steps[:FEW])}" if steps else run.phase.value
+    return f"{run.template.uid} {run.uid} {doing}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from bisect import bisect_left
 from collections import OrderedDict, deque
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from .._loop.turns import Turns
 from .._model.logs import Log
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .._model.event import Event
 
 log: Log = Log("tukio.broker")
@@ -29,6 +32,8 @@ class Inbox:
 
     Args:
         size: The number of events that the inbox holds.
+        check: Makes sure that the caller may use the inbox, or raises: that it runs where the
+            readers do. None makes sure of nothing.
 
     Attributes:
         size: The number of events that the inbox holds; never changes.
@@ -38,8 +43,10 @@ class Inbox:
     __slots__ = (
         "_all_done",
         "_called",
+        "_check",
         "_closed",
         "_events",
+        "_latest",
         "_promised",
         "_readers",
         "_turns",
@@ -48,20 +55,26 @@ class Inbox:
         "size",
     )
 
-    def __init__(self, size: int = INBOX_SIZE) -> None:
+    def __init__(
+        self, size: int = INBOX_SIZE, *, check: Callable[[], object] | None = None
+    ) -> None:
         self.size: int = size
         self.dropped: int = 0
+        self._check: Callable[[], object] | None = check
         # Events that no reader has got yet, oldest first; never more than `size`, but for those
         # that cancelled readers have put back.
         self._events: deque[Event] = deque()
+        # The number of the reader that began to wait last: each has the next one.
+        self._latest: int = 0
         # Readers that wait and have not been called, in the order in which they began to wait; each
         # is set when it is called. Empty whenever `_events` is not: an event goes to a waiting
         # reader at once. No deque, for a reader that is cancelled leaves it wherever it stands.
-        self._readers: OrderedDict[anyio.Event, None] = OrderedDict()
+        self._readers: OrderedDict[int, anyio.Event] = OrderedDict()
         # Readers that were called and have not taken their events yet, and those events, both
         # oldest first: the first is for the first, and so on. So if some of the readers give up,
-        # whatever their order, it is the youngest events that are left.
-        self._called: list[anyio.Event] = []
+        # whatever their order, it is the youngest events that are left. Searched by halves, as the
+        # numbers grow: there may be thousands, and on trio they come in any order.
+        self._called: list[int] = []
         self._promised: list[Event] = []
         # Set by `close`, set back by `reopen`. Events can still be put, and be read.
         self._closed: bool = False
@@ -74,7 +87,16 @@ class Inbox:
         self._all_done: anyio.Event | None = None
 
     def put_nowait(self, event: Event) -> None:
-        """Add an event, or hand it to the reader that has waited longest."""
+        """Add an event, or hand it to the reader that has waited longest.
+
+        Raises:
+            EngineError: Called from another event loop or thread. Nothing changes.
+        """
+        self._check_here()
+        self.add(event)
+
+    def add(self, event: Event) -> None:
+        """Add an event, as `put_nowait`, from where the readers are."""
         self._unfinished += 1
         if self._readers:
             # Not by way of `_events`: a reader that comes later must not take the event first.
@@ -93,9 +115,11 @@ class Inbox:
         """Remove and return the oldest event.
 
         Raises:
+            EngineError: Called from another event loop or thread. Nothing changes.
             anyio.WouldBlock: There is no event. Where asyncio is in use, the exception is also an
                 `asyncio.QueueEmpty`, for code written for 1.x.
         """
+        self._check_here()
         if not self._events:
             raise _empty_error()
         return self._events.popleft()
@@ -104,28 +128,30 @@ class Inbox:
         """Remove and return the oldest event; wait until there is one.
 
         Raises:
+            EngineError: Called from another event loop or thread.
             anyio.EndOfStream: There is no event, and none will come.
 
         Cancellation: no event is lost.
         """
+        self._check_here()
         # Before an event is removed, because a cancelled reader must not take one.
         await self._turns.give_way()
         if self._events:
             return self._events.popleft()
         if self._closed:
             raise anyio.EndOfStream
-        reader = anyio.Event()
-        self._readers[reader] = None
+        self._latest = number = self._latest + 1
+        self._readers[number] = called = anyio.Event()
         try:
-            await reader.wait()
+            await called.wait()
         except BaseException:
             # An event may have been promised before the cancellation arrived.
-            self._give_up(reader)
+            self._give_up(number)
             raise
-        if reader not in self._called:
+        place = self._place(number)
+        if place is None:
             # Called by `close`.
             raise anyio.EndOfStream
-        place = self._called.index(reader)
         del self._called[place]
         return self._promised.pop(place)
 
@@ -133,7 +159,7 @@ class Inbox:
         """End all waiting: from now on `get` raises `EndOfStream` when there is no event."""
         self._closed = True
         while self._readers:
-            self._readers.popitem(last=False)[0].set()
+            self._readers.popitem(last=False)[1].set()
 
     def reopen(self) -> None:
         """Undo `close`, for readers to come."""
@@ -141,22 +167,34 @@ class Inbox:
 
     def _call_next(self) -> None:
         """Call the reader that has waited longest, for the last event that was promised."""
-        reader, _ = self._readers.popitem(last=False)
-        self._called.append(reader)
+        number, reader = self._readers.popitem(last=False)
+        self._called.append(number)
         reader.set()
 
-    def _give_up(self, reader: anyio.Event) -> None:
+    def _place(self, number: int) -> int | None:
+        """Return the place of a reader among those that were called; None if it was not."""
+        place = bisect_left(self._called, number)
+        return place if self._called[place : place + 1] == [number] else None
+
+    def _give_up(self, number: int) -> None:
         """Called when a waiting reader was cancelled; if it was called, another event is free."""
-        if reader in self._readers:
-            del self._readers[reader]
-        elif reader in self._called:
-            self._called.remove(reader)
-            if self._readers:
-                self._call_next()
-            else:
-                # In front, because events that were put since are younger; the others that are
-                # promised are older.
-                self._events.appendleft(self._promised.pop())
+        if self._readers.pop(number, None) is not None:
+            return
+        place = self._place(number)
+        if place is None:
+            # Called by `close`.
+            return
+        del self._called[place]
+        if self._readers:
+            self._call_next()
+        else:
+            # In front, because events that were put since are younger; the others that are
+            # promised are older.
+            self._events.appendleft(self._promised.pop())
+
+    def _check_here(self) -> None:
+        if self._check is not None:
+            self._check()
 
     # As in 1.x -----------------------------------------------------------------------------------
 
@@ -168,17 +206,23 @@ class Inbox:
     async def put(self, event: Event) -> None:
         """Add an event, as `put_nowait`; never waits.
 
+        Raises:
+            EngineError: Called from another event loop or thread. Nothing changes.
+
         Cancellation: the event was not added.
         """
+        self._check_here()
         await self._turns.give_way()
-        self.put_nowait(event)
+        self.add(event)
 
     def task_done(self) -> None:
         """Count an event that was read as processed, for `join`.
 
         Raises:
+            EngineError: Called from another event loop or thread. Nothing changes.
             ValueError: Called more often than there were events.
         """
+        self._check_here()
         if not self._unfinished:
             msg = "task_done() called too many times: once for each event that was taken"
             raise ValueError(msg)
@@ -190,8 +234,12 @@ class Inbox:
     async def join(self) -> None:
         """Wait until `task_done` was called for each event.
 
+        Raises:
+            EngineError: Called from another event loop or thread.
+
         Cancellation: only the waiting ends.
         """
+        self._check_here()
         await self._turns.give_way()
         # Looked at anew after each wait, because further events may have been put meanwhile.
         while self._unfinished:

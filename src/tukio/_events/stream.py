@@ -57,9 +57,7 @@ class EventStream:
         topics: tuple[str, ...],
         buffer: int = BUFFER,
     ) -> None:
-        if buffer < 1:
-            msg = f"buffer must be a positive number of events, not {shown(buffer)}"
-            raise ValueError(msg)
+        check_buffer(buffer)
         for topic in topics:
             if not isinstance(topic, str):
                 msg = f"a topic must be a string, not {shown(topic)}"
@@ -76,7 +74,7 @@ class EventStream:
         self._topics: tuple[str | None, ...] = topics or (None,)
         # Filled only by the broker, and emptied only by the reader; closed by `end`, and open again
         # in the next block.
-        self._inbox: Inbox = Inbox(buffer)
+        self._inbox: Inbox = Inbox(buffer, check=check)
 
     @property
     def dropped(self) -> int:
@@ -110,6 +108,12 @@ class EventStream:
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
+        """Listen to the topics no more.
+
+        Raises:
+            EngineError: The engine runs in another event loop or thread. Nothing changes.
+        """
+        self._check()
         self._leave()
 
     def _leave(self) -> None:
@@ -132,8 +136,6 @@ class EventStream:
         if not self._was_entered:
             msg = "nothing comes before the stream is entered - async with engine.subscribe(...)"
             raise EngineError(msg)
-        if self._inbox.empty():
-            self._check()
         try:
             return await self._inbox.get()
         except anyio.EndOfStream:
@@ -149,8 +151,19 @@ class EventStream:
     def deliver(self, event: Event, topics: Collection[str]) -> None:
         """Called by the broker with each event; keep it for the reader."""
         del topics
-        self._inbox.put_nowait(event)
+        self._inbox.add(event)
 
     def end(self) -> None:
         """Called when no further event comes; the iteration ends after those in the buffer."""
         self._inbox.close()
+
+
+def check_buffer(buffer: int) -> None:
+    """Make sure that so many events can wait for a reader.
+
+    Raises:
+        ValueError: The number is not positive.
+    """
+    if buffer < 1:
+        msg = f"buffer must be a positive number of events, not {shown(buffer)}"
+        raise ValueError(msg)

@@ -15,15 +15,19 @@ from contextvars import copy_context
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any
 
+from .._loop.surroundings import serving, surroundings
+from .._model.awaiting import never_awaits
 from .._model.guard import exposed, program_end
 from .._model.logs import Log
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
     from contextvars import Context
+    from types import CodeType
 
     from .._model.event import Event
-    from .workers import Call, Workers
+    from .caller import Call
+    from .workers import Workers
 
     Handler = Callable[[Event], object]
 
@@ -59,23 +63,29 @@ class Subscription:
         handler: The handler; never changes.
         alive: Whether the handler still gets events. Set to False by `end`, and never set back.
         dropped: The number of events that were dropped because the handler is too slow.
+        prompt: Whether the call that was taken last awaits nothing. Changed only by `take`.
     """
 
     __slots__ = (
         "_busy",
         "_by_topic",
+        "_code",
         "_gone",
         "_waiting",
         "_workers",
         "alive",
         "dropped",
         "handler",
+        "prompt",
     )
 
     def __init__(self, handler: Handler, workers: Workers) -> None:
         self.handler: Handler = handler
         self.alive: bool = True
         self.dropped: int = 0
+        self.prompt: bool = False
+        # That of the call that was taken last, for which `prompt` was found.
+        self._code: CodeType | None = None
         self._workers: Workers = workers
         # Calls that no worker has taken yet, first come first served, and `_gone` that were dropped
         # since. A coroutine leaves this only by being made or closed, because Python warns about
@@ -102,7 +112,7 @@ class Subscription:
         # What it sets there stays there: this is the context of a step, or of whoever dispatches.
         context = copy_context()
         try:
-            result: Any = context.run(self.handler, event)
+            result: Any = context.run(serve, self._workers.serves, self.handler, event)
             # In here, because that asks what the handler has returned for its class.
             call = result if result is not None and inspect.isawaitable(result) else None
         except BaseException as error:  # noqa: ASYNC103 - nobody can cancel what does not await
@@ -170,7 +180,7 @@ class Subscription:
         self, result: Awaitable[object], context: Context, topics: Collection[str]
     ) -> None:
         """Queue a call of the async handler, and request a worker if none knows of it."""
-        coro = result if isinstance(result, CoroutineType) else _awaited(result)
+        coro: Any = result if isinstance(result, CoroutineType) else _awaited(result)
         if len(self._waiting) - self._gone >= QUEUE_SIZE:
             coro.close()
             self.dropped += 1
@@ -198,12 +208,28 @@ class Subscription:
 
         After None, the subscription requests a worker again when it has one.
         """
-        if not self._has_more():
+        if not self.has_more():
             return None
         one = self._waiting.popleft()
         # No more to be dropped, though it may still be known by its topics.
         call, one.call = one.call, None
+        if call is not None and call[0].cr_code is not self._code:
+            self._code = call[0].cr_code
+            self.prompt = never_awaits(self._code)
         return call
+
+    def has_more(self) -> bool:
+        """Return whether a call waits.
+
+        After False, the subscription requests a worker again when it has one.
+        """
+        while self._gone and self._waiting[0].call is None:
+            self._waiting.popleft()
+            self._gone -= 1
+        self._busy = bool(self._waiting)
+        if not self._busy:
+            self._by_topic = None
+        return self._busy
 
     def lose_call(self) -> bool:
         """Called when a call was cancelled: log its event as lost, return whether another waits.
@@ -211,7 +237,7 @@ class Subscription:
         After False, the subscription requests a worker again when it has a call.
         """
         self._name_lost(1)
-        return self._has_more()
+        return self.has_more()
 
     def cut_short(self, *, in_progress: int = 0) -> None:
         """Called when the workers make no more calls: drop the waiting ones, and log what is lost.
@@ -228,15 +254,13 @@ class Subscription:
         events = "event" if count == 1 else "events"
         log.warning("handler %s was cut short: %d %s lost", self.handler, count, events)
 
-    def _has_more(self) -> bool:
-        """Return whether a call waits; if none does, the workers forget this subscription."""
-        while self._gone and self._waiting[0].call is None:
-            self._waiting.popleft()
-            self._gone -= 1
-        self._busy = bool(self._waiting)
-        if not self._busy:
-            self._by_topic = None
-        return self._busy
+
+@exposed
+def serve(engine: Callable[[], Any] | None, function: Callable[..., object], *args: Any) -> object:
+    """Call a handler or a tap, which finds its engine around itself; None is no engine."""
+    if engine is not None:
+        serving.set((engine, surroundings.get(None)))
+    return function(*args)
 
 
 @exposed

@@ -7,13 +7,18 @@ A worker drives calls as a driver drives steps: it begins each call with one `se
 call's own context. A call that ends there costs no task. A call that suspends keeps its worker; if
 more handlers are due, one more worker is started for them. So slow handlers never wait for each
 other, and a handler never has more than one call in progress.
+
+A call that awaits anything may leave something behind on the task that made it, as a time limit
+around the `yield` of a generator that was read by half. It is the last call of its worker, so it
+cuts no other.
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.lowlevel
@@ -24,43 +29,12 @@ from .._model.guard import attempt, program_end
 from .._model.logs import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
-    from contextvars import Context
-    from typing import Any, Protocol
+    from collections.abc import Callable
 
+    from .._loop.contract import Scope
     from .._loop.coroutines import Turns
-
-    StartService = Callable[[Callable[[], Awaitable[None]], str], None]
-    # The coroutine of the call, not begun, and the context that all of it runs in.
-    Call = tuple[Coroutine[Any, Any, object], Context]
-
-    class Caller(Protocol):
-        """An async handler with its waiting calls, which are made one after the other."""
-
-        @property
-        def handler(self) -> object:
-            """The handler, for log messages."""
-            ...
-
-        def take(self) -> Call | None:
-            """Return the next call, or None.
-
-            After None, the caller requests a worker again when it has one.
-            """
-            ...
-
-        def lose_call(self) -> bool:
-            """Called when a call was cancelled; return whether another call waits."""
-            ...
-
-        def cut_short(self, *, in_progress: int = 0) -> None:
-            """Called when no more calls will be made.
-
-            Args:
-                in_progress: The number of calls that were cancelled while in progress.
-            """
-            ...
-
+    from .._loop.services import Host
+    from .caller import Call, Caller
 
 log: Log = Log("tukio.broker")
 
@@ -70,14 +44,35 @@ BUDGET = 64
 NAME = "tukio handlers"
 
 
+class _Worker:
+    """One task that makes calls.
+
+    Args:
+        scope: The scope of the task.
+
+    Attributes:
+        scope: Likewise.
+        caller: The handler whose call was made last; None before the first one.
+        unclean: Whether a call has left another scope open within the scope.
+    """
+
+    __slots__ = ("caller", "scope", "unclean")
+
+    def __init__(self, scope: Any) -> None:
+        self.scope: Any = scope
+        self.caller: Caller | None = None
+        self.unclean: bool = False
+
+
 class Workers:
     """The workers of one broker.
 
     Args:
-        start_service: Starts an async function in the background, under a name.
+        host: Starts tasks in the background.
         stay: Whether a worker stays for one turn of the loop when nothing is due.
 
     Attributes:
+        serves: A weak reference to the engine that the handlers are for; None if there is none.
         stay: Whether a worker stays for one turn of the loop when nothing is due. A sender of one
             event in each turn then finds the same worker each time. True only where `drain` waits
             for the workers in the end. Changed only by a broker that takes another one over.
@@ -88,16 +83,18 @@ class Workers:
         "_deadline",
         "_due",
         "_free",
+        "_host",
         "_idle",
-        "_scopes",
-        "_start_service",
         "_starting",
+        "_workers",
+        "serves",
         "stay",
     )
 
-    def __init__(self, start_service: StartService, *, stay: bool) -> None:
+    def __init__(self, host: Host, *, stay: bool) -> None:
         self.stay: bool = stay
-        self._start_service: StartService = start_service
+        self.serves: Callable[[], Any] | None = host.serves
+        self._host: Host = host
         # Handlers that have a waiting call and none in progress, each at most once. Whenever this
         # is not empty and other tasks have a turn, a free worker is there to take what is due.
         self._due: deque[Caller] = deque()
@@ -105,13 +102,12 @@ class Workers:
         # ended. There are any only if it was unregistered meanwhile, and registered anew.
         self._at_work: dict[object, list[Caller]] = {}
         # At most one worker is free. It is either started and has not begun yet, which `_starting`
-        # says, or it has begun and no call keeps it: then this is its scope.
+        # says, or it has begun and no call keeps it: then this is it.
         self._starting: bool = False
-        self._free: anyio.CancelScope | None = None
-        # The scopes of all workers that have begun and not ended; each worker adds and removes its
-        # own.
-        self._scopes: set[anyio.CancelScope] = set()
-        # The deadline of every scope in `_scopes`, now and later: set by `drain` for good.
+        self._free: _Worker | None = None
+        # All workers that have begun and not ended; each adds and removes itself.
+        self._workers: set[_Worker] = set()
+        # The deadline of every worker, now and later: set by `drain` for good.
         self._deadline: float = math.inf
         # Set, and replaced by None, when no worker is left; always None while nothing waits for
         # that.
@@ -145,8 +141,10 @@ class Workers:
         """
         # Never later than before: whoever waits again, after an interruption, gives no more time.
         self._deadline = deadline = min(deadline, self._deadline)
-        for scope in self._scopes:
-            scope.deadline = deadline
+        for worker in self._workers:
+            # One that is unclean can be cut no more, and would keep the timer.
+            if not worker.unclean:
+                worker.scope.deadline = deadline
         # Looked at anew after each wait, because a call that ends may have started a new worker.
         while not self._is_idle():
             self._idle = self._idle or anyio.Event()
@@ -155,7 +153,7 @@ class Workers:
     def _start(self) -> None:
         """Start a worker; there must be no free one."""
         # First, because this may raise: then there still is no free worker.
-        self._start_service(self._work, NAME)
+        self._host.start_service(self._work, NAME)
         self._starting = True
 
     def _is_one_free(self) -> bool:
@@ -164,7 +162,7 @@ class Workers:
 
     def _is_idle(self) -> bool:
         """Return whether no worker is left, begun or not: then no call is in progress or due."""
-        return not self._scopes and not self._starting
+        return not self._workers and not self._starting
 
     async def _work(self) -> None:
         """Make the calls that are due, until there are none.
@@ -172,42 +170,79 @@ class Workers:
         A worker is shielded from cancellation, so that handlers get the last events of a run even
         if the run is cancelled together with the whole program. `drain` sets a limit to that.
         """
-        # At once, before any await: from here on the scope stands for this worker.
+        # At once, before any await: from here on this stands for the worker.
         self._starting = False
         gone = False
-        scope = anyio.CancelScope(deadline=self._deadline, shield=True)
-        self._free = scope
-        self._scopes.add(scope)
+        self._free = worker = _Worker(self._host.scope(self._deadline, shield=True))
+        self._workers.add(worker)
         try:
-            with scope:
-                await self._make_due_calls(scope)
+            await self._work_in_scope(worker)
         except GeneratorExit:
             # The event loop is gone, too, so nothing is left that could await a call.
             gone = True
             raise
         finally:
-            if self._free is scope:
+            if self._free is worker:
                 self._free = None
-            if gone or scope.cancel_called:
+            if gone or worker.scope.cancel_called:
                 # All workers have the same deadline, so no other worker will make these calls.
                 while self._due:
                     self._due.popleft().cut_short()
-            # Before the scope is removed, so that the workers never look idle in between.
+            # Before this worker is removed, so that they never look idle in between.
             self._start_for_the_rest()
-            self._scopes.remove(scope)
+            self._workers.remove(worker)
             if self._idle is not None and self._is_idle():
                 self._idle.set()
                 self._idle = None
 
-    async def _make_due_calls(self, scope: anyio.CancelScope) -> None:
+    async def _work_in_scope(self, worker: _Worker) -> None:
+        """Make the calls that are due in the scope of a worker, and see whether that can be left.
+
+        Raises:
+            BaseException: What ends the worker, or the program.
+        """
+        try:
+            with worker.scope:
+                try:
+                    await self._make_due_calls(worker)
+                finally:
+                    gone = isinstance(sys.exception(), GeneratorExit)
+                    worker.unclean = not gone and bool(self._host.left_open(worker.scope))
+        except RuntimeError as error:
+            if not worker.unclean:
+                raise
+            # Of an unclean worker, it only says that the scope could not be left.
+            through = error.__context__
+            await self._abandon(worker)  # noqa: ASYNC102, ASYNC120 - it shields itself
+            ending = None if through is None else program_end(through)
+            if ending is not None:
+                raise ending from None
+
+    async def _abandon(self, worker: _Worker) -> None:
+        """Name the handler that has left a scope open, and end what goes on there."""
+        assert worker.caller is not None
+        handler = worker.caller.handler
+        log.error(
+            "async handler %s has left a cancel scope or a task group open - close a generator that"
+            " is not read to its end, as by contextlib.aclosing(...)",
+            handler,
+        )
+        # Never left, it would keep its timer.
+        worker.scope.deadline = math.inf
+        # Before this waits: others that are due must not wait for what was left.
+        if self._free is worker:
+            self._free = None
+        self._start_for_the_rest()
+        for error in await self._host.abandon(worker.scope):
+            log.error("async handler %s failed", handler, exc_info=error)
+
+    async def _make_due_calls(self, worker: _Worker) -> None:
         """Make the calls that are due, as the free worker.
 
-        Returns when nothing is due, when another worker has become the free one, or when this
+        Returns when nothing is due, when a call may have left something behind here, or when this
         worker is cancelled.
-
-        Args:
-            scope: The scope of this worker.
         """
+        scope, left_open = worker.scope, self._host.left_open
         cancelling = own_cancellations()
         due, budget = self._due, self._a_call_of_each()
         calls = one_by_one()
@@ -224,14 +259,14 @@ class Workers:
                 # Dropped since it became due; the handler asks for a worker anew.
                 continue
             budget -= 1
+            worker.caller = caller
             calls = await self._make(call, caller, calls, scope, cancelling)
+            is_clean = caller.prompt and not left_open(scope)
             # Due only now that its call has ended, and last: handlers take turns.
-            due.append(caller)
-            if self._free is not scope:
-                # The call has suspended. Meanwhile another worker may have become the free one.
-                if self._is_one_free():
-                    return
-                self._free = scope
+            if is_clean or caller.has_more():
+                due.append(caller)
+            if not is_clean:
+                return
 
     def _a_call_of_each(self) -> int:
         """Return the number of calls to make before other tasks have a turn."""
@@ -244,7 +279,7 @@ class Workers:
         call: Call,
         caller: Caller,
         calls: Turns,
-        scope: anyio.CancelScope,
+        scope: Scope,
         cancelling: Callable[[], int],
     ) -> Turns:
         """Make a call, and return the runner for the next call.

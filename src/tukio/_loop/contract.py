@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
+from .roots import LooseRun
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
     from contextlib import AbstractContextManager
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from .alarms import Alarms
+    from .roots import Roots
 
 
 class Scope(Protocol):
@@ -55,6 +58,8 @@ class Driver(Protocol):
         scope: The scope that the driver is in, or was in last; None before the first one, and while
             the driver runs steps that need none.
         scope_spent: Whether the scope was cancelled and must be left before the next step.
+        unclean: Whether a step has left another scope open within the scope. Set once, and then the
+            driver runs no other step.
         has_step_deadline: Whether the deadline of the scope is that of a step, and not of the run.
         context: The context that the present step runs in, or the last one ran in; None before the
             first step.
@@ -68,10 +73,23 @@ class Driver(Protocol):
     step: Any
     scope: Scope | None
     scope_spent: bool
+    unclean: bool
     has_step_deadline: bool
     context: Context | None
     coroutine: Any
     cancelled_at: float
+
+    def is_running(self) -> bool:
+        """Return whether the loop is at this very task; if not, a `GeneratorExit` closes it."""
+        ...
+
+    def has_open_scopes(self) -> bool:
+        """Return whether scopes are open in the calling task that were not when it began."""
+        ...
+
+    def let_go_of_scopes(self) -> None:
+        """Take the calling task, which is about to end, out of the scopes that are open in it."""
+        ...
 
     def cancelling(self) -> int:
         """Return the number of native cancellations that are still pending (always 0 on trio)."""
@@ -113,7 +131,7 @@ class Clock(Protocol):
         ...
 
 
-class Cancellable(Protocol):
+class Cancellable(LooseRun, Protocol):
     """A run, as the backend sees it: the work of drivers, which can be cancelled as a whole."""
 
     @property
@@ -140,7 +158,7 @@ class Spawner(Protocol):
     """Starts drivers, and keeps runs alive."""
 
     @property
-    def roots(self) -> set[Any] | None:
+    def roots(self) -> Roots | None:
         """Where a run puts itself from its start to its end; None where a tree keeps it alive."""
         ...
 
@@ -208,7 +226,19 @@ class Scopes(Protocol):
     def left_open(self) -> Callable[[Any], object]:
         """A function that tells, truly or falsely, whether scopes are open within a scope.
 
-        A C function, as it is called before each step that may suspend.
+        Called by a driver within the scope, before each step that may suspend.
+        """
+        ...
+
+    async def abandon(self, scope: Any) -> list[BaseException]:
+        """Cancel the tasks in task groups that the calling task has open within a scope.
+
+        They are over when this returns, however long they take, as anywhere. The calling task
+        itself, which can leave neither these groups nor the scope in order, is not cancelled, and
+        may end.
+
+        Returns:
+            What these tasks raised; on asyncio without those that were over before.
         """
         ...
 
@@ -242,6 +272,22 @@ class Tree(Protocol):
             EngineError: Called in an event loop, or the engine's loop does not run, or it ends
                 before the function.
             Exception: The exception of the function.
+        """
+        ...
+
+    @property
+    def thread(self) -> int | None:
+        """The id of the thread that the loop runs in, or is to run in; None once it is closed."""
+        ...
+
+    def call_from_outside(self, function: Callable[[], object]) -> None:
+        """Call a function in a turn of the loop, from any thread; if it is over, never."""
+        ...
+
+    def present(self) -> tuple[Context, Any] | None:
+        """Return the context and the coroutine of the task that the loop is at, from any thread.
+
+        None if it is at none.
         """
         ...
 

@@ -118,3 +118,14 @@ def finish_awaiting(
                     del answer
         except StopIteration as end:
             return end.value
+
+
+async def awaited_in(context: Context, coro: Coroutine[Any, Any, Any]) -> Any:
+    """Await a coroutine that has not begun, in a context of its own, and return its result."""
+    try:
+        trap = context.run(coro.send, None)
+    except StopIteration as end:
+        return end.value
+    except GeneratorExit as exit_:
+        raise EscapedExit(exit_) from exit_
+    return await finish_awaiting(context, coro, trap)

@@ -17,7 +17,8 @@ NOT_RUNNING = "the event loop of this engine is not running - nothing was called
 OTHER_TASK = (
     "an engine is left in the task that entered it, and this is another one; its runs are over"
     " - put 'async with tukio.Engine()' into one async function: within the test itself, or in a"
-    " fixture of anyio's pytest plugin, for pytest-asyncio enters and leaves a fixture in two tasks"
+    " fixture of a test in virtual time, or of anyio's pytest plugin, for pytest-asyncio enters and"
+    " leaves a fixture in two tasks"
 )
 
 

@@ -53,6 +53,11 @@ class ThreadCalls:
                 self._none_left.set()
         raise EngineError(OVER)
 
+    def cancel(self) -> None:
+        """Cancel the calls in progress; whoever waits for their threads waits for them."""
+        for scope in self._scopes:
+            scope.cancel()
+
     async def close(self, limit: float) -> None:
         """Cancel the calls in progress, and wait for their ends.
 
@@ -63,8 +68,7 @@ class ThreadCalls:
         if not self._scopes:
             # Without calls no timer is set: the loop would keep it, and what its context leads to.
             return
-        for scope in self._scopes:
-            scope.cancel()
+        self.cancel()
         with anyio.move_on_after(limit):
             while self._scopes:
                 self._none_left = anyio.Event()

@@ -14,13 +14,16 @@ class WallTimes:
 
     Args:
         now: The present instant on that clock, in seconds.
+        owner: Whose clock it is. If it has a `wall_anchor`, as in virtual time, then that is the
+            wall time at instant 0, in seconds, for all that tell the time of this clock.
     """
 
     __slots__ = ("_anchor",)
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, now: float, owner: object = None) -> None:
         # The wall time at instant 0, in seconds.
-        self._anchor: float = time.time() - now
+        anchor: float | None = getattr(owner, "wall_anchor", None)
+        self._anchor: float = time.time() - now if anchor is None else anchor
 
     def wall_time(self, instant: float) -> datetime:
         """Return the aware UTC time of an instant."""

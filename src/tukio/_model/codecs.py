@@ -41,6 +41,11 @@ if TYPE_CHECKING:
 
 TAG: Final = "$tukio"
 
+
+class DecodedReport(dict[str, Any]):
+    """A report of which all values are decoded: what looks like a form in it is the user's data."""
+
+
 LONG: Final = 64
 """Integers of this many bits are written as hexadecimal: not every JSON reader keeps them exact."""
 
@@ -147,6 +152,7 @@ _ENCODERS: Final[dict[type, Callable[[Any], Any]]] = {
     str: _encode_str,
     list: _encode_all,
     dict: _encode_dict,
+    DecodedReport: _encode_dict,
     bytes: lambda value: _tagged("bytes", _base64(value)),
     tuple: lambda value: _tagged("tuple", _encode_all(value)),
     set: lambda value: _tagged("set", _encode_all(value)),

@@ -140,12 +140,13 @@ def listed(names: Collection[object]) -> str:
     return ", ".join(map(plain, islice(names, MOST_NAMES))) + more
 
 
-def nearest(name: object, known: Collection[str]) -> str:
+def nearest(name: object, known: Collection[str], question: str = "") -> str:
     """Return advice on a name that is not among the known ones.
 
     Args:
         name: The name that was asked for.
         known: The names that exist.
+        question: What may be amiss if none of them is near; added to their list.
 
     Returns:
         A question with the nearest known name, or a list of the known names.
@@ -155,7 +156,8 @@ def nearest(name: object, known: Collection[str]) -> str:
         some = islice((other for other in known if len(other) <= LONGEST_COMPARED), MOST_COMPARED)
         if near := get_close_matches(word, list(some), n=1):
             return f"did you mean {near[0]!r}?"
-    return f"known: {listed(known)}" if known else "none is known yet"
+    advice = f"known: {listed(known)}" if known else "none is known yet"
+    return f"{advice}; {question}" if question else advice
 
 
 def bounded(text: str, limit: int = LONGEST_TEXT) -> str:
@@ -187,3 +189,8 @@ def text_of(error: BaseException) -> str:
 
 
 _QUALNAME: Any = vars(type)["__qualname__"].__get__
+
+
+def escaped_id(uid: str) -> str:
+    """Return an id as a part of a key, of which `/`, `[` and `%` tell the parts apart."""
+    return uid.replace("%", "%25").replace("/", "%2F").replace("[", "%5B")

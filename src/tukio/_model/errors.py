@@ -7,12 +7,15 @@ survives `pickle` and `copy`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, Self, cast
 
 from .display import name_of, nearest, shown, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+NOT_IMPORTED: Final = "is the module that registers it imported?"
+"""What may be amiss if a name is not registered: nothing else tells of such a module."""
 
 
 class TukioError(Exception):
@@ -93,7 +96,8 @@ class UnknownTaskName(TukioError, LookupError):
         super().__init__(name, self.known)
 
     def __str__(self) -> str:
-        return f"no task is registered as {shown(self.name)} - {nearest(self.name, self.known)}"
+        advice = nearest(self.name, self.known, NOT_IMPORTED)
+        return f"no task is registered as {shown(self.name)} - {advice}"
 
 
 class Fault(NamedTuple):
@@ -105,6 +109,7 @@ class Fault(NamedTuple):
         advice: A remedy, as part of a sentence.
         kind: The type of the exception that this fault alone would have raised in 1.x.
         facts: The arguments of an exception of that type.
+        place: Where in the code the task is said that the fault is about; empty for a document.
     """
 
     path: str
@@ -112,10 +117,11 @@ class Fault(NamedTuple):
     advice: str
     kind: type[Exception] = ValueError
     facts: tuple[object, ...] = ()
+    place: str = ""
 
     def __str__(self) -> str:
         where = f"{self.path}: " if self.path else ""
-        return f"{where}{self.problem}; {self.advice}"
+        return f"{where}{self.problem}; {self.advice}" + (f" ({self.place})" if self.place else "")
 
 
 class TemplateError(WorkflowError):
@@ -225,6 +231,21 @@ class InvalidResult(TukioError, TypeError):
         )
 
 
+class NotAwaited(InvalidResult):
+    """A task returned what is to be awaited, as a coroutine, and nobody has awaited it.
+
+    Attributes:
+        task_id: The id of the task in its template.
+        result_type: The name of the object's type.
+    """
+
+    def __str__(self) -> str:
+        return (
+            f"task {self.task_id!r} returned a {self.result_type}, and not the result of awaiting"
+            " it - is an 'await' missing?"
+        )
+
+
 class CleanupTimedOut(TukioError, TimeoutError):
     """A task's `teardown()` was cancelled because it took longer than the clean-up limit.
 
@@ -272,14 +293,17 @@ class WorkflowCancelled(WorkflowError):
 
     Attributes:
         uid: The execution id of the workflow.
+        reason: The reason that `cancel` was given; None if there is none.
     """
 
-    def __init__(self, uid: str) -> None:
-        super().__init__(uid)
+    def __init__(self, uid: str, reason: str | None = None) -> None:
+        super().__init__(*((uid,) if reason is None else (uid, reason)))
         self.uid: str = uid
+        self.reason: str | None = reason
 
     def __str__(self) -> str:
-        return f"workflow {self.uid} was cancelled"
+        why = "" if self.reason is None else f": {self.reason}"
+        return f"workflow {self.uid} was cancelled{why}"
 
 
 class WorkflowTimedOut(WorkflowCancelled, TimeoutError):
@@ -310,12 +334,15 @@ def as_exception(error: BaseException) -> Exception:
     return wrapped
 
 
-def failure_of(template_id: str, errors: Mapping[str, BaseException]) -> WorkflowFailed:
+def failure_of(
+    template_id: str, errors: Mapping[str, BaseException], how: str = "failed"
+) -> WorkflowFailed:
     """Return what a run has failed with, for the errors of its tasks.
 
-    It never fails itself, however little there is to make it of: a run must come to its end.
+    It never fails itself, however little there is to make it of: a run must come to its end. `how`
+    is that end, as part of a sentence.
     """
-    message = f"workflow {template_id!r} failed"
+    message = f"workflow {template_id!r} {how}"
     try:
         group = [as_exception(error) for error in errors.values()]
         return WorkflowFailed(message, group or [TukioError("nothing is known of the error")])

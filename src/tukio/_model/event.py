@@ -10,7 +10,8 @@ from .guard import program_end
 from .logs import Log
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
 
 log: Log = Log("tukio.run")
 
@@ -113,7 +114,12 @@ class Event:
         ValueError: `data` is neither a dict nor an Event, or `source` is not an EventSource.
     """
 
-    __slots__ = ("_data", "_sender", "_source", "_topic")
+    # `_moment` is set for execution events alone: an event is made for each step.
+    __slots__ = ("_data", "_moment", "_sender", "_source", "_topic")
+
+    # The number of the event in its run, its instant, and what makes a time of that; None for an
+    # instant that is a time already.
+    _moment: tuple[int, Any, Callable[[float], datetime] | None]
 
     def __init__(
         self,
@@ -151,14 +157,39 @@ class Event:
             self._source = self._sender.source
         return self._source
 
+    @property
+    def seq(self) -> int | None:
+        """The number of an execution event: from 1 in each process, rising within its run.
+
+        None for any other event.
+        """
+        moment = getattr(self, "_moment", None)
+        return None if moment is None else moment[0]
+
+    @property
+    def time(self) -> datetime | None:
+        """When that happened which an execution event tells of, aware UTC.
+
+        None for any other event.
+        """
+        moment = getattr(self, "_moment", None)
+        if moment is None:
+            return None
+        _, at, wall_time = moment
+        time: datetime = at if wall_time is None else wall_time(at)
+        return time
+
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
         """Return the state for `pickle` and `deepcopy`: the source in place of the sender."""
-        return None, {
+        state = {
             "_data": self._data,
             "_topic": self._topic,
             "_source": self.source,
             "_sender": None,
         }
+        if self.seq is not None:
+            state["_moment"] = (self.seq, self.time, None)
+        return None, state
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
         set_state(self, state)
@@ -166,6 +197,9 @@ class Event:
     def __copy__(self) -> Event:
         event = sent_by(self._sender, self._data, self._topic)
         event._source = self._source
+        # One without a sender, as that which triggers a run, is no execution event.
+        if (self._sender or self._source) is not None and self.seq is not None:
+            event._moment = self._moment
         return event
 
     def __str__(self) -> str:

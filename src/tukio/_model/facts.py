@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
+from .attempts import read_attempts
 from .display import listed, shown
 from .state import SKIPPED, TIMED_OUT, FutureState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from .account import ErrorFact
+    from .attempts import Attempt
 
 
 class RunStarted(NamedTuple):
@@ -50,6 +53,7 @@ class StepEnded(NamedTuple):
             because they follow from the ends of the parents.
         reporting: The result of the holder's `report()`, in a tuple of one; empty if there is none.
         overran: The seconds by which the step ended later than its limit; 0 if it did not.
+        attempts: The executions of the task before this one that have failed.
     """
 
     task: str
@@ -63,6 +67,7 @@ class StepEnded(NamedTuple):
     inputs: tuple[Any, ...] = ()
     reporting: tuple[Any, ...] = ()
     overran: float = 0.0
+    attempts: tuple[Attempt, ...] = ()
 
     @property
     def passes_on(self) -> Any:
@@ -82,11 +87,17 @@ class StepDue(NamedTuple):
         task: The id of the task in the template.
         inputs: The inputs of the step.
         begun: Whether the step had begun.
+        attempts: The executions before that have failed.
+        due: When it is due, aware UTC; None for at once.
+        tried: The seconds for which the task was tried so far.
     """
 
     task: str
     inputs: Any
     begun: bool
+    attempts: tuple[Attempt, ...] = ()
+    due: datetime | None = None
+    tried: float = 0.0
 
 
 class RunSuspended(NamedTuple):
@@ -145,6 +156,8 @@ def to_body(fact: Fact) -> dict[str, Any]:
         # Not wherever there is one: it may be what a task returned.
         if name in body:
             body[name] = body[name].value
+    if "attempts" in body:
+        body["attempts"] = [made.as_dict() for made in body["attempts"]]
     return body
 
 
@@ -162,15 +175,30 @@ def from_body(body: Any) -> Fact:
     if kind is None:
         msg = f"{shown(body.get('kind'))} is no kind of fact - known: {listed(KINDS)}"
         raise ValueError(msg)
-    for name in _STATES:
-        if name in fields:
-            fields[name] = FutureState(fields[name])
-    for name in ("chosen", "error", "reporting") + (("inputs",) if kind is StepEnded else ()):
-        if isinstance(fields.get(name), list):
-            fields[name] = tuple(fields[name])
+    _restore_fields(body, fields, kind)
     try:
         fact: Fact = kind(**fields)
     except TypeError as error:
         msg = f"{shown(body)} has not the fields of a {body['kind']} - {error}"
         raise ValueError(msg) from error
     return fact
+
+
+def _attempts(body: Mapping[str, Any], made: Any) -> tuple[Attempt, ...]:
+    try:
+        return read_attempts(made, lambda time: time)
+    except (KeyError, TypeError, ValueError) as error:
+        msg = f"{shown(body)} has not the attempts of a {body['kind']} - {shown(error)}"
+        raise ValueError(msg) from error
+
+
+def _restore_fields(body: Mapping[str, Any], fields: dict[str, Any], kind: type[Any]) -> None:
+    """Make what the fields were of what they are as data."""
+    for name in _STATES:
+        if name in fields:
+            fields[name] = FutureState(fields[name])
+    for name in ("chosen", "error", "reporting") + (("inputs",) if kind is StepEnded else ()):
+        if isinstance(fields.get(name), list):
+            fields[name] = tuple(fields[name])
+    if "attempts" in fields:
+        fields["attempts"] = _attempts(body, fields["attempts"])

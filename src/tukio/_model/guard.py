@@ -22,6 +22,9 @@ EXPOSED: Final[set[CodeType]] = set()
 ENDS: Final = (KeyboardInterrupt, SystemExit)
 """What ends the program."""
 
+ROOM: Final = 100
+"""The number of frames that are enough to cancel, suspend or stop anything."""
+
 exceptions_in: Final[Any] = vars(BaseExceptionGroup)["exceptions"].__get__
 """Returns the exceptions in a group. Not its attribute, which a subclass may have redefined."""
 
@@ -108,3 +111,16 @@ def attempt(function: Callable[..., Any], *args: Any) -> tuple[Any, BaseExceptio
         if program_end(error) is not None:
             raise
         return None, error  # noqa: ASYNC104 - see above
+
+
+def make_sure_of_room(frames: int = ROOM) -> None:
+    """Raise `RecursionError` now if fewer frames than these are left on the stack.
+
+    Called before what must be done as a whole: a caller deep in a recursion of its own would else
+    be told halfway, and the rest be left undone.
+
+    Raises:
+        RecursionError: Fewer are left. Nothing has been done.
+    """
+    if frames:
+        make_sure_of_room(frames - 1)

@@ -18,6 +18,8 @@ from .guard import program_end
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+INFO, WARNING = logging.INFO, logging.WARNING
+
 DEPTH = 3
 """The number of frames from the search for a caller to who logs."""
 
@@ -32,14 +34,26 @@ class Log:
         name: The name of the logger.
 
     Attributes:
+        known: Level -> whether it is wanted, as far as the logger knows; it forgets all when any
+            level is changed. Empty for ever if a logger keeps nothing. To read from only.
         lost: The number of messages that nobody got, because logging itself raised something.
     """
 
-    __slots__ = ("_logger", "lost")
+    __slots__ = ("_logger", "known", "lost")
 
     def __init__(self, name: str) -> None:
         self._logger: logging.Logger = logging.getLogger(name)
+        self.known: dict[int, bool] = getattr(self._logger, "_cache", {})
         self.lost: int = 0
+
+    def tells(self, level: int) -> bool:
+        """Return whether anybody wants messages of a level, before working out what they tell."""
+        try:
+            return self._logger.isEnabledFor(level)
+        except BaseException as exc:  # noqa: ASYNC103 - nothing here awaits
+            if program_end(exc) is not None:
+                raise
+            return False  # noqa: ASYNC104 - likewise
 
     def debug(self, message: str, *args: object, **more: Any) -> None:
         """Log what helps to look into something."""

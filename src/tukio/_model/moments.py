@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from .display import shown
+from .guard import attempt
 from .lost import Lost
 
 if TYPE_CHECKING:
@@ -42,16 +43,26 @@ def form_of(
     form = encode(zone)
     if is_lost(form):
         return None
-    try:
-        offset = value.utcoffset()
-        twin = value.replace(tzinfo=ZoneInfo(zone.key)) if type(zone) is ZoneInfo else value
-        if twin != value or twin.utcoffset() != offset:
-            # A zone that was not found by its key: there, this time is another one, or none.
-            return None
-    except Exception:  # noqa: BLE001 - the zone may be of a user's class
+    # The zone may be of a user's class.
+    offset, problem = attempt(_offset, value, zone)
+    if problem is not None:
         return None
     whole = None if offset is None else offset // MICROSECOND
     return [value.replace(tzinfo=None).isoformat(), value.fold, form, whole]
+
+
+def _offset(value: Moment, zone: tzinfo | None) -> timedelta | None:
+    """Return the offset of a time.
+
+    Raises:
+        LookupError: Its zone was not found by its key: there, this time is another one, or none.
+        Exception: The exception of the zone.
+    """
+    offset = value.utcoffset()
+    twin = value.replace(tzinfo=ZoneInfo(zone.key)) if type(zone) is ZoneInfo else value
+    if twin != value or twin.utcoffset() != offset:
+        raise LookupError(zone)
+    return offset
 
 
 def _is_told_by_iso(zone: tzinfo) -> bool:
@@ -65,12 +76,10 @@ def _is_told_by_iso(zone: tzinfo) -> bool:
 
 def is_by_key(zone: ZoneInfo) -> bool:
     """Return whether a zone is the one that its key leads to."""
-    try:
-        # Raises for a zone that was read from a file: no key leads there.
-        zone.__reduce__()
-        return type(ZoneInfo(zone.key)) is ZoneInfo
-    except Exception:  # noqa: BLE001 - `pickle` and the files of zones raise errors of all kinds
-        return False
+    # Raises for a zone that was read from a file: no key leads there.
+    _, problem = attempt(zone.__reduce__)
+    found, missing = attempt(ZoneInfo, zone.key)
+    return problem is None and missing is None and type(found) is ZoneInfo
 
 
 def form_of_offset(zone: timezone) -> list[Any]:
@@ -123,7 +132,9 @@ def zone_of(form: Any) -> ZoneInfo | Lost:
     if not isinstance(form, str):
         msg = f"{shown(form)} is no time zone"
         raise TypeError(msg)
-    try:
-        return ZoneInfo(form)
-    except Exception:  # noqa: BLE001 - errors of all kinds, from LookupError to those of files
+    # Errors of all kinds, from LookupError to those of files.
+    zone, problem = attempt(ZoneInfo, form)
+    if problem is not None:
         return Lost(f"the zone {form}, which is not known here")
+    found: ZoneInfo = zone
+    return found

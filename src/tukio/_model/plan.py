@@ -9,94 +9,21 @@ Source: 1.x `_run_next_tasks`: a successor starts with the first parent that end
 from __future__ import annotations
 
 from collections import deque
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
 from .display import listed, shown
-from .errors import InvalidResult
+from .errors import InvalidResult, NotAwaited
 from .event import Event
 from .guard import attempt
 from .state import FutureState
+from .step import LOOSE, Step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .facts import StepEnded
     from .shape import Shape
     from .task_template import TaskTemplate
-
-
-class Step:
-    """One execution of one task within a run, as plain data.
-
-    Attributes:
-        run: The run of the step; None for a plan without a run.
-        number: The number of the task in the shape.
-        template: The template of the task.
-        input_data: The inputs: always shared with the parent's output, and so never changed.
-        parent: The step whose outcome started this one; None for the root.
-        state: The state of the step; pending until the step is over.
-        output_data: A copy of the task's result; None before, and if the task returned None.
-        late: The data of further parents, as pairs of data and parent, in the order they arrived.
-        error: The exception of the task; None if there is none.
-        chosen: The numbers of the successors that the step chose; None for all.
-        started_at: The instant at which the step began, on the clock of the run; None while the
-            step waits in the queue.
-        ended_at: The instant at which the step was over; None until then.
-    """
-
-    __slots__ = (
-        "chosen",
-        "ended_at",
-        "error",
-        "input_data",
-        "late",
-        "number",
-        "output_data",
-        "parent",
-        "run",
-        "started_at",
-        "state",
-        "template",
-    )
-
-    def __init__(
-        self, run: Any, number: int, template: TaskTemplate, input_data: Any, parent: Step | None
-    ) -> None:
-        self.run: Any = run
-        self.number: int = number
-        self.template: TaskTemplate = template
-        self.input_data: Any = input_data
-        self.parent: Step | None = parent
-        self.state: FutureState = FutureState.pending
-        self.output_data: Any = None
-        self.late: list[tuple[dict[str, Any], Any]] | tuple[()] = ()
-        self.error: BaseException | None = None
-        self.chosen: tuple[int, ...] | None = None
-        self.started_at: float | None = None
-        self.ended_at: float | None = None
-
-    def receive(self, data: dict[str, Any], parent: Step) -> None:
-        """Called when a further parent ends while this step is queued or running."""
-        if not self.late:
-            self.late = []
-        self.late.append((data, parent))
-
-    def restore(self, known: StepEnded) -> None:
-        """Set the fields of this step as a fact tells of an execution that is over.
-
-        Args:
-            known: The fact, with its `inputs`.
-        """
-        self.state = known.state
-        self.input_data, self.output_data = known.inputs[0], known.output
-        # Any instant will do: a plan has no clock, and asks only whether there is one.
-        self.started_at = self.ended_at = 0.0
-
-    def hand_over(self, new: Any) -> None:
-        """Called when this step was interrupted, and is run again as a new one."""
-
-    def give_up_on(self, number: int) -> None:
-        """Called when a parent, given by its number, will not pass data on any more."""
 
 
 def _plain(data: dict[str, Any]) -> dict[str, Any]:
@@ -164,12 +91,36 @@ class Plan(Generic[S]):
 
     def requeue(self, step: S) -> S:
         """Make a step ready once more, from scratch, with the data of all parents so far."""
+        new = self.renew(step)
+        self.ready.append(new)
+        return new
+
+    def renew(self, step: S) -> S:
+        """Put a new execution in the place of a step, with the data of all parents so far.
+
+        It is not ready: that is for the caller to say.
+        """
         parent: Any = step.parent
-        new = self._reach(step.number, step.input_data, parent)
+        # Of its own class: a step outside of the graph has no number to find another by.
+        new = type(step)(self._run, step.number, step.template, step.input_data, parent)
+        if step.number != LOOSE:
+            self.steps[step.number] = new
         for data, parent in step.late:
             new.receive(data, parent)
         step.hand_over(new)
         return new
+
+    def arrivals(self, step: S) -> list[tuple[Any, Any]]:
+        """Return the data of the parents that have led to a step so far, each with the parent."""
+        led_to = [] if step.parent is None else [(step.input_data, step.parent)]
+        return [*led_to, *step.late]
+
+    def expect(self, numbers: Iterable[int]) -> None:
+        """Called before a replay with the numbers of the tasks that were reached."""
+
+    def reached_early(self, number: int) -> S | None:
+        """Return the step of a task that was reached by fewer parents than lead to it now."""
+        return self.steps[number]
 
     def open_parents(self, step: S) -> set[int]:
         """Return the numbers of the predecessors that may still pass data on to a step.
@@ -218,6 +169,12 @@ class Plan(Generic[S]):
                 elif not self._open[successor]:
                     closing.append((successor, frozenset()))
 
+    def call_off(self) -> list[S]:
+        """Return the steps that are ready, which are so no more; from now on none becomes ready."""
+        unbegun = list(self.ready)
+        self.ready.clear()
+        return unbegun
+
     def choose(self, step: S, ids: Iterable[str]) -> None:
         """Restrict a step to some of its successors; the last choice counts.
 
@@ -254,6 +211,7 @@ class Plan(Generic[S]):
 
         Raises:
             InvalidResult: The step has successors, which cannot receive this result.
+            NotAwaited: The same, of what is to be awaited; also of a coroutine without successors.
         """
         if isinstance(result, dict):
             # One copy is the output of this step and the input of all successors.
@@ -264,9 +222,13 @@ class Plan(Generic[S]):
             return data, data
         if type(result) is Event:
             return self.passed_on(step, result.data)
-        if result is None or not self.shape.successors[step.number]:
+        if result is None:
             return result, step.input_data
-        raise InvalidResult(step.template.uid, type(result).__name__)
+        kind = type(result)
+        if kind is not CoroutineType and not self.shape.successors[step.number]:
+            return result, step.input_data
+        refuse = NotAwaited if hasattr(kind, "__await__") else InvalidResult
+        raise refuse(step.template.uid, kind.__name__)
 
     def has_failed(self) -> bool:
         """Return whether a step has ended by an error; errors of clean-ups do not count."""
@@ -276,11 +238,13 @@ class Plan(Generic[S]):
         """Return the steps that were reached, begun or not, in the order of the tasks."""
         return [step for step in self.steps if step is not None]
 
-    def take_over(self, other: Plan[S]) -> None:
-        """Take all steps of another plan of the same run; `steps` stays the same list object."""
-        self.shape, self.make, self.ready = other.shape, other.make, other.ready
-        self.steps[:] = other.steps
-        self._open = other._open
+    def replace(self, other: Plan[S]) -> None:
+        """Take the place of another plan of the same run; `steps` is its list object from now on.
+
+        The other plan must not be used any more.
+        """
+        other.steps[:] = self.steps
+        self.steps = other.steps
 
     def _reach(self, number: int, data: Any, parent: S | None) -> S:
         """Make the step of a task, and make it ready."""

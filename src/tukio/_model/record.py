@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .account import as_fact, read_account
+from .attempts import read_attempts
 from .changes import exact
 from .detach import detached
 from .display import listed, shown
@@ -22,6 +23,7 @@ from .state import FutureState
 
 if TYPE_CHECKING:
     from .account import ErrorFact
+    from .attempts import Attempt
     from .template import WorkflowTemplate
 
 
@@ -40,6 +42,9 @@ class StepRecord:
         error: The exception, as facts have it; None if there was none.
         extra: Has `reporting` if the report does.
         overran: The seconds by which the task ended later than its limit; 0 if it did not.
+        attempts: The executions before this one that have failed.
+        due: When this one is due; None if it does not wait for that.
+        tried: The seconds for which the task was tried, if it is to be tried again.
     """
 
     uid: str
@@ -52,6 +57,9 @@ class StepRecord:
     error: ErrorFact | None
     extra: dict[str, Any]
     overran: float
+    attempts: tuple[Attempt, ...]
+    due: datetime | None
+    tried: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +73,7 @@ class RunRecord:
         steps: Task id -> the execution of the task; only tasks that were due.
         order: The ids of the tasks that ended, in the order of their ends; None if the report does
             not have it.
+        forked_from: The id of the run that this one was made from, by `again`; None if it was not.
     """
 
     uid: str
@@ -72,13 +81,14 @@ class RunRecord:
     elapsed: float
     steps: dict[str, StepRecord]
     order: list[str] | None
+    forked_from: str | None
 
 
 # Not the very first and the very last day of the calendar, which do not exist in every time zone.
 _FIRST_DAY = datetime(1, 1, 3, tzinfo=UTC)
 _LAST_DAY = datetime(9999, 12, 29, tzinfo=UTC)
 
-_NOT_WHOLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+NOT_WHOLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 """Raised when data that is not a report is read as one."""
 
 
@@ -99,7 +109,7 @@ def read(report: Any, template: WorkflowTemplate) -> RunRecord:
         raise RescueError(None, "it is not the report of a run: there is no 'exec.id'")
     try:
         record = _read(uid, report)
-    except _NOT_WHOLE as error:
+    except NOT_WHOLE as error:
         raise RescueError(uid, f"it is not a whole report ({shown(error)})") from error
     # Compared with a tuple and not looked up in a set, because the id may be an unhashable object.
     if exact(report.get("id")) not in (None, template.uid):
@@ -152,8 +162,10 @@ def _read(uid: str, report: Mapping[str, Any]) -> RunRecord:
         raise ValueError(msg)
     order = execution.get("order")
     ids = None if order is None else [expect_text(task) for task in expect_list(order)]
+    forked_from = execution.get("forked_from")
+    origin = None if forked_from is None else expect_text(forked_from)
     # Not negative, even if the clock was set back meanwhile.
-    return RunRecord(uid, start, max(elapsed, 0.0), steps, ids)
+    return RunRecord(uid, start, max(elapsed, 0.0), steps, ids, origin)
 
 
 def _read_step(execution: Mapping[str, Any]) -> StepRecord:
@@ -170,6 +182,9 @@ def _read_step(execution: Mapping[str, Any]) -> StepRecord:
         error=None if error is None else as_fact(read_account(error)),
         extra={key: detached(execution[key]) for key in ("reporting",) if key in execution},
         overran=float(execution.get("overran", 0.0)),
+        attempts=read_attempts(execution.get("attempts", []), _time),
+        due=_time(execution.get("due")),
+        tried=max(float(execution.get("elapsed", 0.0)), 0.0),
     )
     if record.state.done() and record.end is None:
         msg = f"an execution that is {record.state.value} has no end"

@@ -6,11 +6,15 @@ Source: 1.x `TaskRegistry` and `register`, with the same errors.
 
 from __future__ import annotations
 
-import dis
+import enum
 import inspect
+from functools import partial
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias, TypeVar, overload
 
+from .awaiting import never_awaits
+from .candidate import place_of, resolve
+from .display import shown
 from .errors import UnknownTaskName
 
 if TYPE_CHECKING:
@@ -22,8 +26,20 @@ if TYPE_CHECKING:
 
 Task = TypeVar("Task", bound="Callable[..., Any]")
 
-_SUSPENDING = frozenset({"YIELD_VALUE", "YIELD_FROM", "SEND"})
-"""The instructions by which a coroutine may suspend; versions of Python use different ones."""
+# What type checkers take for a name. They cannot tell other hashable objects from functions.
+TaskName: TypeAlias = (
+    str | bytes | int | float | tuple[Any, ...] | frozenset[Any] | enum.Enum | None
+)
+
+
+class _OwnName:
+    """Stands for the name that a task has anyway."""
+
+    def __repr__(self) -> str:
+        return "its own name"
+
+
+OWN_NAME: Final = _OwnName()
 
 
 class Registry:
@@ -55,48 +71,108 @@ class Registry:
         """Add a task.
 
         Args:
-            coro_or_cls: A coroutine function, or a class with a coroutine method.
+            coro_or_cls: A coroutine function, or a class with a coroutine method. It is called with
+                one argument, an event; a method with two, the holder and an event.
             task_name: The name that templates use; any hashable object.
-            coro_name: The name of the class's coroutine method; ignored for a function.
+            coro_name: The name of the class's coroutine method; None is `execute`. Ignored for a
+                function.
 
         Raises:
-            ValueError: The name is taken.
-            TypeError: The function or method is not a coroutine function, or a class was given
-                without `coro_name`.
+            ValueError: The name is taken. Nothing was registered.
+            TypeError: The function or method is no coroutine function, or cannot be called with an
+                event. Or a class without `execute` was given without `coro_name`. Nothing was
+                registered.
             AttributeError: The class has no such method, or a `functools.partial` was given.
+                Nothing was registered.
         """
         if task_name in self.tasks:
-            msg = f"task name '{task_name}' already registered with {self.tasks[task_name]}"
-            raise ValueError(msg)
-        holder, function = _resolve(coro_or_cls, coro_name)
-        if not inspect.iscoroutinefunction(function):
-            msg = f"{function} is not a coroutine function - define it with 'async def'"
-            raise TypeError(msg)
-        code = function.__code__  # before anything is changed, as a partial has none
-        self.tasks[task_name] = holder, function
-        self.codes[code] = task_name
-        if _never_awaits(function):
-            self._prompt[task_name] = code
+            raise ValueError(_taken(task_name, self.tasks[task_name], coro_or_cls))
+        self.put(task_name, resolve(coro_or_cls, coro_name))
 
-    def task(self, task_name: Any, coro_name: str | None = None) -> Callable[[Task], Task]:
-        """Return a decorator that adds a coroutine function or a holder class.
+    def put(self, task_name: Any, record: Record | None) -> Record | None:
+        """Put a task in the place of another one, or of none; executions at work go on.
 
         Args:
-            task_name: The name that templates use. A class gets it as `TASK_NAME`.
-            coro_name: The name of a holder class's coroutine method.
+            task_name: The name that templates use; any hashable object.
+            record: What `resolve` has returned, or this method; None for no task.
+
+        Returns:
+            What was there, or None.
+
+        Raises:
+            AttributeError: The function is a `functools.partial`. Nothing changes.
+        """
+        before = self.tasks.get(task_name)
+        # Before anything is changed, as a partial has no code.
+        codes = [function.__code__ for _, function in filter(None, (before, record))]
+        self._prompt.pop(task_name, None)
+        if record is None:
+            self.tasks.pop(task_name, None)
+        else:
+            # What was there hands on its place in the order, too.
+            self.tasks[task_name] = record
+            if _never_awaits(record[1]):
+                self._prompt[task_name] = record[1].__code__
+        if before is None:
+            self.codes.update(dict.fromkeys(codes, task_name))
+        else:
+            self._name_anew(codes)
+        return before
+
+    def _name_anew(self, codes: list[CodeType]) -> None:
+        """Give code objects the name of the last task that has them, if there is any."""
+        for code in codes:
+            self.codes.pop(code, None)
+        for name, (_, function) in self.tasks.items():
+            if function.__code__ in codes:
+                self.codes[function.__code__] = name
+
+    @overload
+    def task(self, task_name: Task, coro_name: str | None = None) -> Task: ...
+
+    @overload
+    def task(
+        self, task_name: TaskName = ..., coro_name: str | None = None
+    ) -> Callable[[Task], Task]: ...
+
+    def task(self, task_name: Any = OWN_NAME, coro_name: str | None = None) -> Any:
+        """Register a task, or return a decorator that does; see `tukio.register`.
+
+        Args:
+            task_name: The name that templates use, or the task itself, which then goes by its own.
+            coro_name: The name of a holder class's coroutine method; None is `execute`.
+
+        Returns:
+            The task itself, if it was given; otherwise a decorator.
 
         Raises:
             ValueError, TypeError, AttributeError: (the decorator) As `register`.
         """
+        if callable(coro_name):
+            advice = f"write @register({shown(task_name)}) above it"
+            msg = f"expected the name of a method, not {place_of(coro_name)} - {advice}"
+            raise TypeError(msg)
+        # Without brackets, or as a function: no name in a template can be called.
+        if callable(task_name):
+            return self._add(task_name, OWN_NAME, coro_name)
+        return partial(self._add, task_name=task_name, coro_name=coro_name)
 
-        def decorator(coro_or_cls: Task) -> Task:
-            self.register(coro_or_cls, task_name, coro_name)
-            is_holder, target = inspect.isclass(coro_or_cls), cast("Any", coro_or_cls)
-            if is_holder:
-                target.TASK_NAME = task_name
-            return coro_or_cls
-
-        return decorator
+    def _add(self, coro_or_cls: Any, task_name: Any, coro_name: str | None) -> Any:
+        """Add a task, tell a holder class its name, and return the task."""
+        if task_name is OWN_NAME:
+            # Asked first, because what cannot be a task need not have a name.
+            resolve(coro_or_cls, coro_name)
+            task_name = coro_or_cls.__name__
+        self.register(coro_or_cls, task_name, coro_name)
+        task: Any = coro_or_cls
+        if inspect.isclass(coro_or_cls):
+            try:
+                task.TASK_NAME = task_name
+            except BaseException:
+                # Of a class that takes no attributes.
+                self.remove(task_name)
+                raise
+        return task
 
     def get(self, task_name: Any) -> Record:
         """Return the holder class (None for a plain function) and the coroutine function.
@@ -117,13 +193,8 @@ class Registry:
         Raises:
             UnknownTaskName: Nothing is registered under that name.
         """
-        _, function = self.get(task_name)
-        del self.tasks[task_name]
-        self._prompt.pop(task_name, None)
-        self.codes.pop(function.__code__, None)
-        for name, (_, other) in self.tasks.items():
-            if other.__code__ == function.__code__:
-                self.codes[other.__code__] = name
+        self.get(task_name)
+        self.put(task_name, None)
 
     def may_suspend(self, task_name: Any) -> bool:
         """Return whether a task may suspend, which a task without `await` in its code never does.
@@ -143,7 +214,8 @@ class Registry:
 
         def decorator(coro_or_cls: Task) -> Task:
             cls._built_in[task_name] = coro_or_cls, coro_name
-            return REGISTRY.task(task_name, coro_name)(coro_or_cls)
+            add: Callable[[Task], Task] = REGISTRY.task(task_name, coro_name)
+            return add(coro_or_cls)
 
         return decorator
 
@@ -152,15 +224,57 @@ REGISTRY: Final = Registry()
 """The registry of the process."""
 
 
-def register(task_name: Any, coro_name: str | None = None) -> Callable[[Task], Task]:
-    """Return a decorator that registers a coroutine function or a holder class as a task.
-
-    Args:
-        task_name: The name that templates use. A class gets it as `TASK_NAME`.
-        coro_name: The name of a holder class's coroutine method.
+def registry_for(given: object) -> Registry:
+    """Return the registry that a user has given; None stands for that of the process.
 
     Raises:
-        ValueError, TypeError, AttributeError: (the decorator) As `TaskRegistry.register`.
+        TypeError: It is no registry.
+    """
+    if given is None:
+        return REGISTRY
+    if isinstance(given, Registry):
+        return given
+    advice = " - leave it out for that of the process" if given is TaskRegistry else ""
+    msg = f"expected a tukio.task.Registry, not {place_of(given)}{advice}"
+    raise TypeError(msg)
+
+
+@overload
+def register(task_name: Task, coro_name: str | None = None) -> Task: ...
+
+
+@overload
+def register(task_name: TaskName = ..., coro_name: str | None = None) -> Callable[[Task], Task]: ...
+
+
+def register(task_name: Any = OWN_NAME, coro_name: str | None = None) -> Any:
+    """Register a coroutine function or a holder class as a task; a decorator.
+
+    A function is called with one argument, an event. A class is instantiated with the config of the
+    task, and its coroutine method is called with an event.
+
+        @tukio.register             # as "fetch", its own name
+        async def fetch(event): ...
+
+        @tukio.register("etl.load")
+        async def load(event): ...
+
+        @tukio.register("etl.store", "run")
+        class Store(tukio.TaskHolder):
+            async def run(self, event): ...
+
+    Args:
+        task_name: The name that templates use; any hashable object. If it is left out, with or
+            without the brackets, the task goes by its own `__name__`. A class gets the name as
+            `TASK_NAME`.
+        coro_name: The name of a holder class's coroutine method; None is `execute`.
+
+    Returns:
+        The task itself, so that it can be used as before.
+
+    Raises:
+        ValueError, TypeError, AttributeError: (the decorator) As `TaskRegistry.register`. Nothing
+            was registered.
     """
     return REGISTRY.task(task_name, coro_name)
 
@@ -177,7 +291,8 @@ class TaskRegistry:
         Args:
             coro_or_cls: A coroutine function, or a class with a coroutine method.
             task_name: The name that templates use; any hashable object.
-            coro_name: The name of the class's coroutine method; ignored for a function.
+            coro_name: The name of the class's coroutine method; None is `execute`. Ignored for a
+                function.
         """
         REGISTRY.register(coro_or_cls, task_name, coro_name)
 
@@ -210,24 +325,19 @@ class TaskRegistry:
         return REGISTRY.codes
 
 
-def _resolve(
-    coro_or_cls: Callable[..., Any], coro_name: str | None
-) -> tuple[type | None, Callable[..., Any]]:
-    """Return the holder class (None for a function) and the function of a task."""
-    if not inspect.isclass(coro_or_cls):
-        return None, coro_or_cls
-    if coro_name is None:
-        msg = (
-            f"class {coro_or_cls.__qualname__} is registered without the name of its"
-            " coroutine method - @register('name', 'method')"
-        )
-        raise TypeError(msg)
-    return coro_or_cls, getattr(coro_or_cls, coro_name)
+def _taken(task_name: Any, record: Record, newcomer: object) -> str:
+    """Return what is wrong with a name that a task has already, and the ways out."""
+    holder, function = record
+    known, other = place_of(holder or function), place_of(newcomer)
+    again = f"remove({shown(task_name)}) of the registry"
+    msg = f"task name {shown(task_name)} already registered with {known}"
+    if known == other:
+        return f"{msg} - before its module is executed again, call {again}"
+    return f"{msg}, so {other} cannot have it - give it another name, or call {again} before"
 
 
 def _never_awaits(function: Callable[..., Any]) -> bool:
     """Return whether a coroutine function has no instruction by which it could suspend."""
     if type(function) is not FunctionType or not function.__code__.co_flags & inspect.CO_COROUTINE:
         return False
-    names = {instruction.opname for instruction in dis.get_instructions(function)}
-    return names.isdisjoint(_SUSPENDING)
+    return never_awaits(function.__code__)

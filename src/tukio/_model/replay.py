@@ -42,6 +42,9 @@ def replay(plan: Plan[Any], facts: Iterable[Fact]) -> None:
     """
     numbers = {task.uid: number for number, task in enumerate(plan.shape.tasks)}
     due: dict[str, StepDue] = {}
+    facts = list(facts)
+    reached = [fact.task for fact in facts if isinstance(fact, StepEnded | StepDue)]
+    plan.expect(numbers[task] for task in reached if task in numbers)
     for fact in facts:
         if isinstance(fact, RunStarted):
             if plan.steps[plan.shape.root] is not None:
@@ -60,7 +63,10 @@ def replay(plan: Plan[Any], facts: Iterable[Fact]) -> None:
     plan.ready.extend(ready)
     for fact in due.values():
         verb = "was begun" if fact.begun else "was due"
-        _give_inputs(_reached(plan, numbers, fact.task, verb), fact.inputs)
+        step = _reached(plan, numbers, fact.task, verb)
+        _give_inputs(step, fact.inputs)
+        if fact.attempts or fact.due is not None:
+            step.restore_attempts(fact)
 
 
 def _reached(plan: Plan[Any], numbers: dict[str, int], task: str, verb: str) -> Any:
@@ -79,7 +85,7 @@ def _reached(plan: Plan[Any], numbers: dict[str, int], task: str, verb: str) -> 
     if number is None:
         msg = f"executed tasks are not in the template: {task}"
         raise Contradiction(msg)
-    step = plan.steps[number]
+    step = plan.reached_early(number)
     if step is None:
         msg = f"nothing led to task {task!r}, which {verb}"
         raise Contradiction(msg)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
-from .codecs import TAG, encode
+from .codecs import TAG, DecodedReport, encode
 from .decoding import FORMS, decode, find_lost
 from .display import plain
 from .errors import RescueError
@@ -40,7 +40,11 @@ def report_to_json(report: Mapping[str, Any]) -> str:
 
     Raises:
         RecursionError: A value in the report contains itself.
+        RescueError: It has the key of a JSON text, and is none that this function has made.
     """
+    if report.get(TAG) == MARK:
+        # The text was read by another reader: its values are in their forms already.
+        report = decoded(report)
     document = dict(report) | {"exec": _with_texts(report["exec"])}
     document["tasks"] = [
         dict(task) | {"exec": _with_texts(task.get("exec"))} for task in report["tasks"]
@@ -56,18 +60,22 @@ def report_to_json(report: Mapping[str, Any]) -> str:
 def report_from_json(text: str | bytes) -> dict[str, Any]:
     """Return the report that `report_to_json` made a text of, fit for a rescue.
 
-    The `start` and `end` of executions stay texts.
+    The `start` and `end` of executions stay texts. The report is a kind of dict, by which a rescue
+    knows that it is read: what looks like a form of a value in it is data of the user's own.
 
     Raises:
         RescueError: The text is not a JSON object, or a value in it has a form that no report has.
+            Or it is no text, but a report that was read already.
     """
+    if isinstance(text, Mapping):
+        raise RescueError(None, "it is no text, but read already - hand it to rescue as it is")
     try:
         report = _decode(json.loads(text, object_pairs_hook=_without_twins))
     except _MALFORMED as error:
         raise _refusal(error) from error
     if not isinstance(report, dict):
         raise RescueError(None, f"it is a JSON {type(report).__name__}, not an object")
-    return report
+    return DecodedReport(report)
 
 
 def decoded(report: Any) -> Any:
@@ -80,7 +88,7 @@ def decoded(report: Any) -> Any:
         RescueError: A value has a form that no report has. Or there are forms without the key that
             says so: these might be data of the user's own.
     """
-    if not isinstance(report, Mapping):
+    if not isinstance(report, Mapping) or isinstance(report, DecodedReport):
         return report
     execution = report.get("exec")
     is_whole = execution is None and report.get(TAG) == "dict" and "value" in report

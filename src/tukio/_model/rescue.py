@@ -17,9 +17,10 @@ from .state import FAILED
 
 if TYPE_CHECKING:
     from .facts import Fact
-    from .plan import Plan, Step
+    from .plan import Plan
     from .record import RunRecord, StepRecord
     from .shape import Shape
+    from .step import Step
 
 UNTOLD: Final = ("Exception", "the report does not say what the task raised")
 """The error of a step that failed, in a report without it, as those of 1.x are."""
@@ -57,7 +58,7 @@ def facts_of(record: RunRecord, shape: Shape) -> list[Fact]:
     started = RunStarted(record.uid, record.start, root.inputs)
     over = [step_ended(uid, steps[uid]) for uid in order_of_ends(record, shape)]
     due = [
-        StepDue(uid, known.inputs, known.start is not None)
+        StepDue(uid, known.inputs, known.start is not None, known.attempts, known.due, known.tried)
         for uid, known in steps.items()
         if not known.state.done()
     ]
@@ -140,6 +141,7 @@ def step_ended(uid: str, known: StepRecord) -> StepEnded:
         inputs=(known.inputs,),
         reporting=(known.extra["reporting"],) if "reporting" in known.extra else (),
         overran=known.overran,
+        attempts=known.attempts,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .task_template import Listen
+from .listen import Listen
 
 if TYPE_CHECKING:
     from .template import WorkflowTemplate
@@ -77,6 +77,14 @@ class Selector:
         if everything is None or own is None or topic is None:
             return list((everything or own or {}).values())
         return list((everything | own).values())
+
+    def all(self) -> list[WorkflowTemplate]:
+        """Return the loaded templates, in the order of their loading."""
+        return list(self._templates.values())
+
+    def topics(self) -> list[str]:
+        """Return the topics that templates listen to."""
+        return [topic for topic in self._by_topic if topic is not None]
 
     def get(self, template_id: str) -> WorkflowTemplate | None:
         """Return the template with an id; None if no such template is loaded."""

@@ -6,16 +6,16 @@ Owns:   the numbers of tasks, and all that is computed from a template once for 
 from __future__ import annotations
 
 from graphlib import TopologicalSorter
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .edition import Edition, is_same
+from .fan_in import JOIN_TASK, join_of
+from .kinds import kinds_of
 
 if TYPE_CHECKING:
+    from .fan_in import Join
     from .task_template import TaskTemplate
     from .template import WorkflowTemplate
-
-JOIN: Final = "join"
-"""The name of the task that waits for several parents."""
 
 Numbers: TypeAlias = tuple[tuple[int, ...], ...]
 
@@ -27,12 +27,16 @@ class Shape:
         edition: The template as it is in this shape, whatever becomes of it.
         template: The template of the runs: that of the edition.
         tasks: The tasks of the edition, in declared order; the number of a task is its index.
-        successors: For each number, the numbers of its successors, in declared order.
+        successors: For each number, the numbers of its successors, in declared order. One more
+            entry, the last one, is empty: that of `LOOSE`.
         root: The number of the root task.
         predecessors: For each number, the numbers of its predecessors.
         order: All numbers, each after its predecessors; made when first needed.
-        keeps_order: Whether the order of ends is kept for the report; true if there is a join,
-            which depends on the order.
+        joins: For the number of each task that waits for several parents, how it waits.
+        kinds: For the number of each task whose steps do more than calling its function, what they
+            do; see `kinds_of`.
+        keeps_order: Whether the order of ends is kept for the report; true if there is a join of
+            either kind, which depends on the order.
         empty_plan: A plan without steps, shared by all runs that are over; None before the first
             run is. Set once, by `plan.empty_plan`.
         changes: The number of changes of the graph when this shape was made; see `DAG`.
@@ -49,8 +53,10 @@ class Shape:
         "edition",
         "empty_plan",
         "given",
+        "joins",
         "keeps_order",
         "kept",
+        "kinds",
         "predecessors",
         "root",
         "successors",
@@ -70,13 +76,22 @@ class Shape:
         graph = self.template.dag.graph
         number = {task: position for position, task in enumerate(graph)}
         self.tasks: tuple[TaskTemplate, ...] = tuple(graph)
-        self.successors: Numbers = tuple(
+        successors: Numbers = tuple(
             tuple(number[task] for task in successors) for successors in graph.values()
         )
+        self.successors: Numbers = (*successors, ())
         self.root: int = number[self.template.root()]
-        self.predecessors: Numbers = _turned_round(self.successors)
+        self.predecessors: Numbers = _turned_round(successors)
         self._order: tuple[int, ...] = ()
-        self.keeps_order: bool = any(task.name == JOIN for task in self.tasks)
+        waits = [(number, join_of(task)) for number, task in enumerate(self.tasks)]
+        self.joins: dict[int, Join] = {
+            number: join for number, join in waits if join is not None and self.predecessors[number]
+        }
+        self.keeps_order: bool = bool(self.joins) or any(
+            task.name == JOIN_TASK for task in self.tasks
+        )
+        asked = [(number, kinds_of(task)) for number, task in enumerate(self.tasks)]
+        self.kinds: dict[int, tuple[str, ...]] = {number: kinds for number, kinds in asked if kinds}
         self.empty_plan: Any = None
 
     @property

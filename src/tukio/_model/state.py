@@ -24,6 +24,7 @@ class FutureState(enum.Enum):
         skipped: (tasks) Had nothing to do; the inputs were passed on.
         suspended: Interrupted, to be run again when the run is resumed.
         timeout: Cancelled because the time limit was reached.
+        retried: (tasks) Failed, and the task is run again: this attempt is over, the task is not.
     """
 
     pending = "pending"
@@ -33,6 +34,8 @@ class FutureState(enum.Enum):
     skipped = "skipped"
     suspended = "suspended"
     timeout = "timeout"
+    # Not in 1.x, and so behind those that were.
+    retried = "retried"
 
     @classmethod
     def get(cls, future: Any) -> FutureState:
@@ -90,6 +93,7 @@ class TaskExecState(enum.Enum):
     TIMEOUT = "task-timeout"
     CANCEL = "task-cancel"
     STUCK = "task-stuck"
+    RETRY = "task-retry"
 
     @classmethod
     def values(cls) -> list[str]:
@@ -177,6 +181,7 @@ CANCELLED: Final = FutureState.cancelled
 FAILED: Final = FutureState.exception
 FINISHED: Final = FutureState.finished
 SKIPPED: Final = FutureState.skipped
+RETRIED: Final = FutureState.retried
 INTERRUPTED: Final = FutureState.suspended
 TIMED_OUT: Final = FutureState.timeout
 
@@ -188,3 +193,16 @@ OVER: Final = Phase.OVER
 
 TASK_BEGIN: Final = TaskExecState.BEGIN.value
 TASK_END: Final = TaskExecState.END.value
+
+TERMINAL: Final = frozenset({WorkflowExecState.END.value, WorkflowExecState.ERROR.value})
+"""The types of the events that end a run."""
+
+EVENT_OF: Final = {
+    FINISHED: TASK_END,
+    FAILED: TaskExecState.ERROR.value,
+    SKIPPED: TaskExecState.SKIP.value,
+    RETRIED: TaskExecState.RETRY.value,
+    TIMED_OUT: TaskExecState.TIMEOUT.value,
+    CANCELLED: TaskExecState.CANCEL.value,
+}
+"""The type of the event that tells of the end of a task, by the state that the task ended in."""

@@ -1,50 +1,29 @@
 """The template of one task of a workflow, as an object and as data.
 
-Owns:   the fields of a task template, its dict form, and the meaning of `topics`.
+Owns:   the fields of a task template, and its dict form.
 Source: 1.x `TaskTemplate`, which dropped keys of the user's own; here they are kept.
 """
 
 from __future__ import annotations
 
-import enum
 import importlib
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 from uuid import uuid4
 
 from .changes import Changeable, Data, exact, own, set_state, state_without
-from .validation import TASK_KEYS
+from .keys import TASK_KEYS
+from .listen import Listen, own_topics
+from .retry import Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+EXACT = frozenset({"uid", "join", "collect", "on_timeout"})
+"""The fields that are kept as plain texts."""
 
-class Listen(enum.Enum):
-    """Which events trigger a workflow, or are put into the queue of a task.
-
-    Attributes:
-        everything: Events of any topic, and events without a topic (`topics` is None).
-        nothing: No events (`topics` is []).
-        topics: Events of the listed topics.
-    """
-
-    everything = "everything"
-    nothing = "nothing"
-    topics = "topics"
-
-    @classmethod
-    def get(cls, topics: list[str] | None) -> Listen:
-        """Return the meaning of a `topics` field.
-
-        Raises:
-            TypeError: The field is neither None nor a list.
-        """
-        if topics is None:
-            return cls.everything
-        if not isinstance(topics, list):
-            msg = f"'{topics}' is not a list"
-            raise TypeError(msg)
-        return cls.topics if topics else cls.nothing
+_ONLY_IF_SET = ("idle_timeout", "on_timeout", "join", "collect")
+"""The keys that the dict form has only if they are set, as 1.x does not know them."""
 
 
 class TaskTemplate(Changeable):
@@ -58,6 +37,22 @@ class TaskTemplate(Changeable):
         timeout: Seconds that the task may take; None or 0 is no limit.
         topics: The topics whose events are put into the queue of the task while it runs. None is
             every topic; by default there are none.
+        join: For which of its parents the task waits. `first`: for the first that ends. `all`: for
+            each that leads to it; if one fails, the task never starts. `settled`: for each that can
+            still come, and the task starts if any has. A number: for so many, or for as many as can
+            still come. None is `first`.
+        collect: The data that the task receives if it waits for several parents. `merge`: one dict
+            made of the data of all, in the order they arrived. `all`: a dict of parent id to data.
+            `first`: the data of the one that arrived first. None is `merge`.
+        on_timeout: What follows when the task has reached its limit. `continue`: its successors
+            run with what its `teardown()` returned, or with its inputs. `fail`: it has failed, with
+            a `TimeoutError`. `retry`: the same, and it is run again as after any error. None is
+            `continue`, but the run has not gone well then: its `ok` is False.
+        idle_timeout: Seconds that the task may go on without a sign of life, which is its begin, or
+            a call of `tukio.heartbeat`. After that, it has reached its limit. None or 0 is no
+            limit.
+        retry: Whether and when the task is run again after it has failed: a `Retry`, or the dict
+            form of one; None is never.
 
     The fields may be changed at any time; this counts for the runs that are made from then on. The
     `template` of a step is a copy from when its run was made. The copy is equal to this object, has
@@ -67,9 +62,23 @@ class TaskTemplate(Changeable):
         extra: Keys of the user's own, kept in `as_dict` and in reports.
     """
 
-    __slots__ = ("_config", "_extra", "_origin", "_topics", "_watch", "name", "timeout", "uid")
+    __slots__ = (
+        "_config",
+        "_extra",
+        "_origin",
+        "_retry",
+        "_topics",
+        "_watch",
+        "collect",
+        "idle_timeout",
+        "join",
+        "name",
+        "on_timeout",
+        "timeout",
+        "uid",
+    )
 
-    DATA: ClassVar[tuple[str, ...]] = ("_config", "_topics", "_extra")
+    DATA: ClassVar[tuple[str, ...]] = ("_config", "_retry", "_topics", "_extra")
 
     # The task that this is a copy of, for runs; None for any other task.
     _origin: TaskTemplate | None
@@ -77,10 +86,12 @@ class TaskTemplate(Changeable):
     _watch: list[str] | None
 
     _config: dict[str, Any]
+    _retry: dict[str, Any] | None
     _topics: list[str] | None
     _extra: dict[str, Any]
 
     config: Data[dict[str, Any]] = Data()
+    retry: Data[dict[str, Any] | None] = Data()
     topics: Data[list[str] | None] = Data()
     extra: Data[dict[str, Any]] = Data()
 
@@ -91,20 +102,32 @@ class TaskTemplate(Changeable):
         set_state(task, (None, {"_origin": None, "_watch": None, "is_exposed": False}))
         return task
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the fields of a task, by name
         self,
         name: Any,
         uid: str | None = None,
         config: dict[str, Any] | None = None,
         timeout: float | None = None,
         topics: list[str] | tuple[()] | None = (),
+        *,
+        join: str | int | None = None,
+        collect: str | None = None,
+        on_timeout: str | None = None,
+        retry: Retry | dict[str, Any] | None = None,
+        idle_timeout: float | None = None,
     ) -> None:
         self.name: Any = name
         self.uid: str = uid or str(uuid4())
         self.timeout: float | None = timeout
-        set_state(self, (None, {"_config": {}, "_topics": [], "_extra": {}}))
+        self.join: str | int | None = join
+        self.collect: str | None = collect
+        self.on_timeout: str | None = on_timeout
+        self.idle_timeout: float | None = idle_timeout
+        set_state(self, (None, {"_config": {}, "_retry": None, "_topics": [], "_extra": {}}))
         if config:
             self.config = config
+        if retry is not None:
+            self.retry = cast("dict[str, Any]", retry)
         # Any other tuple is kept as it is, for `validate` to report.
         if topics != ():
             self.topics = cast("list[str] | None", topics)
@@ -114,7 +137,7 @@ class TaskTemplate(Changeable):
             # This is what runs were made of, and they stay what they are.
             setattr(self._origin, name, value)
             return
-        super().__setattr__(name, exact(value) if name == "uid" else value)
+        super().__setattr__(name, exact(value) if name in EXACT else value)
         self.note_change(name)
 
     def __eq__(self, other: object) -> bool:
@@ -132,6 +155,10 @@ class TaskTemplate(Changeable):
     def hand_out(self, value: Any) -> Any:
         """Return the value of a field for a user, who may change it; of a copy for runs, a copy."""
         return super().hand_out(value) if self._origin is None else own(value)
+
+    def take(self, slot: str, value: Any) -> None:
+        """Set the value of a field to one that a user may hold."""
+        super().take(slot, value.as_dict() if isinstance(value, Retry) else value)
 
     def note_change(self, name: str) -> None:
         """Tell those who watch that a field may have changed."""
@@ -195,6 +222,11 @@ class TaskTemplate(Changeable):
             config=deepcopy(task_dict.get("config")),
             timeout=task_dict.get("timeout"),
             topics=own_topics(task_dict.get("topics", [])),
+            join=task_dict.get("join"),
+            collect=task_dict.get("collect"),
+            on_timeout=task_dict.get("on_timeout"),
+            retry=deepcopy(task_dict.get("retry")),
+            idle_timeout=task_dict.get("idle_timeout"),
         )
         task.extra.update(extra_keys(task_dict, TASK_KEYS))
         # It is all made of copies.
@@ -202,18 +234,26 @@ class TaskTemplate(Changeable):
         return task
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the dict form; changing it changes nothing here."""
+        """Return the dict form; changing it changes nothing here.
+
+        The dict has no key for what 1.x does not know, unless it is set.
+        """
         return self._as_dict(copied)
 
     def _as_dict(self, own: Callable[[Any], Any]) -> dict[str, Any]:
-        return {
+        document = {
             "name": self.name,
             "id": self.uid,
             "config": own(self._config),
             "timeout": self.timeout,
             "topics": own_topics(self._topics),
-            **own(self._extra),
         }
+        for key in _ONLY_IF_SET:
+            if (value := getattr(self, key)) is not None:
+                document[key] = value
+        if self._retry is not None:
+            document["retry"] = own(self._retry)
+        return {**document, **own(self._extra)}
 
     def __str__(self) -> str:
         return f"<TaskTemplate name={self.name}, uid={self.uid}>"
@@ -223,11 +263,6 @@ class TaskTemplate(Changeable):
 
 def _original(task: TaskTemplate) -> TaskTemplate:
     return task if task._origin is None else task._origin
-
-
-def own_topics(topics: Any) -> Any:
-    """Return a copy of a list of topics; any other object is kept for `validate` to report."""
-    return topics.copy() if isinstance(topics, list) else topics
 
 
 def copied(value: Any) -> Any:

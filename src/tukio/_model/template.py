@@ -15,11 +15,15 @@ from uuid import uuid4
 
 from .changes import Changeable, Data, exact, set_state, state_without
 from .dag import DAG
-from .errors import TemplateError, WorkflowRootTaskError
+from .errors import Fault, TemplateError, WorkflowRootTaskError
+from .fan_in import find_unsaid
+from .findings import first_of
+from .keys import WORKFLOW_KEYS
+from .listen import Listen, own_topics
 from .policy import ErrorPolicy, OverrunPolicy
-from .registry import REGISTRY
-from .task_template import Listen, TaskTemplate, copied, extra_keys, own_topics
-from .validation import WORKFLOW_KEYS, find_all_faults, find_faults
+from .registry import registry_for
+from .task_template import TaskTemplate, copied, extra_keys
+from .validation import find_all_faults, find_faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -204,12 +208,21 @@ class WorkflowTemplate(Changeable):
 
         Raises:
             TemplateError: The template is not ready; the error holds every fault with its path.
+            TypeError: `registry` is no registry.
         """
-        tasks = (REGISTRY if registry is None else registry).tasks
+        tasks = registry_for(registry).tasks
         # Without copies, because it is not known yet whether the data can be copied.
         if faults := find_all_faults(self._as_dict(_itself), tasks):
             raise TemplateError(faults)
         return True
+
+    def warnings(self) -> list[Fault]:
+        """Return what is likely a mistake, and no fault: the template can run.
+
+        An engine logs these when the template is loaded. There is one for each task with several
+        parents that does not say, by `join`, for which of them it waits.
+        """
+        return first_of(find_unsaid(self._as_dict(_itself)))
 
     @classmethod
     def from_dict(cls, wf_dict: Mapping[str, Any]) -> Self:
@@ -222,8 +235,16 @@ class WorkflowTemplate(Changeable):
             TemplateError: The dict has faults, or is larger than a template may be. The error holds
                 every fault with its path.
         """
+        if isinstance(wf_dict, WorkflowTemplate):
+            advice = "use it as it is, or a copy by its method copy()"
+            raise TemplateError([Fault("", "this is a template already", advice, TypeError)])
         if faults := find_faults(wf_dict, complete=False):
             raise TemplateError(faults)
+        return cls._from_sound(wf_dict)
+
+    @classmethod
+    def _from_sound(cls, wf_dict: Mapping[str, Any]) -> Self:
+        """Return the template for a dict that is known to have no faults."""
         template = cls(
             uid=wf_dict.get("id"),
             policy=wf_dict.get("policy"),

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from .._loop.turns import Turns
+from .._model.kinds import IDLE
 from .._model.registry import REGISTRY
 from .driver import drive
 from .environment import CLEANUP_TIMEOUT, Environment
+from .idle import IdleStep
+from .kinds import StepKinds
 from .task_run import TaskRun
 from .watchdog import Watchdog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .._events.broker import Broker
     from .._loop.contract import Backend
     from .._model.registry import Registry
+
+
+KINDS: Final = StepKinds(TaskRun, {IDLE: IdleStep})
+"""The classes of the steps of all runs."""
 
 
 def assemble(
@@ -23,6 +32,7 @@ def assemble(
     *,
     registry: Registry | None = None,
     cleanup_timeout: float = CLEANUP_TIMEOUT,
+    engine: Callable[[], Any] | None = None,
 ) -> Environment:
     """Return what the runs of one engine share.
 
@@ -31,6 +41,7 @@ def assemble(
         broker: Where execution events go.
         registry: Where the names of tasks are looked up; None is the one of the process.
         cleanup_timeout: Seconds that a `teardown()` may take.
+        engine: A weak reference to the engine; None if there is none.
     """
     registry = REGISTRY if registry is None else registry
     return Environment(
@@ -40,7 +51,9 @@ def assemble(
         registry=registry,
         may_suspend=registry.may_suspend,
         cleanup_timeout=cleanup_timeout,
-        make_step=TaskRun,
+        make_step=KINDS.ordinary,
+        kinds=KINDS,
         turns=Turns(backend),
         drive=drive,
+        engine=engine,
     )

@@ -8,13 +8,14 @@ from __future__ import annotations
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
+from .._loop.surroundings import surroundings
 from .._model.event import sent_by
 from .._model.logs import Log
 from .._model.state import TASK_BEGIN
 from .._step.holder import TaskHolder
 from .._step.log_fields import log_fields
-from .._step.surroundings import surroundings
 from .outcome import CalledOff
+from .within import keep_within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -71,6 +72,8 @@ def _call(run: Run, step: LiveStep) -> Coroutine[Any, Any, Any]:
     """
     if step.cancel_called:
         raise CalledOff
+    if step.template._retry is not None:
+        keep_within(run, step)
     name = step.template.name
     try:
         holder_class, function = run.environment.registry.tasks[name]

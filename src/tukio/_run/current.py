@@ -30,7 +30,7 @@ def current_task() -> TaskRun:
         EngineError: This code does not run in a task.
     """
     step, workflow = here()
-    task: TaskRun = step.keep_workflow(workflow)
+    task: TaskRun = step._keep_workflow(workflow)
     return task
 
 

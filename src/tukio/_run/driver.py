@@ -22,6 +22,7 @@ from .._model.logs import Log
 from .._model.state import FAILED, RUNNING
 from .._step.log_fields import log_fields
 from .outcome import failed, finished
+from .retrying import settle_failure
 from .salvage import finish_stopping
 from .settling import settle
 from .unwinding import (
@@ -30,7 +31,9 @@ from .unwinding import (
     broken_off,
     check_limit,
     finish_unwinding,
-    is_late,
+    is_closed,
+    look_for_open_scopes,
+    make_sure_of_clean,
     unwound,
 )
 
@@ -67,10 +70,14 @@ async def drive(run: Run) -> None:
             run.begin()
             driver.scope_spent = driver.has_step_deadline = False
             driver.cancelled_at = math.inf
+            make_sure_of_clean(run, driver)
             try:
                 with _scope_for(run) as scope:
                     driver.scope = scope
-                    await _run_ready(run, driver, scope)
+                    try:
+                        await _run_ready(run, driver, scope)
+                    finally:
+                        look_for_open_scopes(run, driver, scope)
             except BaseException as exc:
                 # What it awaits, the clean-up after the step, is shielded and bounded there.
                 await broken_off(run, driver, exc)  # noqa: ASYNC102
@@ -79,20 +86,24 @@ async def drive(run: Run) -> None:
                     await _out_of_scope(run, driver)
     except BaseException as exc:
         # What it awaits, the clean-up after the step, is shielded and bounded there.
-        await _break_down(run, driver, exc)  # noqa: ASYNC102
-        if not isinstance(exc, Exception):
+        if await _break_down(run, driver, exc):  # noqa: ASYNC102
             raise
     else:
         run.remove_driver(driver)
 
 
-async def _break_down(run: Run, driver: Driver, exc: BaseException) -> None:
-    """Leave the run because of what no step raised, or of what must go on outwards."""
-    if isinstance(exc, GeneratorExit):
+async def _break_down(run: Run, driver: Driver, exc: BaseException) -> bool:
+    """Leave the run because of what no step raised, or of what must go on outwards.
+
+    Returns:
+        Whether it must.
+    """
+    if is_closed(driver, exc):
         # The event loop is gone: there is nobody left to tell.
-        return
+        return True
     try:
-        if isinstance(exc, Retired):
+        if isinstance(exc, Retired | GeneratorExit):
+            # The latter is of a step, and noted down there.
             run.call_for_driver()
         elif isinstance(exc, Exception):
             log.error(
@@ -107,7 +118,11 @@ async def _break_down(run: Run, driver: Driver, exc: BaseException) -> None:
             await finish_unwinding(run, driver)
             finish_stopping(run)
     finally:
+        if driver.unclean:
+            # Last: a clean-up of the step has had a scope of its own within those.
+            driver.let_go_of_scopes()
         run.remove_driver(driver)
+    return not isinstance(exc, Exception | GeneratorExit)
 
 
 async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
@@ -198,7 +213,7 @@ def _one_by_one(driver: Driver) -> Runner:
     # A TaskRun, whose begin is a method that tests may override.
     step: Any = yield ENDED
     while True:
-        driver.coroutine = coro = step.begin()
+        driver.coroutine = coro = step._begin()
         step.output_data = yield from coro
         step = yield ENDED
 
@@ -212,6 +227,8 @@ async def _out_of_scope(run: Run, driver: Driver) -> None:
         await unwound(run, driver, driver.step)
     else:
         run.stop_if_expired()
+    if driver.unclean:
+        raise Retired
     if driver.cancelling():
         # Not within the scope: if that is cancelled, it cancels what answers there for ever.
         await run.backend.absorb_native_cancel(driver)
@@ -233,18 +250,20 @@ async def _failed(
         The time on the clock when all is done.
 
     Raises:
-        GeneratorExit: The driver is being closed, for its event loop is gone.
+        GeneratorExit: What the step awaited has raised it, or the driver is being closed, for its
+            event loop is gone.
     """
     step = driver.step
     assert step is not None
     if pinned and isinstance(exc, GeneratorExit):
+        # Nothing can be awaited in here, also if only the step was closed: see `is_closed`.
         raise exc
     now = run.backend.time()
-    if (pinned and _is_cut(driver.scope)) or is_late(step, now):
+    if (pinned and _is_cut(driver.scope)) or step._is_late(now):
         await unwound(run, driver, step, None if isinstance(exc, Overrun) else exc)
         driver.scope_spent = True
     else:
-        settle(run, step, failed(step, exc, now))
+        settle_failure(run, step, failed(step, exc, now))
     return run.backend.time()
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .._loop.turns import Turns
     from .._model.registry import Registry
     from .._step.step import LiveStep
+    from .kinds import StepKinds
     from .watchdog import Watchdog
 
 CLEANUP_TIMEOUT: Final = 5.0
@@ -30,9 +31,11 @@ class Environment:
         registry: Where the names of tasks are looked up.
         may_suspend: The method of that, which is called for every step.
         cleanup_timeout: Seconds that a `teardown()` may take.
-        make_step: The class of the steps.
+        make_step: The class of the steps of most tasks: `kinds.ordinary`.
+        kinds: The classes of the steps of all.
         turns: Which of the calls that wait for a run that is over gives others a turn.
         drive: What a driver does, given the run that it works for.
+        engine: A weak reference to the engine; None for a run without one.
     """
 
     backend: Backend
@@ -42,5 +45,7 @@ class Environment:
     may_suspend: Callable[[Any], bool]
     cleanup_timeout: float
     make_step: type[LiveStep]
+    kinds: StepKinds
     turns: Turns
     drive: Callable[[Any], Coroutine[Any, Any, None]]
+    engine: Callable[[], Any] | None

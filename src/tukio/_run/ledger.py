@@ -31,13 +31,16 @@ class Ledger:
 
     Attributes:
         order: The numbers of the steps that are over, in the order of their ends.
+        forked_from: The id of the run that this one was made from, by `tukio.again`; None if it was
+            not. Here, because a run that was has a ledger.
     """
 
-    __slots__ = ("keep", "order")
+    __slots__ = ("forked_from", "keep", "order")
 
     def __init__(self, keep: Callable[[Fact], None] | None = None) -> None:
         self.keep: Callable[[Fact], None] | None = keep
         self.order: list[int] = []
+        self.forked_from: str | None = None
 
     def keep_end(self, step: LiveStep, ending: Ending) -> None:
         """Take note of the end of a step."""

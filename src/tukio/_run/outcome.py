@@ -6,10 +6,12 @@ Knows:  the step and the plan, to read from. `settling` does what follows from a
 
 from __future__ import annotations
 
+import inspect
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .._loop.coroutines import EscapedExit
-from .._model.errors import SkipTask, TukioTaskError
+from .._model.errors import NotAwaited, SkipTask, TukioTaskError
 from .._model.guard import attempt
 from .._model.state import (
     CANCELLED,
@@ -20,6 +22,7 @@ from .._model.state import (
     TIMED_OUT,
     TaskExecState,
 )
+from .._model.time_limits import fails_at_limit
 
 if TYPE_CHECKING:
     from .._model.plan import Plan
@@ -66,7 +69,7 @@ def finished(plan: Plan[Any], step: LiveStep, result: Any, at: float) -> Ending:
         passed_on, problem = attempt(plan.passed_on, step, result)
         if problem is not None:
             # What it returned is no good for its successors; users can look at it all the same.
-            return failed(step, problem, at, result)
+            return failed(step, problem, at, _to_look_at(result, problem))
         output, data = passed_on
     # Most steps end here, and the constructor of a named tuple is a Python function. `settle` takes
     # the fields by their places.
@@ -89,20 +92,60 @@ def failed(step: LiveStep, error: BaseException, at: float, output: Any = None) 
 
 
 def timed_out(
-    plan: Plan[Any], step: LiveStep, result: Any, at: float
+    plan: Plan[Any], step: LiveStep, result: Any, at: float, *, is_last: bool = False
 ) -> tuple[Ending, BaseException | None]:
-    """Decide how a step ends that reached its limit: it goes on with what `teardown()` returned.
+    """Decide how a step ends that reached its limit, after its clean-up.
+
+    It goes on with what `teardown()` returned, unless its template says that it has failed.
+
+    Args:
+        plan: The plan of the run.
+        step: The step.
+        result: What its `teardown()` returned.
+        at: When it has unwound.
+        is_last: Whether it may not be tried for longer, so that it has failed in any case.
 
     Returns:
         The ending, and what is wrong with the result of the clean-up; None if nothing is.
     """
     passed_on, problem = attempt(plan.passed_on, step, result)
     if problem is not None:
-        return Ending(TIMED_OUT, TASK_TIMEOUT, result, step.input_data, None, at), problem
-    output, data = passed_on
+        output, data = _to_look_at(result, problem), step.input_data
+    else:
+        output, data = passed_on
+    task = step.template
+    if fails_at_limit(task) or is_last:
+        shown = None if result is None else output
+        return failed(step, step._limit_error(), at, shown), problem
     if result is None:
         output = data
-    return Ending(TIMED_OUT, TASK_TIMEOUT, output, data, None, at), None
+    return Ending(TIMED_OUT, TASK_TIMEOUT, output, data, None, at), problem
+
+
+def content_of_end(output: Any, error: BaseException | None) -> Any:
+    """Return the content of the event that tells of the end of a step.
+
+    Args:
+        output: What the report of the step shows.
+        error: What the step raised; None if it raised nothing.
+    """
+    raised = error is not None and not isinstance(error, TukioTaskError)
+    return {"exception": error} if raised else output
+
+
+def _to_look_at(result: Any, problem: BaseException) -> Any:
+    """Return a result that cannot be passed on, as users see it; None if it is to be awaited.
+
+    Of a coroutine, Python would warn that nobody has awaited it, when and where it happens to be
+    thrown away. That is told already, so it is closed.
+    """
+    if not isinstance(problem, NotAwaited):
+        return result
+    # One that has begun is in other hands.
+    is_coroutine = type(result) is CoroutineType
+    if is_coroutine and inspect.getcoroutinestate(result) == inspect.CORO_CREATED:
+        result.close()
+    return None
 
 
 def cancelled(at: float) -> Ending:

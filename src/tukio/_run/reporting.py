@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from .._model.state import CANCELLED
 from .._step.snapshot import full_snapshot
 
 if TYPE_CHECKING:
@@ -15,29 +16,36 @@ if TYPE_CHECKING:
     from .run_state import RunState
 
 
-def report_of(run: RunState, steps: Sequence[LiveStep | None]) -> dict[str, Any]:
+def report_of(
+    run: RunState, steps: Sequence[LiveStep | None], *, data: bool = True
+) -> dict[str, Any]:
     """Return a snapshot of what is run and of its execution; see `Workflow.report`.
 
     Args:
         run: The run.
         steps: The step of each task, by number; None where none was reached.
+        data: Whether inputs, outputs and what holders report are in it.
     """
     start, end = times_of(run)
     document, tasks = run.plan.shape.edition.describe()
     for task, step in zip(tasks, steps, strict=True):
-        task["exec"] = None if step is None else full_snapshot(step)
+        task["exec"] = None if step is None else full_snapshot(step, data=data)
     execution: dict[str, Any] = {
         "id": run.uid,
         "start": start,
         "end": end,
         "state": run.state.value,
     }
+    if run.reason is not None and run.ending is CANCELLED:
+        execution["reason"] = run.reason
     if run.limit < math.inf:
         until = run.backend.time() if run.ended_at is None else run.ended_at
         execution["elapsed"] = (run.template.timeout or 0) - (run.limit - until)
     if run.ledger is not None:
         ids = [task.uid for task in run.plan.shape.tasks]
         execution["order"] = [ids[number] for number in run.ledger.order]
+        if run.ledger.forked_from is not None:
+            execution["forked_from"] = run.ledger.forked_from
     return document | {"exec": execution}
 
 

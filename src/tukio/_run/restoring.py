@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._model.event import Event
-from .._model.plan import Plan
+from .._model.gathering import plan_for
 from .._model.policy import ErrorPolicy
 from .._model.rescue import restore as restore_plan
 from .._model.state import FAILED, SKIPPED, TIMED_OUT, Move, WorkflowExecState, after
+from .later import put_off
 from .ledger import Ledger
 
 if TYPE_CHECKING:
@@ -30,9 +31,10 @@ def restore(run: Run, record: RunRecord, shape: Shape) -> None:
         RescueError: The report contradicts the template. Nothing changes.
     """
     after(run.phase, Move.START)
-    plan = Plan(shape, run.environment.make_step, run)
+    plan = plan_for(shape, run.environment.kinds.maker(shape), run)
     facts = restore_plan(plan, record)
-    run.plan.take_over(plan)
+    plan.replace(run.plan)
+    run.plan = plan
     # For a run without an engine, the template may have changed since the run was made.
     run.template = shape.template
     run._uid = record.uid
@@ -51,6 +53,7 @@ def restore(run: Run, record: RunRecord, shape: Shape) -> None:
     # Kept in any case: a task may ask for its parents later, and instants do not tell.
     run.ledger = run.ledger or Ledger()
     run.ledger.take_over(run.plan.shape, facts)
+    run.ledger.forked_from = record.forked_from
 
 
 def go_on(run: Run) -> None:
@@ -62,9 +65,22 @@ def go_on(run: Run) -> None:
     run.phase = after(run.phase, Move.START)
     run._end_by(run.limit, TIMED_OUT)
     run._begun = True
+    _put_off(run)
     # Handlers run in here, if nothing is ready, and may stop the run.
     run.announce_after(WorkflowExecState.BEGIN.value, run.plan.ready)
     # Not whether there are errors: one of a clean-up harms nobody else.
     if run.plan.has_failed() and run.template.on_error is ErrorPolicy.ABORT:
         run.start_stopping(FAILED)
     run.launch()
+
+
+def _put_off(run: Run) -> None:
+    """Have those steps wait whose next attempts are due later."""
+    now = run.backend.time()
+    for step in list(run.plan.ready):
+        due = None if step._extras is None else step._extras.due
+        if due is not None and due > now:
+            run.plan.ready.remove(step)
+            put_off(run, step, due)
+        elif due is not None:
+            step.extras.due = None

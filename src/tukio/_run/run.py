@@ -13,14 +13,11 @@ from contextlib import ExitStack
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from .._model.errors import failure_of
 from .._model.event import Event
-from .._model.facts import RunEnded, RunStarted, RunStopped
-from .._model.plan import empty_plan
+from .._model.facts import RunStarted, RunStopped
 from .._model.state import (
     CANCELLED,
     FAILED,
-    FINISHED,
     OVER,
     RUNNING,
     STOPPING,
@@ -31,6 +28,7 @@ from .._model.state import (
     after,
 )
 from .announcement import Announcement
+from .concluding import conclude
 from .outcome import cancelled
 from .run_state import RunState
 from .settling import settle
@@ -43,7 +41,7 @@ if TYPE_CHECKING:
     from .._step.step import LiveStep
 
 # Looked up for every run; up to Python 3.11 a member of an enum is worked out each time.
-START, END = Move.START, Move.END
+START = Move.START
 
 
 class Run(RunState):
@@ -173,7 +171,7 @@ class Run(RunState):
         """Wait for something: until then the run is not over, and needs no driver."""
         if self.waiting is None:
             self.waiting = Waiting()
-        self.waiting.reasons.add(reason)
+        self.waiting.add(reason, self.backend.time())
         self.backend.attend(self)
         self._keep_deadline(self.waiting)
 
@@ -268,10 +266,7 @@ class Run(RunState):
     def call_off_what_is_due(self) -> None:
         """Tell those who wait for what will not begin, or not go on."""
         # These never began: they have no event and no end, but those who wait for them are told.
-        unbegun = list(self.plan.ready)
-        for step in unbegun:
-            step.state = CANCELLED
-        self.plan.ready.clear()
+        unbegun = self.plan.call_off()
         if self.announcement is not None:
             self.announcement.call_off()
         interrupted: list[LiveStep] = []
@@ -279,11 +274,14 @@ class Run(RunState):
             self.stop_waiting(*WaitsFor)
             # There will be no resume.
             interrupted = self.waiting.take_interrupted()
+            unbegun += self.waiting.take_put_off()
+        for step in unbegun:
+            step.state = CANCELLED
         with ExitStack() as told:
             # Each of them, whatever a handler raises; what is put on last is called first.
             for step in reversed(unbegun):
-                told.callback(step.run_done_callbacks)
-                told.callback(step.release)
+                told.callback(step._run_done_callbacks)
+                told.callback(step._release)
             for step in reversed(interrupted):
                 told.callback(settle, self, step, cancelled(self.backend.time()))
 
@@ -293,55 +291,10 @@ class Run(RunState):
 
     def start_stopping_from_outside(self) -> None:
         """Start nothing any more because the loop of the run ends, which cancels the rest."""
-        self.start_stopping(CANCELLED, final=False)
+        if self.start_stopping(CANCELLED, final=False) and self.backend.roots is not None:
+            self.backend.roots.cut_short(self)
 
     def end_if_empty(self) -> None:
         """Conclude the run if nothing of it is at work and nothing is due."""
         if self.phase is not OVER and self.is_empty():
-            self.conclude()
-
-    def conclude(self) -> None:
-        """End the run: it is empty. Tell everybody, subscribers before waiters."""
-        # Facts first: whatever is raised further down, the run is over.
-        self.ended_at = now = self.backend.time()
-        ending = self.ending = self.ending or FINISHED
-        if ending is FAILED and self.failure is None:
-            self.failure = failure_of(self.template.uid, self.errors)
-        self.phase = after(self.phase, END)
-        try:
-            if self.keeps_facts:
-                self.keep_fact(RunEnded(ending, self.backend.wall_time(now)))
-            # Before any waiter learns of the end: whoever waits then finds what handlers have done.
-            if self.broker.has_listeners:
-                self.emit_the_end(ending)
-        finally:
-            self.wind_up()
-
-    def wind_up(self) -> None:
-        """Let go of everything, and tell those who wait for the end; again if that was cut."""
-        face, when_over, ending = self.face, self.when_over, self.ending
-        try:
-            if face is not None:
-                assert ending is not None
-                face._resolved(ending, self.failure)
-        except BaseException:
-            # Ctrl-C: this time without it.
-            if face is not None:
-                face._resolved(ending or CANCELLED, self.failure)
-            raise
-        finally:
-            if self._end_event is not None:
-                self._end_event.set()
-            self.environment.watchdog.forget(self)
-            roots = self.backend.roots
-            if roots is not None:
-                roots.discard(self)
-            # What is kept is what it takes to look at it. The workflow holds this and the steps,
-            # and they hold this: no circle, so they go without the garbage collector.
-            self.plan = empty_plan(self.plan.shape)
-            self.context = self._trigger = self.face = self.waiting = self.announcement = None
-            self.drivers = {}
-            # Last, as this may start another run.
-            self.when_over = None
-            if when_over is not None:
-                when_over(self)
+            conclude(self)

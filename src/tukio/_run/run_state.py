@@ -11,7 +11,9 @@ from uuid import uuid4
 
 import anyio
 
+from .._events.taps import tell_all
 from .._model.event import EventSource
+from .._model.gathering import GatheringPlan
 from .._model.guard import exceptions_in
 from .._model.logs import Log
 from .._model.plan import Plan
@@ -26,6 +28,7 @@ from .._model.state import (
     PENDING,
     SUSPENDED,
     TIMED_OUT,
+    TaskExecState,
     WorkflowExecState,
 )
 from .._step.log_fields import log_fields
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from .._events.broker import Broker
     from .._loop.contract import Backend, Driver
     from .._model.facts import Fact
+    from .._model.plan import Make
     from .._model.state import FutureState, Phase
     from .._model.template import WorkflowTemplate
     from .._step.step import LiveStep
@@ -50,12 +54,20 @@ log: Log = Log("tukio.run")
 # Looked up for every run; up to Python 3.11 a member of an enum is worked out each time.
 LOCKED_FROM_THE_START = OverrunPolicy.SKIP_UNTIL_UNLOCK
 
+BEGINS: Final = {WorkflowExecState.BEGIN.value, TaskExecState.BEGIN.value}
+"""The events that tell of an instant that is over when they are made."""
+
 NO_ERRORS: Final[dict[str, BaseException]] = {}
 """The errors of all runs without errors; never changed."""
 
 
 class Face(Protocol):
     """What users hold of a run."""
+
+    @property
+    def status(self) -> str:
+        """How the run stands, in one word."""
+        ...
 
     def _resolved(self, ending: FutureState, failure: Exception | None) -> None:
         """Called once, when the run is over and its subscribers were told."""
@@ -97,6 +109,8 @@ class RunState:
         waiting: What the run waits for without a driver; None if it never did, and when over.
         announcement: The event of a resume or a rescue that is still to come; None if there is
             none.
+        reason: Why it was cancelled, for people; None if nobody said.
+        told: The number of the execution event that was made last. It only grows.
         ledger: What is kept of what happened, in order; None if nobody needs that.
         context: What the context of each step is a copy of: that of whoever has asked for the run.
             None when over, and before the start unless it has to wait for its turn.
@@ -110,6 +124,7 @@ class RunState:
         "_begun",
         "_deadline_means",
         "_end_event",
+        "_given",
         "_trigger",
         "_uid",
         "announcement",
@@ -130,11 +145,22 @@ class RunState:
         "locked",
         "phase",
         "plan",
+        "reason",
         "started_at",
         "template",
+        "told",
         "waiting",
         "when_over",
     )
+
+    deadline: float
+    limit: float
+    started_at: float | None
+    ended_at: float | None
+    # The event that the run was started with; None before, and when over.
+    _trigger: Any
+    # What the data of that was like at the start, likewise; None unless the caller has given an id.
+    _given: Any
 
     def __init__(self, face: Face, template: WorkflowTemplate, environment: Environment) -> None:
         self.face: Face | None = face
@@ -144,13 +170,15 @@ class RunState:
         # Looked up for every step.
         self.backend: Backend = environment.backend
         self.broker: Broker = environment.broker
-        self.plan: Plan[LiveStep] = Plan(shape, environment.make_step, self)
+        # As `plan_for`, whose call would be half of this for most runs.
+        kind: type[Plan[LiveStep]] = GatheringPlan if shape.joins else Plan
+        make: Make[Any] = environment.kinds.maker(shape) if shape.kinds else environment.make_step
+        self.plan: Plan[LiveStep] = kind(shape, make, self)
         self.phase: Phase = NEW
         self.ending: FutureState | None = None
         self.failure: Exception | None = None
         self.errors: dict[str, BaseException] = NO_ERRORS
-        self.deadline: float = math.inf
-        self.limit: float = math.inf
+        self.deadline = self.limit = math.inf
         self.locked: bool = self.template.policy is LOCKED_FROM_THE_START
         self.drivers: dict[Driver, None] = {}
         self.driver_pending: bool = False
@@ -158,11 +186,12 @@ class RunState:
         self.announcement: Announcement | None = None
         self.ledger: Ledger | None = Ledger() if shape.keeps_order else None
         self.context: Context | None = None
+        self.reason: str | None = None
+        self.told: int = 0
         self.when_over: Callable[[Any], None] | None = None
-        self.started_at: float | None = None
-        self.ended_at: float | None = None
+        self.started_at = self.ended_at = None
         self._uid: str | None = None
-        self._trigger: Any = None
+        self._trigger = self._given = None
         # Whether the begin of the run was told, or need not be.
         self._begun: bool = False
         # How the run ends when its deadline is reached.
@@ -189,6 +218,16 @@ class RunState:
         if self.phase is OVER and self.ending is not None:
             return self.ending
         return PENDING
+
+    @property
+    def has_begun_itself(self) -> bool:
+        """Whether its begin was told, or need not be."""
+        return self._begun
+
+    def note_reason(self, reason: str | None) -> None:
+        """Take note why it is about to be cancelled; of several reasons, the first counts."""
+        if self.reason is None and self.ending is None:
+            self.reason = reason
 
     def is_empty(self) -> bool:
         """Return whether nothing of the run is at work, and nothing is due."""
@@ -241,18 +280,45 @@ class RunState:
         """Send an execution event of the run, or of one of its tasks."""
         if not self.broker.has_listeners:
             return
+        self.told += 1
+        moment = (self.told, self._instant_of(kind, step or self), self.backend.wall_time)
         try:
-            self.broker.emit_exec_event(kind, content, self.uid, step or self)
+            try:
+                if self.broker.taps:
+                    self._tap(kind, content, step)
+            finally:
+                # Also when a tap has ended the program: the others are told all the same. With taps
+                # alone, nobody needs an event, or even the id of the run.
+                if self.broker._exec_topics:
+                    self.broker.emit_exec_event(kind, content, self.uid, step or self, moment)
         except Exception:
             # Only what users hand in can fail here: a kind of dict that cannot be copied, an id.
             log.exception("event '%s' of a run was not told", kind, extra=log_fields(self, step))
 
+    def _instant_of(self, kind: str, teller: RunState | LiveStep) -> float:
+        """Return when that happened which an event of a run or of a step tells of."""
+        if kind in BEGINS and teller.started_at is not None:
+            return teller.started_at
+        return self.backend.time() if teller.ended_at is None else teller.ended_at
+
+    def _tap(self, kind: str, content: Any, step: LiveStep | None) -> None:
+        task = None if step is None else step._keep_workflow(self.face)
+        tell_all(iter(tuple(self.broker.taps)), kind, self.face, task, content)
+
+    def terminal(self, ending: FutureState) -> tuple[WorkflowExecState, Any]:
+        """Return the type and the content of the terminal event of the run."""
+        if ending is FAILED:
+            return WorkflowExecState.ERROR, self.failure
+        if ending is FINISHED:
+            return WorkflowExecState.END, None
+        content: dict[str, Any] = {"cancel": True}
+        if ending is TIMED_OUT:
+            content["timeout"] = True
+        elif self.reason is not None:
+            content["reason"] = self.reason
+        return WorkflowExecState.END, content
+
     def emit_the_end(self, ending: FutureState) -> None:
         """Send the terminal event of the run."""
-        kind: WorkflowExecState = WorkflowExecState.END
-        content: Any = None
-        if ending is FAILED:
-            kind, content = WorkflowExecState.ERROR, self.failure
-        elif ending is not FINISHED:
-            content = {"cancel": True} | ({"timeout": True} if ending is TIMED_OUT else {})
+        kind, content = self.terminal(ending)
         self.emit(kind.value, content)

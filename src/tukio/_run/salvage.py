@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from .._model.guard import attempt
 from .._model.state import CANCELLED, INTERRUPTED, OVER, PENDING
+from .concluding import wind_up
 from .outcome import cancelled
 from .settling import settle
 
@@ -50,14 +51,14 @@ def finish_stopping(run: Run) -> None:
     Called where nothing of the run is on the stack but what has just been cut.
     """
     if run.phase is OVER:
-        run.wind_up()
+        wind_up(run)
         return
     for step in _lost(run):
         if step.started_at is None:
             # It has no event and no end, as any step that never began.
             step.state = CANCELLED
-            step.release()
-            step.run_done_callbacks()
+            step._release()
+            step._run_done_callbacks()
         else:
             settle(run, step, cancelled(run.backend.time()))
     if not run.stop(CANCELLED, final=False):

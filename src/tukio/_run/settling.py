@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .._model.errors import TukioTaskError
 from .._model.guard import attempt
 from .._model.logs import Log
 from .._model.policy import ErrorPolicy
 from .._model.state import FAILED, RUNNING, SKIPPED, SUSPENDED
 from .._step.log_fields import log_fields
-from .outcome import NOTHING
+from .outcome import NOTHING, content_of_end
 
 if TYPE_CHECKING:
     from .._events.broker import Broker
@@ -95,18 +94,17 @@ def settle(run: RunOfSteps, step: LiveStep, ending: Ending) -> bool:
 def _tell(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:
     """Tell that a step is over: subscribers, the log, and those who wait for it."""
     state, event, output, _, error, _ = ending
-    raised = error is not None and not isinstance(error, TukioTaskError)
     try:
         # Handlers run in here. They may stop or suspend the run: its phase is looked at afterwards.
-        run.emit(event, {"exception": error} if raised else output, step)
+        run.emit(event, content_of_end(output, error), step)
         if state is SKIPPED:
             _log_skip(run, step)
         elif error is not None:
             _log_failure(run, step, error)
     finally:
         if step._extras is not None:
-            step.release()
-            step.run_done_callbacks()
+            step._release()
+            step._run_done_callbacks()
 
 
 def record_error(run: RunOfSteps, step: LiveStep, error: BaseException) -> None:

@@ -78,7 +78,7 @@ def resume(run: Run) -> bool:
 def take_interrupted(run: Run, step: LiveStep) -> None:
     """Take a step that was interrupted and has unwound: it is run again, now or when resumed."""
     step.state = INTERRUPTED
-    step.release()
+    step._release()
     if run.phase is SUSPENDED:
         assert run.waiting is not None
         run.waiting.interrupted.append(step)

@@ -5,36 +5,29 @@ Owns:   nothing: `LiveStep` has the state; this is its face.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-import anyio
-
-from .._model.account import before_looks
-from .._model.errors import EngineError
+from .._model.account import RecordedError
 from .._model.event import own_data
 from .._model.logs import Log
 from .._model.state import (
-    CANCELLED,
-    INTERRUPTED,
     OVER,
-    PENDING,
     TIMED_OUT,
     TaskExecState,
 )
+from .._model.task_ends import TaskTimedOut
 from .._step.log_fields import log_fields
 from .._step.snapshot import full_snapshot, snapshot
-from .._step.step import LiveStep
 from .calling import begin
-from .outcome import cancelled
-from .settling import settle
-from .suspending import take_back
+from .step_future import StepFuture
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Generator
+    from collections.abc import Collection
     from datetime import datetime
 
     from .._events.queue import Inbox
     from .._loop.contract import Backend
+    from .._model.attempts import Attempt
     from .._model.event import Event, EventSource
     from .._step.parents import Parents
     from .workflow import Workflow
@@ -42,10 +35,13 @@ if TYPE_CHECKING:
 log: Log = Log("tukio.run")
 
 
-class TaskRun(LiveStep):
+class TaskRun(StepFuture):
     """One execution of one task, from the moment it is due.
 
     Made by the engine. It answers like a future, without being tied to a backend.
+
+    Of what it inherits, `template`, `state`, `uid`, `source` and `broker` are for users; everything
+    else there is the engine's, and may change with every release.
     """
 
     __slots__ = ()
@@ -73,9 +69,40 @@ class TaskRun(LiveStep):
         return self.mailbox.queue
 
     @property
+    def attempt(self) -> int:
+        """The number of this execution of the task, from 1 on; see `Retry`.
+
+        One that is run again after a suspension, or after the end of its engine, has the number of
+        the one that was interrupted: only those that have failed count.
+        """
+        return len(self._made) + 1
+
+    @property
+    def attempts(self) -> list[dict[str, Any]]:
+        """The executions before this one that have failed: start, end, error and delay of each."""
+        return [one.as_dict() for one in self._made]
+
+    @property
+    def key(self) -> str:
+        """What to hand to others so that they do a thing once: `run id/task id`.
+
+        It is the same for all attempts, after a suspension, and after a rescue. In both ids `/`,
+        `[` and `%` are written as %2F, %5B and %25.
+        """
+        return self._key
+
+    @property
+    def _made(self) -> tuple[Attempt, ...]:
+        return () if self._extras is None else self._extras.attempts
+
+    @property
     def timed_out(self) -> bool:
         """Whether this step has reached its time limit; its `teardown()` can see that already."""
-        return TIMED_OUT in {self.state, self.interrupted_for}
+        if TIMED_OUT in {self.state, self.interrupted_for}:
+            return True
+        # Of a step that was over before its run was rescued, the report has no more than this.
+        error = self.error
+        return isinstance(error, RecordedError) and error.kind == TaskTimedOut.__name__
 
     def in_progress(self) -> bool:
         """Return whether this step has started."""
@@ -97,129 +124,6 @@ class TaskRun(LiveStep):
     def __repr__(self) -> str:
         return f"<TaskRun {self.template.uid} ({self.template.name}) {self.state.value}>"
 
-    # As a future -----------------------------------------------------------------------------
-
-    def __await__(self) -> Generator[Any, None, Any]:
-        """Wait until it is over, and return a copy of its output or raise, as `result()`.
-
-        Raises:
-            EngineError: It is not over, and runs in another event loop or thread.
-
-        Cancellation: only the waiting ends.
-        """
-        return self._awaited().__await__()
-
-    async def _awaited(self) -> Any:
-        if self.done():
-            await self.run.backend.checkpoint()
-        else:
-            self.run.backend.check_here()
-            over = anyio.Event()
-            self.add_done_callback(lambda _: over.set())
-            await over.wait()
-        return self.result()
-
-    # What these say is true of the task, however often it is begun: a step that was interrupted is
-    # over when the step that runs it again is.
-
-    @property
-    def _latest(self) -> TaskRun:
-        step = self
-        while step._extras is not None and step._extras.replaced_by is not None:
-            step = step._extras.replaced_by
-        return step
-
-    def done(self) -> bool:
-        """Return whether this task is over, or will never begin."""
-        state = self._latest.state
-        return state is not PENDING and state is not INTERRUPTED
-
-    def cancelled(self) -> bool:
-        """Return whether this task ended by being cancelled, or was cancelled before it began."""
-        return self._latest.state is CANCELLED
-
-    def result(self) -> Any:
-        """Return a copy of its output.
-
-        Raises:
-            BaseException: What it raised, if it failed.
-            TimeoutError: It reached its time limit.
-            EngineError: It is not over, or was cancelled.
-        """
-        step = self._latest
-        error = step.error
-        if error is not None:
-            # Not by its own method, which a user's class may have redefined.
-            BaseException.with_traceback(error, before_looks(error, _RESULT, self))
-            context = error.__context__
-            try:
-                raise error
-            finally:
-                # Not what was being handled by whoever looks at it.
-                error.__context__ = context
-        if step.state is TIMED_OUT:
-            msg = f"task {step.template.uid!r} reached its time limit"
-            raise TimeoutError(msg)
-        if not step.done() or step.state is CANCELLED:
-            msg = f"task {step.template.uid!r} has no result: it is {step.state.value}"
-            raise EngineError(msg)
-        return step.outputs
-
-    def exception(self) -> BaseException | None:
-        """Return what the task raised; None if it raised nothing, or is not over."""
-        return self._latest.error
-
-    def cancel(self) -> bool:
-        """Cancel this task only; its branch of the workflow stops, the others go on.
-
-        Returns:
-            Whether it was due, at work, or to be run again.
-
-        Raises:
-            EngineError: Called from another event loop or thread. Nothing changes.
-        """
-        self.run.backend.check_here()
-        step = self._latest
-        if step.driver is not None:
-            step.run.interrupt(step.driver)
-        elif take_back(step.run, step):
-            settle(step.run, step, cancelled(step.run.backend.time()))
-        elif step.started_at is not None or step.state is not PENDING:
-            return False
-        step.cancel_called = True
-        return True
-
-    def timeout(self) -> bool:
-        """Cut this task as if it had reached its time limit; its successors run as they do then.
-
-        Returns:
-            Whether it was at work; False if it is to be run again: its limit does not count then.
-
-        Raises:
-            EngineError: Called from another event loop or thread. Nothing changes.
-        """
-        self.run.backend.check_here()
-        step = self._latest
-        if step.driver is None or step.interrupted_for is INTERRUPTED:
-            return False
-        step.interrupted_for = TIMED_OUT
-        step.run.interrupt(step.driver)
-        return True
-
-    def add_done_callback(self, callback: Callable[[TaskRun], object]) -> None:
-        """Call a function with this task when it is over; at once, if it is over already."""
-        if self.done():
-            callback(self)
-            return
-        self._latest.extras.callbacks.append(callback)
-
-    def remove_done_callback(self, callback: Callable[[TaskRun], object]) -> int:
-        """Remove a callback wherever it was added, and return how often that was."""
-        extras = self._latest.extras
-        before = extras.callbacks
-        extras.callbacks = [other for other in before if other != callback]
-        return len(before) - len(extras.callbacks)
-
     # For the task itself ----------------------------------------------------------------------
 
     def dispatch_progress(self, data: Any, event_type: str | None = None) -> None:
@@ -228,6 +132,9 @@ class TaskRun(LiveStep):
         Args:
             data: The content, any object.
             event_type: Any word of the user's; None is `task-progress`.
+
+        Raises:
+            EngineError: Called from another event loop or thread. Nothing is sent.
         """
         kind = TaskExecState.PROGRESS.value if event_type is None else event_type
         if self.run.phase is OVER:
@@ -235,10 +142,17 @@ class TaskRun(LiveStep):
             extra = log_fields(self.run, self)
             log.warning("task '%s' tells of a run that is over", self.template.uid, extra=extra)
             return
+        self.run.backend.check_here()
+        if event_type is None:
+            # For those who begin to look at the run later.
+            self.extras.progress = (self.run.backend.time(), own_data(data))
         self.run.emit(kind, data, self)
 
     async def data_received(self, event: Event) -> None:
         """Put an event into the queue of this step; this never waits.
+
+        Raises:
+            EngineError: Called from another event loop or thread. Nothing changes.
 
         Cancellation: the event was not put there.
         """
@@ -252,7 +166,11 @@ class TaskRun(LiveStep):
         Args:
             among: Ids of the parents to wait for; None is all.
             others: Whether others are handed out, too, if they come meanwhile.
+
+        Raises:
+            EngineError: Called from another event loop or thread. Nothing changes.
         """
+        self.run.backend.check_here()
         # What comes of it depends on the order.
         self.run.keep_order()
         return self.mailbox.parents_of(self, among, others=others)
@@ -265,7 +183,7 @@ class TaskRun(LiveStep):
     # For the driver ---------------------------------------------------------------------------
 
     # The function itself: one call less for each step. Tests of users may override it.
-    begin = begin
+    _begin = begin
 
     # As in 1.x ------------------------------------------------------------------------------------
 
@@ -273,7 +191,3 @@ class TaskRun(LiveStep):
     def event_source(self) -> EventSource:
         """The source of the events that the task sends, as `source`."""
         return self.source
-
-
-_RESULT: Final = TaskRun.result.__code__
-"""Whose frame tells a look at the error of a step from how the error came about."""

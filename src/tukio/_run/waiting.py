@@ -1,6 +1,6 @@
-"""A run that waits, and has no driver meanwhile: for a resume, or for its turn to start.
+"""A run that waits, and has no driver meanwhile: to be resumed, for its turn, or for an instant.
 
-Owns:   what the run waits for, the steps that are to be run again, and the alarm that keeps its
+Owns:   what the run waits for, the steps that are to be run later, and the alarm that keeps its
         deadline, as there is no scope to do that.
 """
 
@@ -22,6 +22,7 @@ class WaitsFor(enum.Enum):
 
     RESUME = "to be resumed"
     TURN = "for other runs to end"
+    INSTANT = "until a task is run again"
 
 
 class Waiting:
@@ -31,19 +32,30 @@ class Waiting:
 
     Attributes:
         reasons: What the run waits for.
+        since: When it began to wait for what it waits for, on the clock of the run.
         interrupted: The steps that were interrupted and have unwound, in that order. They are
             neither ready nor over: `resume` makes them ready again, the end of the run ends them.
+        put_off: The steps that have not begun, and become ready at an instant, each with what
+            calls its alarm off.
     """
 
-    __slots__ = ("_call_off", "interrupted", "reasons")
+    __slots__ = ("_call_off", "interrupted", "put_off", "reasons", "since")
 
     def __init__(self) -> None:
         # `Run.wait_for` adds to it, `Run.stop_waiting` empties it.
         self.reasons: set[WaitsFor] = set()
+        self.since: float = 0.0
         # A step gets here only while the run is suspended: otherwise it is run again, or cancelled.
         self.interrupted: list[LiveStep] = []
+        self.put_off: dict[LiveStep, Callable[[], None]] = {}
         # Calls off the alarm; None exactly when there is none.
         self._call_off: Callable[[], None] | None = None
+
+    def add(self, reason: WaitsFor, now: float) -> None:
+        """Wait for something, from an instant on if for nothing else before."""
+        if not self.reasons:
+            self.since = now
+        self.reasons.add(reason)
 
     def __bool__(self) -> bool:
         return bool(self.reasons)
@@ -52,6 +64,13 @@ class Waiting:
         """Return the steps that were interrupted; there are none from now on."""
         interrupted, self.interrupted = self.interrupted, []
         return interrupted
+
+    def take_put_off(self) -> list[LiveStep]:
+        """Return the steps that wait for an instant; none waits from now on."""
+        put_off, self.put_off = self.put_off, {}
+        for call_off in put_off.values():
+            call_off()
+        return list(put_off)
 
     def keep_deadline(
         self, alarms: Alarms, deadline: float, function: Callable[[], object]

@@ -11,10 +11,9 @@ for longer than twice `PATIENCE`.
 from __future__ import annotations
 
 import math
-import traceback
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .._loop.frames import frames_of
+from .._loop.frames import frames_of, stack_of
 from .._model.logs import Log
 from .._model.state import TaskExecState
 from .._step.log_fields import log_fields
@@ -81,6 +80,10 @@ class Watchdog:
         if instant + PATIENCE < self._next_look:
             self._plan(instant + PATIENCE)
 
+    def has_named(self, run: Watched) -> bool:
+        """Return whether a step of a run was named, and is still at work."""
+        return any(step.ended_at is None for step in self._runs.get(run, ()))
+
     def forget(self, run: Watched) -> None:
         """Look at a run no more: it is over."""
         if self._runs.pop(run, None) is not None and not self._runs:
@@ -133,8 +136,7 @@ def _due(driver: Driver, named: set[LiveStep]) -> float:
 
 
 def _name(run: Watched, driver: Driver, step: LiveStep, seconds: float) -> None:
-    frames = [(frame, frame.f_lineno) for frame in frames_of(driver.coroutine)]
-    stack = "".join(traceback.StackSummary.extract(iter(frames)).format())
+    stack = stack_of(frames_of(driver.coroutine))
     log.warning(
         "task '%s' of workflow %s is still running %.1f s after it was cancelled",
         step.template.uid,

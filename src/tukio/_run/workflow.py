@@ -8,34 +8,36 @@ from __future__ import annotations
 
 import importlib
 from copy import copy
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from .._loop.running import running_backend
+from .._model.account import before_looks
 from .._model.errors import EngineError
 from .._model.event import Event
+from .._model.guard import make_sure_of_room
 from .._model.logs import Log
 from .._model.record import read
 from .._model.shape import shape_of
-from .._model.state import CANCELLED, FINISHED, NEW, OVER, SKIPPED, SUSPENDED, TIMED_OUT
+from .._model.state import CANCELLED, NEW, OVER, SUSPENDED, TIMED_OUT
 from .._step.log_fields import log_fields
 from .._step.surroundings import here, running_workflow
 from . import restoring, suspending
-from .reporting import report_of, times_of
+from .lock import Lock
+from .verdict import problem_of, reason_from
+from .view import RunView
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, KeysView, Mapping
+    from collections.abc import Generator, Iterable, Mapping
 
     from .._model.policy import OverrunPolicy
     from .._model.state import FutureState
-    from .._model.template import WorkflowTemplate
-    from .run import Run
     from .task_run import TaskRun
 
 
 log: Log = Log("tukio.run")
 
 
-class Workflow:
+class Workflow(RunView):
     """One run of a workflow.
 
     On asyncio it also is an `asyncio.Future`: `await` it, or use it with `asyncio.wait`, `gather`
@@ -56,9 +58,6 @@ class Workflow:
 
     __slots__ = ()
 
-    _run: Run
-    _steps: list[TaskRun | None]
-
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make a run of the asyncio kind where none is asked for."""
         del args
@@ -72,76 +71,21 @@ class Workflow:
             """Wait until it is over; what is raised depends on the backend."""
             ...
 
-    # What it is -----------------------------------------------------------------------------------
-
-    @property
-    def uid(self) -> str:
-        """Id of this execution."""
-        return self._run.uid
-
-    @property
-    def template(self) -> WorkflowTemplate:
-        """What is run: the template that this was made from.
-
-        If it was changed since, this goes on as it was when it was made. If nobody has the template
-        any more, it is an equal one.
-        """
-        return self._run.plan.shape.edition.original
-
-    @property
-    def state(self) -> FutureState:
-        """How it stands: `pending` before and while it runs, then how it ended."""
-        return self._run.state
-
-    @property
-    def errors(self) -> dict[str, BaseException]:
-        """Task id -> what that task raised, for every task that failed."""
-        return dict(self._run.errors)
-
-    @property
-    def outputs(self) -> dict[str, Any]:
-        """Task id -> a copy of the output, for every task that finished, was skipped or timed out.
-
-        The output of a skipped task is None: its inputs went on.
-        """
-        return {
-            step.template.uid: step.outputs
-            for step in self._steps
-            if step is not None and step.state in _WITH_OUTPUT
-        }
-
-    @property
-    def tasks(self) -> KeysView[TaskRun]:
-        """The executions of its tasks so far, also of those that are about to begin.
-
-        An ordered set, in declared order.
-        """
-        return {step.keep_workflow(self): None for step in self._steps if step is not None}.keys()
-
-    def report(self) -> dict[str, Any]:
-        """Return a snapshot of the template and of the execution; see the reference for its form.
-
-        `start` and `end` in it are aware UTC datetimes or None; `report_to_json` makes a text of
-        it. `exec.elapsed` is there for a run with a time limit: the seconds of it that are used
-        up. A rescued run had none of it while nobody ran it.
-        """
-        return report_of(self._run, self._steps)
-
-    def __str__(self) -> str:
-        ids = f"template.uid={self._run.template.uid}, uid={self.uid}"
-        start, end = times_of(self._run)
-        return f"<Workflow {ids}, start={start}, end={end}>"
-
-    def __repr__(self) -> str:
-        return f"<Workflow {self._run.template.uid} {self.uid} {self.state.value}>"
-
     # What can be done to it -----------------------------------------------------------------------
 
-    async def wait(self) -> FutureState:
-        """Wait until it is over, and return how it ended; its own fate is never raised.
+    async def wait(self, *, check: bool = False) -> FutureState:
+        """Wait until it is over, and return how it ended.
+
+        Args:
+            check: Whether anything that did not go well is raised; without it, the fate of the run
+                never is.
 
         Raises:
             EngineError: It is not over, and runs in another event loop or thread.
+            WorkflowFailed: (with `check`) There are errors, whether the run has failed or has
+                finished; the group holds those of `unhandled`.
+            WorkflowTimedOut: (with `check`) The run has reached its time limit.
+            WorkflowCancelled: (with `check`) The run was cancelled.
 
         Cancellation: the run goes on; only the waiting ends.
         """
@@ -152,6 +96,8 @@ class Workflow:
             await self._run.end_event().wait()
         ending = self._run.ending
         assert ending is not None
+        if check:
+            self._raise_problem()
         return ending
 
     def cancel(self, msg: Any | None = None) -> bool:
@@ -160,7 +106,8 @@ class Workflow:
         It is over when all its tasks have unwound and been cleaned up after.
 
         Args:
-            msg: Taken for the sake of asyncio, and not used.
+            msg: The reason, for people: kept in the terminal event, the report, and the error that
+                `wait(check=True)` raises. None is no reason. That of the first call counts.
 
         Returns:
             Whether it was not over yet; calling this again does no harm.
@@ -168,8 +115,7 @@ class Workflow:
         Raises:
             EngineError: Called from another event loop or thread. Nothing changes.
         """
-        del msg
-        return self._stop(CANCELLED)
+        return self._stop(CANCELLED, reason_from(msg))
 
     def suspend(self) -> bool:
         """Interrupt all its tasks; they are run again, from scratch, when it is resumed.
@@ -180,6 +126,7 @@ class Workflow:
             False if it has not started, is suspended already, or is over: then nothing changes.
         """
         self._run.backend.check_here()
+        make_sure_of_room()
         return suspending.suspend(self._run)
 
     def resume(self) -> bool:
@@ -189,10 +136,10 @@ class Workflow:
             False if it is not suspended: then nothing changes.
         """
         self._run.backend.check_here()
+        make_sure_of_room()
         resumed = suspending.resume(self._run)
         if not resumed:
-            extra = log_fields(self._run)
-            uid = self._run.uid
+            uid, extra = self._run.uid, log_fields(self._run)
             log.error("cannot resume workflow %s: it is not suspended", uid, extra=extra)
         return resumed
 
@@ -203,7 +150,7 @@ class Workflow:
             task_tmpl_ids: Ids of the tasks to go on with; empty to stop the branch here.
 
         Raises:
-            EngineError: Not called from a running task of this workflow.
+            EngineError: Not called from a running task of this workflow, in its own thread.
             TypeError: Not a list of ids. The choice is as before.
             LookupError: One of them is not a successor of the task. The choice is as before.
         """
@@ -211,18 +158,48 @@ class Workflow:
         if step.run is not self._run or step.ended_at is not None:
             msg = f"{step} is not executed by {self} - call this from one of its running tasks"
             raise EngineError(msg)
+        self._run.backend.check_here()
         self._run.plan.choose(step, task_tmpl_ids)
 
     def unlock(self) -> None:
-        """Release the lock: new data may start another run (policy `skip-until-unlock`)."""
-        self._run.locked = False
+        """Release the lock: new data may start another run (policy `skip-until-unlock`).
+
+        Raises:
+            EngineError: Called from another event loop or thread. Nothing changes.
+        """
+        self.lock.release()
+
+    # For those who wait -------------------------------------------------------------------------
+
+    async def _checked(self) -> set[TaskRun]:
+        """Wait until it is over; return the executions of its tasks, or raise its problem."""
+        await self.wait(check=True)
+        return set(self.tasks)
+
+    def _raise_problem(self) -> None:
+        """Raise what did not go well, if anything; the run is over."""
+        failure = self._run.failure
+        if failure is None:
+            problem = problem_of(self._run, self._steps)
+            if problem is not None:
+                raise problem
+            return
+        failure.with_traceback(before_looks(failure, _LOOKED, self))
+        context = failure.__context__
+        try:
+            raise failure
+        finally:
+            # Not what was being handled by whoever waits.
+            failure.__context__ = context
 
     # For the run ----------------------------------------------------------------------------------
 
-    def _stop(self, ending: FutureState) -> bool:
+    def _stop(self, ending: FutureState, reason: str | None = None) -> bool:
         self._run.backend.check_here()
         if self._run.phase is OVER:
             return False
+        make_sure_of_room()
+        self._run.note_reason(reason)
         self._run.stop(ending)
         return True
 
@@ -254,9 +231,9 @@ class Workflow:
         return self._run.phase not in {NEW, SUSPENDED}
 
     @property
-    def lock(self) -> _Lock:
+    def lock(self) -> Lock:
         """Its lock, for the policy `skip-until-unlock`; has `locked()` and `release()`."""
-        return _Lock(self)
+        return Lock(self._run)
 
     def unlock_when_task_done(self, task: Any = None) -> None:
         """Unlock when a task is over.
@@ -281,14 +258,16 @@ class Workflow:
             The execution of the root task.
 
         Raises:
+            EngineError: Called from another event loop or thread. Nothing was started.
             IllegalMove: It was started, or cancelled, before.
         """
+        self._run.backend.check_here()
         if isinstance(data, dict):
             data = Event(data)
         elif isinstance(data, Event):
             # With its topic and its source; the caller may go on to change it.
             data = copy(data)
-        root: TaskRun = self._run.start(data).keep_workflow(self)
+        root: TaskRun = self._run.start(data)._keep_workflow(self)
         return root
 
     def fast_forward(self, report: Mapping[str, Any]) -> None:
@@ -299,6 +278,7 @@ class Workflow:
             RescueError: The report cannot be continued. Nothing was started.
             IllegalMove: This was started, or cancelled, before. It goes on as it was.
         """
+        self._run.backend.check_here()
         template = self.template
         template.validate()
         restoring.restore(self._run, read(report, template), shape_of(template))
@@ -313,24 +293,8 @@ class Workflow:
         return self._stop(TIMED_OUT)
 
 
-_WITH_OUTPUT = {FINISHED, SKIPPED, TIMED_OUT}
-
-
-class _Lock:
-    """The lock of a workflow, as code written for 1.x sees it."""
-
-    __slots__ = ("_workflow",)
-
-    def __init__(self, workflow: Workflow) -> None:
-        self._workflow: Workflow = workflow
-
-    def locked(self) -> bool:
-        """Return whether it keeps data from starting another run."""
-        return self._workflow._run.locked
-
-    def release(self) -> None:
-        """Release the lock: new data may start another run."""
-        self._workflow.unlock()
+_LOOKED: Final = Workflow._raise_problem.__code__
+"""Whose frame tells a look at the failure of a run from how the failure came about."""
 
 
 def _standalone_class(loop: Any = None) -> type[Any]:

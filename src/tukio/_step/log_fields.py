@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from .._model.plan import Step
+    from .._model.step import Step
     from .._model.template import WorkflowTemplate
 
 

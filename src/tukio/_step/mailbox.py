@@ -13,14 +13,14 @@ from .._events.queue import Inbox
 from .._model.display import shown
 from .._model.errors import EngineError
 from .._model.event import Event, sent_by
-from .._model.task_template import Listen
+from .._model.listen import Listen
 from .parents import Parents
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from .._events.broker import Broker
-    from .._model.plan import Step
+    from .._model.step import Step
     from .._model.task_template import TaskTemplate
 
 
@@ -38,6 +38,7 @@ class Mailbox:
 
     Args:
         task: The task.
+        check: Makes sure that the caller runs where the task does, or raises.
 
     Attributes:
         queue: The events that the task has not read yet; never replaced.
@@ -45,8 +46,8 @@ class Mailbox:
 
     __slots__ = ("_closed", "_parents", "_task", "_topics", "queue")
 
-    def __init__(self, task: Listener) -> None:
-        self.queue: Inbox = Inbox()
+    def __init__(self, task: Listener, check: Callable[[], object]) -> None:
+        self.queue: Inbox = Inbox(check=check)
         self._task: Listener = task
         # Set by `close` when the task is over, and never set back.
         self._closed: bool = False
@@ -55,6 +56,11 @@ class Mailbox:
         # Topic -> the number of its subscriptions, which is always positive. The mailbox is
         # attached to the broker exactly for these topics.
         self._topics: dict[str | None, int] = {}
+
+    @property
+    def topics(self) -> list[str | None]:
+        """The topics that are subscribed to; None among them is every topic."""
+        return list(self._topics)
 
     def subscribe(self, topic: str | None) -> None:
         """Put the events of a topic into the queue, until the task is over.
@@ -117,7 +123,7 @@ class Mailbox:
         if self._parents is not None:
             self._parents.arrive(parent, data)
         else:
-            self.queue.put_nowait(sent_by(parent, data))
+            self.queue.add(sent_by(parent, data))
 
     def give_up_on(self, number: int) -> None:
         """Called when a parent, given by its number, will not arrive any more."""
@@ -129,7 +135,7 @@ class Mailbox:
     def deliver(self, event: Event, topics: Collection[str]) -> None:
         """Called by the broker with each event; put it into the queue."""
         del topics
-        self.queue.put_nowait(event)
+        self.queue.add(event)
 
     def end(self) -> None:
         """Called when no topic is subscribed to any more; parents may still arrive."""

@@ -14,9 +14,9 @@ import anyio
 from .._model.event import own_dict
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
-    from .._model.plan import Step
+    from .._model.step import Step
 
 
 class Parents:
@@ -46,6 +46,7 @@ class Parents:
         self._arrived: deque[tuple[str, dict[str, Any]]] = deque()
         # Task id -> the instant at which the parent ended, for all that have arrived.
         self._ended_at: dict[str, float] = {}
+        self._check: Callable[[], object] = step.run.backend.check_here
         # Set, and replaced by None, by every arrival; always None while nothing waits.
         self._change: anyio.Event | None = None
         # From this call on, `give_up_on` is called for each parent that will not arrive.
@@ -56,9 +57,7 @@ class Parents:
             for number in sorted(expected)
             if named is None or tasks[number].uid in named
         }
-        if step.parent is not None:
-            self.arrive(step.parent, step.input_data)
-        for data, parent in step.late:
+        for data, parent in step.run.plan.arrivals(step):
             self.arrive(parent, data)
 
     @property
@@ -76,8 +75,12 @@ class Parents:
     async def __anext__(self) -> tuple[str, dict[str, Any]]:
         """Return the id of the next parent and a copy of its data; wait until there is one.
 
+        Raises:
+            EngineError: Called from another event loop or thread.
+
         Cancellation: no parent is lost.
         """
+        self._check()
         # Looked at anew after each wait: a parent may have been given up on instead.
         while not self._arrived:
             if not self._expected:

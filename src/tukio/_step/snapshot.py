@@ -14,38 +14,53 @@ from .._model.logs import Log
 from .log_fields import log_fields
 
 if TYPE_CHECKING:
-    from .step import LiveStep
+    from .step import Extras, LiveStep
 
 log: Log = Log("tukio.run")
 
 
 def snapshot(step: LiveStep) -> dict[str, Any]:
     """Return id, start, end (aware UTC or None), state, inputs and outputs of a step."""
+    return _times_of(step) | {
+        "inputs": detached(step.input_data),
+        "outputs": detached(step.output_data),
+    }
+
+
+def _times_of(step: LiveStep) -> dict[str, Any]:
     instant = step.run.backend.wall_time
     return {
         "id": step.uid,
         "start": None if step.started_at is None else instant(step.started_at),
         "end": None if step.ended_at is None else instant(step.ended_at),
         "state": step.state.value,
-        "inputs": detached(step.input_data),
-        "outputs": detached(step.output_data),
     }
 
 
-def full_snapshot(step: LiveStep) -> dict[str, Any]:
-    """Return a snapshot with everything that a report of the run shows; see `TaskRun.report`."""
-    found = snapshot(step)
+def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
+    """Return a snapshot with everything that a report of the run shows; see `TaskRun.report`.
+
+    Args:
+        step: The step.
+        data: Whether inputs, outputs and what the holder reports are in it.
+    """
+    found = snapshot(step) if data else _times_of(step)
     if step.chosen is not None:
         tasks = step.run.plan.shape.tasks
         found["chosen"] = [tasks[number].uid for number in step.chosen]
     if step._extras is not None and step._extras.overran:
         found["overran"] = step._extras.overran
+    if step._extras is not None and step._extras.attempts:
+        found["attempts"] = [one.as_dict() for one in step._extras.attempts]
+        found |= _times_of_attempts(step, step._extras)
     # Not `or`: an exception of a user's class may be false, or raise when it is asked.
     error = step.run.errors.get(step.template.uid)
     error = step.error if error is None else error
     if error is not None:
         found["error"] = described(error)
-    reporting, problem = attempt(_reporting, step.holder)
+    if not data:
+        return found
+    reporting, problem = attempt(_reporting, step)
     if problem is not None:
         uid, extra = step.template.uid, log_fields(step.run, step)
         log.error("report() of task '%s' failed", uid, exc_info=problem, extra=extra)
@@ -55,7 +70,17 @@ def full_snapshot(step: LiveStep) -> dict[str, Any]:
     return found
 
 
-def _reporting(holder: Any) -> tuple[Any, ...]:
-    """Return what a holder reports, in a tuple of one; empty if it has no `report`."""
-    report = getattr(holder, "report", None)
+def _times_of_attempts(step: LiveStep, extras: Extras) -> dict[str, Any]:
+    """Return when the next attempt is due, and for how long the task was tried if it goes on."""
+    backend, found = step.run.backend, dict[str, Any]()
+    if extras.due is not None:
+        found["due"] = backend.wall_time(extras.due)
+    if extras.first_at is not None and step.ended_at is None:
+        found["elapsed"] = backend.time() - extras.first_at
+    return found
+
+
+def _reporting(step: LiveStep) -> tuple[Any, ...]:
+    """Return what the holder of a step reports, in a tuple of one; empty if it has no `report`."""
+    report = getattr(step.holder, "report", None)
     return () if report is None else (detached(report()),)

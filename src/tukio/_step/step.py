@@ -10,23 +10,29 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._model.account import RecordedError
+from .._model.display import escaped_id
 from .._model.event import EventSource
 from .._model.guard import program_end
 from .._model.logs import Log
-from .._model.plan import Step
-from .._model.state import PENDING
+from .._model.state import INTERRUPTED, PENDING
+from .._model.step import Step
+from .._model.task_ends import TaskTimedOut
+from .callbacks import Callbacks
 from .holder import Recorded, execution_id
 from .log_fields import log_fields
 from .mailbox import Mailbox
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import anyio
 
     from .._events.broker import Broker
     from .._loop.contract import Backend, Driver
-    from .._model.facts import StepEnded
+    from .._model.attempts import Attempt
+    from .._model.facts import StepDue, StepEnded
     from .._model.state import FutureState
     from .._model.template import WorkflowTemplate
+    from .callbacks import Function
+    from .signs import Signs
 
 log: Log = Log("tukio.run")
 
@@ -60,24 +66,50 @@ class Extras:
 
     Attributes:
         uid: The id of the execution, made on first use; never changed then.
-        workflow: The workflow, for user code that keeps only the step; set by `keep_workflow`.
+        workflow: The workflow, for user code that keeps only the step; set by `_keep_workflow`.
         mailbox: The mailbox of the step, made on first use; never changed then.
         callbacks: Functions that are called with the step when the step is over, in this order.
-            Empty from then on.
+            None if there are none, and from then on.
+        over: Set when the step is over, and replaced by None. Made by the first that waits, so that
+            thousands may wait, and give up, one by one.
         replaced_by: The step that runs the task again, if this one was interrupted; else None. Set
             once, by `hand_over`.
+        progress: The instant and the content of the newest progress; None if there is none.
+        attempts: The executions of the task before this one that have failed.
+        due: When this one begins, on the clock of the run, if it waits for that; else None.
+        first_at: When the first attempt began, likewise; None if this is the first.
         overran: By how many seconds the step ended later than its limit; 0 if it did not.
+        signs: The signs of life of the step; None unless its task has an `idle_timeout`.
     """
 
-    __slots__ = ("callbacks", "mailbox", "overran", "replaced_by", "uid", "workflow")
+    __slots__ = (
+        "attempts",
+        "callbacks",
+        "due",
+        "first_at",
+        "mailbox",
+        "over",
+        "overran",
+        "progress",
+        "replaced_by",
+        "signs",
+        "uid",
+        "workflow",
+    )
 
     def __init__(self) -> None:
         self.uid: str | None = None
         self.workflow: Any = None
         self.mailbox: Mailbox | None = None
-        self.callbacks: list[Callable[[Any], object]] = []
+        self.callbacks: Callbacks | None = None
+        self.over: anyio.Event | None = None
         self.replaced_by: Any = None
         self.overran: float = 0.0
+        self.progress: tuple[float, Any] | None = None
+        self.attempts: tuple[Attempt, ...] = ()
+        self.due: float | None = None
+        self.first_at: float | None = None
+        self.signs: Signs | None = None
 
 
 class LiveStep(Step):
@@ -144,6 +176,17 @@ class LiveStep(Step):
             self._extras = Extras()
         return self._extras
 
+    def _call_when_over(self, function: Function) -> None:
+        """Call a function with this step when it is over, which it must not be yet."""
+        extras = self.extras
+        if extras.callbacks is None:
+            extras.callbacks = Callbacks()
+        extras.callbacks.add(function)
+
+    def _is_at_work(self) -> bool:
+        """Return whether this step is not over, and was not interrupted, to be run again."""
+        return self.ended_at is None and self.state is not INTERRUPTED
+
     @property
     def uid(self) -> str:
         """The id of this execution: the `uid` of the holder, or else a new one."""
@@ -151,6 +194,12 @@ class LiveStep(Step):
         if extras.uid is None:
             extras.uid = execution_id(self.holder)
         return extras.uid
+
+    @property
+    def _key(self) -> str:
+        """What is the same for all executions of this task in this run, and no other."""
+        run: RunOfStep = self.run
+        return f"{escaped_id(run.uid)}/{escaped_id(self.template.uid)}"
 
     @property
     def broker(self) -> Broker:
@@ -169,12 +218,13 @@ class LiveStep(Step):
         """The mailbox of the step, made on first use; closed once the step is over."""
         extras = self.extras
         if extras.mailbox is None:
-            extras.mailbox = Mailbox(self)
+            run: RunOfStep = self.run
+            extras.mailbox = Mailbox(self, run.backend.check_here)
             if self.state is not PENDING:
                 extras.mailbox.close()
         return extras.mailbox
 
-    def keep_workflow(self, workflow: Any) -> Any:
+    def _keep_workflow(self, workflow: Any) -> Any:
         """Return this step for user code, and keep its workflow alive from now on.
 
         Steps do not refer to the workflow otherwise, because that would be a reference cycle, which
@@ -195,7 +245,7 @@ class LiveStep(Step):
         self.mailbox.receive(data, parent)
 
     def hand_over(self, new: Any) -> None:
-        """Called when this step was interrupted, and is run again as a new one.
+        """Called when this step is followed by another execution of the same task.
 
         Whoever waits for this step waits for the task: they are told when that is over.
         """
@@ -204,12 +254,25 @@ class LiveStep(Step):
             # Nobody has got hold of this step.
             return
         extras.replaced_by = new
-        if extras.callbacks:
-            new.extras.callbacks, extras.callbacks = extras.callbacks, []
+        if extras.attempts:
+            new.extras.attempts, new.extras.first_at = extras.attempts, extras.first_at
+        if extras.callbacks is not None or extras.over is not None:
+            new.extras.callbacks, extras.callbacks = extras.callbacks, None
+            new.extras.over, extras.over = extras.over, None
 
     def give_up_on(self, number: int) -> None:
         """Called when a parent, given by its number, will not lead to this step any more."""
-        self.mailbox.give_up_on(number)
+        if self._extras is not None and self._extras.mailbox is not None:
+            self._extras.mailbox.give_up_on(number)
+
+    def restore_attempts(self, known: StepDue) -> None:
+        """Set what a fact tells of the executions before this one, and of when this one is due."""
+        run: RunOfStep = self.run
+        backend, extras = run.backend, self.extras
+        extras.attempts = known.attempts
+        extras.due = None if known.due is None else backend.instant(known.due)
+        # Downtime does not count.
+        extras.first_at = backend.time() - known.tried
 
     def restore(self, known: StepEnded) -> None:
         """Set the fields of this step as a fact tells of an execution that is over."""
@@ -222,25 +285,40 @@ class LiveStep(Step):
         self.ended_at = None if known.end is None else instant(known.end)
         if known.error is not None:
             self.error = RecordedError(*known.error)
-        self.extras.overran = known.overran
+        self.extras.overran, self.extras.attempts = known.overran, known.attempts
         if known.reporting:
             self.holder = Recorded(known.reporting[0])
 
     # For the run ---------------------------------------------------------------------------------
 
-    def release(self) -> None:
+    def _is_late(self, now: float) -> bool:
+        """Return whether this step has overrun its limit, if its coroutine has ended just now."""
+        limit, begun = self.template.timeout, self.started_at
+        if not limit or begun is None or now <= begun + limit:
+            return False
+        self.extras.overran = now - begun - limit
+        return True
+
+    def _limit_error(self) -> TaskTimedOut:
+        """Return the error that stands for this step's having reached its limit."""
+        return TaskTimedOut(self.template.uid, self.template.timeout)
+
+    def _release(self) -> None:
         """Called when the step is over: drop the driver, and close the mailbox."""
         self.driver = None
         if self._extras is not None and self._extras.mailbox is not None:
             self._extras.mailbox.close()
 
-    def run_done_callbacks(self) -> None:
-        """Called when the step is over: call the functions that wait for that, once each."""
+    def _run_done_callbacks(self) -> None:
+        """Called when the step is over: tell those that wait for that, once each."""
         if self._extras is None:
             return
-        callbacks, self._extras.callbacks = self._extras.callbacks, []
+        over, self._extras.over = self._extras.over, None
+        if over is not None:
+            over.set()
+        callbacks, self._extras.callbacks = self._extras.callbacks, None
         ends_program: BaseException | None = None
-        for callback in callbacks:
+        for callback in () if callbacks is None else callbacks.take():
             try:
                 # In a context of its own: what a callback sets there reaches no step.
                 copy_context().run(callback, self)

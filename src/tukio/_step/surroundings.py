@@ -1,23 +1,17 @@
 """The step that the calling code runs in.
 
-Owns:   the context variable of the running step.
-
-Internal: a step that user code receives must go through `keep_workflow`, as in `_run/current.py`.
+Internal: a step that user code receives must go through `_keep_workflow`, as in `_run/current.py`.
 """
 
 from __future__ import annotations
 
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from .._loop.surroundings import surroundings
 from .._model.errors import EngineError
 
 if TYPE_CHECKING:
     from .step import LiveStep
-
-# The workflow stands beside the step, because a step does not refer to its workflow. Set by the
-# driver, in the context of each step.
-surroundings: ContextVar[tuple[LiveStep, Any]] = ContextVar("tukio_task")
 
 
 def running_workflow() -> Any:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._model.display import listed, shown
+from .._model.display import listed, nearest, plain, shown
+from .._model.fan_in import COLLECT
+from .._model.keys import spelt
 from .._model.registry import Registry
 from .._run.current import calling_task
 from .._step.holder import TaskHolder
@@ -19,8 +21,8 @@ if TYPE_CHECKING:
     from .._model.event import Event
     from .._step.parents import Parents
 
-COLLECT = ("first", "merge", "all")
-"""The values of `collect`: which data a join passes on."""
+KEYS = ("wait_for", "collect")
+"""The keys of the config of a join."""
 
 
 @Registry.build_in("join", "execute")
@@ -68,21 +70,26 @@ class JoinTask(TaskHolder):
             parents: Ids of the tasks that lead to the join.
         """
         config = config if isinstance(config, dict) else {}
+        for key in config:
+            if key not in KEYS:
+                yield plain(key), "unknown key", nearest(key, KEYS)
         collect = config.get("collect", "first")
         if collect not in COLLECT:
             problem = f"{shown(collect)} is not one of {', '.join(COLLECT)}"
             yield "collect", problem, "leave it out for 'first'"
-        wait_for = config.get("wait_for")
+        # A misspelt key is not missing as well, and what is under it is looked at.
+        key = spelt(config, "wait_for", frozenset(KEYS))
+        wait_for = config.get(key)
         wanted = f"a number of parents or a list of their ids; parents: {listed(parents)}"
-        if "wait_for" not in config:
-            yield "wait_for", "missing", f"give {wanted}"
+        if key not in config:
+            yield key, "missing", f"give {wanted}"
         elif isinstance(wait_for, list):
-            yield from _find_list_faults(wait_for, parents)
+            yield from _find_list_faults(key, wait_for, parents)
         elif isinstance(wait_for, bool) or not isinstance(wait_for, int):
-            yield "wait_for", f"cannot wait for {shown(wait_for)}", f"give {wanted}"
+            yield key, f"cannot wait for {shown(wait_for)}", f"give {wanted}"
         elif not 1 <= wait_for <= len(parents):
             problem = f"cannot wait for {shown(wait_for)} of {len(parents)} parents"
-            yield "wait_for", problem, f"give a number from 1 to {len(parents)}"
+            yield key, problem, f"give a number from 1 to {len(parents)}"
 
     async def execute(self, event: Event) -> dict[str, Any]:
         """Wait for the parents, and return the data to pass on."""
@@ -151,15 +158,15 @@ class JoinTask(TaskHolder):
 
 
 def _find_list_faults(
-    wait_for: list[Any], parents: Sequence[str]
+    key: str, wait_for: list[Any], parents: Sequence[str]
 ) -> Iterator[tuple[str, str, str]]:
     known, names, seen = listed(parents), frozenset(parents), set[str]()
     if not wait_for:
-        yield "wait_for", "waits for nobody", f"name parents: {known}"
+        yield key, "waits for nobody", f"name parents: {known}"
     for number, uid in enumerate(wait_for):
         if not isinstance(uid, str) or uid not in names:
-            yield f"wait_for[{number}]", f"{shown(uid)} is not a parent", f"parents: {known}"
+            yield f"{key}[{number}]", f"{shown(uid)} is not a parent", f"parents: {known}"
         elif uid in seen:
-            yield f"wait_for[{number}]", f"{shown(uid)} is listed twice", "name each parent once"
+            yield f"{key}[{number}]", f"{shown(uid)} is listed twice", "name each parent once"
         else:
             seen.add(uid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from .._model.task_template import Listen, TaskTemplate
+from .._model.listen import Listen
+from .._model.task_template import TaskTemplate
 
 __all__ = ["Listen", "TaskTemplate"]

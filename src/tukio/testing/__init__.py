@@ -14,8 +14,12 @@ from .everywhere import (
     outcome_of,
     rescue_everywhere,
 )
+from .faults import no_faults
+from .interrupting import interrupt_everywhere
 from .invariants import BrokenGuarantee, check_guarantees
+from .leaving import leave_everywhere
 from .playing import Action, Played, play
+from .registration import registered
 from .replaying import ReplayDiffers, replay
 from .timeline import Moment, Timeline
 
@@ -37,10 +41,14 @@ __all__ = [
     "cancel_everywhere",
     "check_guarantees",
     "fail_everywhere",
+    "interrupt_everywhere",
     "is_available",
+    "leave_everywhere",
     "new_loop",
+    "no_faults",
     "outcome_of",
     "play",
+    "registered",
     "replay",
     "rescue_everywhere",
     "run",

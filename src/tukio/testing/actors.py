@@ -10,6 +10,7 @@ starts:    `error`: the holder of the actor cannot be made
 chooses:   the positions of the successors that the actor chooses when it begins
 turns:     the number of checkpoints that the actor passes first
 seconds:   the seconds that the actor sleeps then
+beats:     whether the actor shows a sign of life then; see `idle_timeout` of tasks
 nests:     the seconds that each task of a group sleeps, which the actor starts and awaits then
 nested:    `error`: the first task of that group to end raises instead
 awaits:    the number of events that the actor reads from its queue last; see the template's
@@ -35,6 +36,7 @@ import anyio.lowlevel
 from .._model.errors import SkipTask, TukioTaskError
 from .._model.event import Event
 from .._run.current import current_task
+from .._run.idle import heartbeat
 from .._step.holder import TaskHolder
 from .registration import registered
 
@@ -100,8 +102,10 @@ class Actor(TaskHolder):
     @staticmethod
     def _choose(places: Collection[int]) -> None:
         task = current_task()
-        successors = task.workflow.template.dag.successors(task.template)
-        chosen = [each.uid for place, each in enumerate(successors) if place in places]
+        # Those of the run: the template may have been edited since.
+        shape = task.run.plan.shape
+        successors = [shape.tasks[number].uid for number in shape.successors[task.number]]
+        chosen = [uid for place, uid in enumerate(successors) if place in places]
         task.workflow.set_next_tasks(chosen)
 
     async def _work(self) -> None:
@@ -110,6 +114,8 @@ class Actor(TaskHolder):
             await anyio.lowlevel.checkpoint()
         if self.config.get("seconds"):
             await anyio.sleep(self.config["seconds"])
+        if self.config.get("beats"):
+            heartbeat()
         if naps := self.config.get("nests"):
             first = naps.index(min(naps)) if self.config.get("nested") == "error" else None
             async with anyio.create_task_group() as group:
@@ -166,10 +172,6 @@ async def _nap(seconds: float, fails: bool) -> None:  # noqa: FBT001 - for a tas
 
 @contextmanager
 def actors() -> Generator[None, None, None]:
-    """Register the actors for the length of a `with` block.
-
-    Raises:
-        ValueError: Another task has the name of an actor. Nothing was registered.
-    """
-    with registered(ACTOR, Actor, "execute"), registered(PROMPT_ACTOR, PromptActor, "execute"):
+    """Register the actors for one `with` block, in the place of tasks that have their names."""
+    with registered({ACTOR: Actor, PROMPT_ACTOR: PromptActor}):
         yield

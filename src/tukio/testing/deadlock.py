@@ -2,7 +2,7 @@
 
 Owns:   the exception `Deadlock`, the patience of a run with threads and sockets, and the mark of
         threads that the run itself has started.
-Knows:  no backend.
+Knows:  no backend; what the runs wait for, by `waiting`.
 
 Time stands still while a thread is at work that the run has started. Time passes while such a
 thread waits for the loop in turn, that is, for an async function that it has called by
@@ -16,6 +16,8 @@ import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
+
+from .waiting import who_waits
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -34,7 +36,11 @@ started_by: ContextVar[object] = ContextVar("started_by")
 
 
 class Deadlock(RuntimeError):
-    """Nothing can happen any more, and the test still waits."""
+    """Nothing can happen any more, and the test still waits.
+
+    The message names each step of a workflow that waits, with its run and its place, and each run
+    that is suspended or has to wait for its turn.
+    """
 
 
 class Patience:
@@ -89,7 +95,7 @@ class Patience:
             self.verdict = Deadlock(
                 f"deadlock: time stands still while {which} at work, for {self._limit:g} real"
                 " seconds now - a thread must not wait for time to pass, unless through"
-                " from_thread; if it only needs longer, give the run more patience"
+                " from_thread; if it only needs longer, give the run more patience" + who_waits()
             )
         return now < self._ends_at
 

@@ -17,8 +17,10 @@ from .._model.errors import RescueError
 from .._model.report_json import report_from_json, report_to_json
 from .._model.state import FutureState
 from .._run.workflow import Workflow
+from .faults import no_faults
 from .invariants import check_guarantees, demand
 from .points import PointedEngine, Points
+from .telling import told
 from .timeline import Timeline
 from .watch import Watch
 
@@ -37,22 +39,26 @@ class InjectedFault(Exception):
 class BrokenThere(AssertionError):
     """A guarantee or a check did not hold after the interference at one point of a run.
 
-    The cause is the exception of the guarantee or the check.
+    The message has the point, what was wrong, and the events. The cause is the exception of the
+    guarantee or the check.
 
     Args:
         deed: The interference, as a participle: "cancelled".
         number: The number of the point, from 1.
         points: The descriptions of the points, up to the end of the run.
         timeline: The events of the run.
+        problem: The exception of the guarantee or the check.
 
     Attributes:
         number: The number of the point, from 1.
         timeline: The events of the run.
     """
 
-    def __init__(self, deed: str, number: int, points: list[str], timeline: Timeline) -> None:
+    def __init__(
+        self, deed: str, number: int, points: list[str], timeline: Timeline, problem: BaseException
+    ) -> None:
         where = points[number - 1] if number <= len(points) else "after the last"
-        super().__init__(f"{deed} at point {number}, {where}:\n{timeline}")
+        super().__init__(f"{deed} at point {number}, {where}: {told(problem)}\n{timeline}")
         self.number: int = number
         self.timeline: Timeline = timeline
 
@@ -164,7 +170,7 @@ async def rescue_everywhere(make_run: MakeRun, *, through_json: bool = True) -> 
         BrokenThere: The run was not rescued after an event, or had another outcome.
     """
     async with PointedEngine(Points()) as engine:
-        undisturbed = await _made(make_run, engine)
+        undisturbed = await made_by(make_run, engine)
         await undisturbed.wait()
     deed = "thrown away"
     for number in itertools.count(1):
@@ -177,7 +183,7 @@ async def rescue_everywhere(make_run: MakeRun, *, through_json: bool = True) -> 
         points = Points(number, crash, of_steps=False)
         async with PointedEngine(points) as engine:
             before = Timeline.of(engine)
-            run = await _made(make_run, engine)
+            run = await made_by(make_run, engine)
             await run.wait()
         if not points.reached:
             return number - 1
@@ -186,7 +192,7 @@ async def rescue_everywhere(make_run: MakeRun, *, through_json: bool = True) -> 
                 report = report_from_json(report_to_json(report))
             await _rescue(run, report, undisturbed)
         except Exception as problem:
-            raise BrokenThere(deed, number, points.passed, before) from problem
+            raise BrokenThere(deed, number, points.passed, before, problem) from problem
     raise AssertionError  # unreachable: the count has no end
 
 
@@ -200,28 +206,38 @@ async def _everywhere(
     for number in itertools.count(1):
         points, timeline = make_points(number, act), Timeline()
         try:
-            async with PointedEngine(points) as engine:
-                timeline = Timeline.of(engine)
-                run = await _made(make_run, engine)
-                await run.wait()
+            with no_faults():
+                async with PointedEngine(points) as engine:
+                    timeline = Timeline.of(engine)
+                    run = await made_by(make_run, engine)
+                    await run.wait()
             engine.watch.check()
             check_guarantees(run, timeline)
             if not points.reached:
                 return number - 1
-            result = None if check is None else check(run, timeline)
-            if inspect.isawaitable(result):
-                await result
+            if check is not None:
+                await result_of(check(run, timeline))
         except Exception as problem:
-            raise BrokenThere(deed, number, points.passed, timeline) from problem
+            raise BrokenThere(deed, number, points.passed, timeline, problem) from problem
     raise AssertionError  # unreachable: the count has no end
 
 
-async def _made(make_run: MakeRun, engine: Engine) -> Workflow:
+async def made_by(make_run: MakeRun, engine: Engine) -> Workflow:
+    """Start a run, and return it.
+
+    Raises:
+        TypeError: `make_run` has returned something else.
+    """
     run = await make_run(engine)
     if not isinstance(run, Workflow):
         msg = f"make_run returned {run!r} - it must return the run it started"
         raise TypeError(msg)
     return run
+
+
+async def result_of(result: Any) -> Any:
+    """Return the result of a check, which may be async."""
+    return await result if inspect.isawaitable(result) else result
 
 
 async def _rescue(run: Workflow, report: dict[str, Any], undisturbed: Workflow) -> None:

@@ -9,28 +9,14 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from .._model.report_json import report_from_json, report_to_json
-from .._model.state import FutureState, TaskExecState, WorkflowExecState
+from .._model.state import EVENT_OF, TASK_BEGIN, TERMINAL, FutureState, TaskExecState
 
 if TYPE_CHECKING:
     from .._run.task_run import TaskRun
     from .._run.workflow import Workflow
     from .timeline import Moment, Timeline
 
-TERMINAL = frozenset({WorkflowExecState.END.value, WorkflowExecState.ERROR.value})
-TASK_BEGIN = TaskExecState.BEGIN.value
-TASK_ENDS = frozenset(
-    kind.value
-    for kind in TaskExecState
-    if kind not in {TaskExecState.BEGIN, TaskExecState.PROGRESS, TaskExecState.STUCK}
-)
-
-EVENT_OF = {
-    FutureState.finished: TaskExecState.END.value,
-    FutureState.exception: TaskExecState.ERROR.value,
-    FutureState.skipped: TaskExecState.SKIP.value,
-    FutureState.timeout: TaskExecState.TIMEOUT.value,
-    FutureState.cancelled: TaskExecState.CANCEL.value,
-}
+TASK_ENDS = frozenset(EVENT_OF.values())
 
 _WITH_OUTPUT = frozenset({TaskExecState.END.value, TaskExecState.TIMEOUT.value})
 _RESTORED = frozenset(state.value for state in FutureState if state.done())

@@ -12,6 +12,8 @@ import asyncio
 import itertools
 import math
 import threading
+import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
@@ -21,6 +23,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, TypeVarTuple
 from .deadlock import NAP, START, Deadlock, Patience, started_by
 from .order import Order, task_driven_by
 from .timers import Timer
+from .waiting import who_waits
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -63,6 +66,7 @@ class VirtualTime(_Loop):
         super().__init__()
         self.slow_callback_duration: float = math.inf  # a jump is not a slow callback
         self.patience: Patience = Patience()
+        self.wall_anchor: float = time.time() - START  # one for all engines of the loop
         self.order: Order | None = None
         self.limiter: anyio.CapacityLimiter | None = None
         self._now: float = START  # only `_jump` changes it
@@ -73,9 +77,10 @@ class VirtualTime(_Loop):
         self._settlers: list[asyncio.Future[None]] = []  # one for each `settle` that waits
         self._is_probing: bool = False  # whether a probe is queued: from the first run on, always
         self._is_stopping: bool = False
-        self._is_stuck: bool = False  # set by a probe, for `run_forever` to raise `Deadlock`
+        self._stuck_with: str | None = None  # set by a probe, for `run_forever` to raise `Deadlock`
         self._thread: int | None = None  # the thread that runs the loop
         self._news: threading.Event = threading.Event()  # set by callbacks from other threads
+        self._beside: deque[Callable[[], object]] = deque()  # for the next probe
         self._awaited_threads: int = 0  # without those of anyio
         self._calls_from_threads: int = 0  # tasks that worker threads wait for
         self._is_taking_call: bool = False  # while a callback from a worker thread runs
@@ -120,12 +125,11 @@ class VirtualTime(_Loop):
             self._is_probing = True
             self._probe_later()
         super().run_forever()
-        if self._is_stuck:
-            self._is_stuck = False
+        if self._stuck_with is not None:
+            waiting, self._stuck_with = self._stuck_with, None
             self.patience.renew()
-            names = ", ".join(sorted(task.get_name() for task in asyncio.all_tasks(self)))
-            msg = f"deadlock: nothing queued, no timer, nothing from outside - waiting: {names}"
-            raise Deadlock(msg)
+            told = f"deadlock: nothing queued, no timer, nothing from outside{waiting}"
+            raise Deadlock(told)
 
     def stop(self) -> None:
         """Stop the loop after the callbacks that are ready; no time passes any more."""
@@ -180,6 +184,10 @@ class VirtualTime(_Loop):
             handle = super().call_soon_threadsafe(callback, *args, context=context)
         self._news.set()
         return handle
+
+    def call_beside(self, callback: Callable[[], object]) -> None:
+        """Call a function in the next turn, from any thread, without a place in any order."""
+        self._beside.append(callback)
 
     # Threads -------------------------------------------------------------------------------------
 
@@ -237,8 +245,6 @@ class VirtualTime(_Loop):
         workers = [thread for thread in threads if getattr(thread, "loop", None) is self]
         return sum(worker not in getattr(worker, "idle_workers", workers) for worker in workers)
 
-    # Timers --------------------------------------------------------------------------------------
-
     def call_later(
         self,
         delay: float,
@@ -281,26 +287,25 @@ class VirtualTime(_Loop):
             heapify(self._timers)
             self._cancelled_count = 0
 
-    # Idleness ------------------------------------------------------------------------------------
-
     def _probe_later(self) -> None:
         """Queue a probe behind all callbacks that are ready."""
         super().call_soon(self._probe, self._queued_count)
 
     def _probe(self, queued_before: int) -> None:
-        """Detect whether the loop is idle.
-
-        Args:
-            queued_before: The number of queued callbacks when the probe was queued.
-        """
+        """Detect whether the loop is idle: nothing was queued since so many callbacks were."""
+        while self._beside:
+            self._beside.popleft()()
         if self.order is not None:
             self.order.separate()  # from the steps of the next turn
-        if self._queued_count != queued_before or self._news.is_set() or self._is_stopping:
-            self._news.clear()
-            self.patience.renew()
-        else:
-            self._on_idle()
-        self._probe_later()  # behind all that `_on_idle` has queued
+        try:
+            if self._queued_count != queued_before or self._news.is_set() or self._is_stopping:
+                self._news.clear()
+                self.patience.renew()
+            else:
+                self._on_idle()
+        finally:
+            # Behind all that `_on_idle` has queued; also when Ctrl-C comes while that waits.
+            self._probe_later()
 
     def _on_idle(self) -> None:
         """Called when nothing can happen: jump to the next timer, wait in real time, or give up."""
@@ -318,7 +323,8 @@ class VirtualTime(_Loop):
         elif threads and self.patience.lose(threads) and has_timer:
             self._jump()
         else:
-            self._is_stuck = True
+            names = ", ".join(sorted(task.get_name() for task in asyncio.all_tasks(self)))
+            self._stuck_with = f" - waiting: {names}{who_waits()}"
             self.stop()
 
     def _wake_settlers(self) -> None:

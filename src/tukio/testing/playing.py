@@ -15,18 +15,23 @@ import anyio
 import anyio.lowlevel
 
 from .._engine.engine import Engine
-from .._events.broker import EXEC_TOPIC
-from .._model.template import WorkflowTemplate
+from .._events.exec_topics import EXEC_TOPIC
+from .._model.dag import DAG
+from .._model.documents import as_template
+from .._model.policy import ErrorPolicy
+from .._model.report_json import report_from_json, report_to_json
+from .._model.task_template import TaskTemplate
 from .._run.workflow import Workflow
+from .faults import no_faults
 from .invariants import check_guarantees
 from .timeline import Timeline
 from .watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from .._model.event import Event
-    from .._model.refusal import Refusal
+    from .._engine.refusal import Refusal
+    from .._model.template import WorkflowTemplate
 
 Action: TypeAlias = tuple[float, str, Any]
 """An instant, in seconds since the beginning, the name of an action, and a detail; see `play`."""
@@ -55,7 +60,7 @@ class Played:
 
 
 async def play(
-    template: Mapping[str, Any],
+    template: WorkflowTemplate | Mapping[str, Any],
     history: Sequence[Action] = (),
     data: Mapping[str, Any] | None = None,
     *,
@@ -72,10 +77,16 @@ async def play(
     `trigger`: starts a further run, with `{"run": <instant>}`.
     `event`: the engine receives `{"event": <instant>}`; the detail is the topic.
     `handler error`: from now on a handler of execution events fails; the detail is "sync" or
-    "async", the kind of the handler.
+    "async", the kind of the handler, or "odd": it raises what is no `Exception`.
+    `callback error`: a done callback of each task that was reached fails; the detail is "sync" or
+    "odd".
+    `report`: a report is taken, and goes through JSON.
+    `edit`: the template of the runs is changed; the detail is one of `EDITS`. An equal template is
+    loaded before that, so runs to come are as they would be.
 
     Args:
-        template: The dict form of a template whose tasks are registered.
+        template: The template, or its dict form. Its tasks must be registered. It is not changed,
+            and runs are made of copies of it.
         history: The actions. Those of one instant are performed in this order, without a pause;
             those at instant 0 come before the first task begins.
         data: The data to start the first run with.
@@ -89,8 +100,24 @@ async def play(
 
     Cancellation: the runs are cancelled.
     """
+    with no_faults():
+        stage = await _played(template, history, data, engine, horizon)
+    stage.watch.check()
+    for run in stage.runs:
+        check_guarantees(run, stage.timeline)
+    return Played(stage.runs, stage.timeline)
+
+
+async def _played(
+    template: WorkflowTemplate | Mapping[str, Any],
+    history: Sequence[Action],
+    data: Mapping[str, Any] | None,
+    engine: Engine | None,
+    horizon: float,
+) -> _Stage:
+    """Do what `play` does, without its checks at the end."""
     async with Engine() if engine is None else engine as entered:
-        stage = _Stage(entered, WorkflowTemplate.from_dict(template))
+        stage = _Stage(entered, template)
         await entered.load(stage.template)
         stage.started(await entered.trigger(stage.template.uid, dict(data or {})))
         start = anyio.current_time()
@@ -105,18 +132,18 @@ async def play(
                 await run.wait()
         for run in stage.runs:
             run.cancel()
-    stage.watch.check()
-    for run in stage.runs:
-        check_guarantees(run, stage.timeline)
-    return Played(stage.runs, stage.timeline)
+    return stage
 
 
 class _Stage:
     """An engine, with the runs and the events of a play."""
 
-    def __init__(self, engine: Engine, template: WorkflowTemplate) -> None:
+    def __init__(self, engine: Engine, template: WorkflowTemplate | Mapping[str, Any]) -> None:
         self.engine: Engine = engine
-        self.template: WorkflowTemplate = template
+        # Never changed: the copies of it are.
+        self._original: WorkflowTemplate = as_template(template, engine._registry)
+        # The one that is loaded.
+        self.template: WorkflowTemplate = self._original.copy()
         self.runs: list[Workflow] = []
         self.watch: Watch = Watch.of(engine)
         self.timeline: Timeline = Timeline.of(engine)
@@ -139,18 +166,25 @@ class _Stage:
             case "event":
                 self.started(*await self.engine.data_received({"event": at}, detail))
             case "handler error":
-                handler = partial(_fails_later if detail == "async" else _fails, deed)
-                self.engine.broker.register(handler, EXEC_TOPIC)
+                self.engine.broker.register(partial(FAILS[detail], deed), EXEC_TOPIC)
+            case "edit":
+                edited, self.template = self.template, self._original.copy()
+                await self.engine.load(self.template)
+                EDITS[detail](edited)
             case _:
                 for run in self.engine.instances:
                     self._act_on(run, deed, detail)
 
     def _act_on(self, run: Workflow, deed: str, detail: Any) -> None:
-        if deed == "cancel task":
+        if deed == "report":
+            report_from_json(report_to_json(run.report()))
+        elif deed == "callback error":
+            for step in [step for step in run.tasks if not step.done()]:
+                step.add_done_callback(partial(FAILS[detail], deed))
+        elif deed == "cancel task":
             uid = self.template.tasks[detail % len(self.template.tasks)].uid
-            for step in run.tasks:
-                if step.template.uid == uid:
-                    step.cancel()
+            for step in [step for step in run.tasks if step.template.uid == uid]:
+                step.cancel()
         elif deed in DEEDS:
             getattr(run, deed)()
         else:
@@ -158,10 +192,38 @@ class _Stage:
             raise ValueError(msg)
 
 
-def _fails(deed: str, _: Event) -> None:
+class OddError(BaseException):
+    """An error that `except Exception` does not catch."""
+
+
+def _fails(deed: str, _: object) -> None:
     raise RuntimeError(deed)
 
 
-async def _fails_later(deed: str, _: Event) -> None:
+def _fails_oddly(deed: str, _: object) -> None:
+    raise OddError(deed)
+
+
+async def _fails_later(deed: str, _: object) -> None:
     await anyio.lowlevel.checkpoint()
     raise RuntimeError(deed)
+
+
+FAILS: dict[str, Callable[[str, Any], object]] = {
+    "sync": _fails,
+    "async": _fails_later,
+    "odd": _fails_oddly,
+}
+
+EDITS: dict[str, Callable[[WorkflowTemplate], object]] = {
+    "id": lambda template: setattr(template, "uid", "edited"),
+    "limit": lambda template: setattr(template, "timeout", 0.1),
+    "no limit": lambda template: setattr(template, "timeout", None),
+    "errors": lambda template: setattr(template, "on_error", ErrorPolicy.ABORT),
+    "name": lambda template: setattr(template.tasks[-1], "name", "edited"),
+    "task limit": lambda template: setattr(template.tasks[-1], "timeout", 0.1),
+    "config": lambda template: template.tasks[-1].config.clear(),
+    "task less": lambda template: template.delete(template.tasks[-1]),
+    "graph": lambda template: setattr(template, "dag", DAG[TaskTemplate]()),
+}
+"""The changes of a template by the action `edit`; none of them reaches a run in progress."""

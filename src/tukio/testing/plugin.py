@@ -5,7 +5,7 @@ The plugin is off by default. Turn it on by `-p tukio.testing.plugin`, or in the
 
     pytest_plugins = ["tukio.testing.plugin"]
 
-It runs only tests with its mark:
+It runs only tests with its mark, and their async fixtures:
 
     @pytest.mark.virtual_time
     async def test_something() -> None: ...
@@ -13,76 +13,55 @@ It runs only tests with its mark:
     @pytest.mark.virtual_time(backends=["asyncio", "trio"], seeds=20, patience=60)
     async def test_something_else(tukio_backend: str, tukio_seed: int) -> None: ...
 
-Owns:   the mark, and the parameters `tukio_backend` and `tukio_seed`.
-Knows:  `run`, and how pytest and Hypothesis represent a test. The plugin replaces a marked test by
-        an ordinary function, so that no other plugin for async tests runs it as well.
+Owns:   the collection and the call of tests with the mark.
+Knows:  `run`, and how pytest and Hypothesis represent a test. The plugin shows pytest an ordinary
+        function in the place of a marked test, so that no other plugin for async tests runs it as
+        well. What is shown is put back at once: a test may be shared, by an import or by a base
+        class, with those who do not bear the mark.
 """
 
 from __future__ import annotations
 
 import functools
 import inspect
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .clock import BACKENDS, is_available, run
-from .deadlock import PATIENCE
+from .async_fixtures import (
+    RUNNER,
+    pytest_fixture_setup,
+    pytest_fixture_setup_of_nobody,
+    pytest_runtest_setup,
+    tukio_runner,
+)
+from .clock import run
+from .mark import BACKEND, MARK, SEED, VirtualTimeMark, mark_of
+from .outcomes import called
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Iterable
+    from collections.abc import Awaitable, Callable, Generator
 
-MARK = "virtual_time"
-BACKEND = "tukio_backend"
-SEED = "tukio_seed"
+__all__ = [
+    "pytest_fixture_setup",
+    "pytest_fixture_setup_of_nobody",
+    "pytest_runtest_setup",
+    "tukio_runner",
+]
 
+BODY: pytest.StashKey[Any] = pytest.StashKey()
+"""Where a test that Hypothesis has wrapped keeps the function that its author wrote."""
 
-@dataclass(frozen=True, kw_only=True)
-class VirtualTimeMark:
-    """The arguments of a test's mark.
+_way: ContextVar[Callable[[Callable[[], Awaitable[object]]], object] | None]
+_way = ContextVar("_way", default=None)
+"""What runs the test that is being called; None outside of such a call."""
 
-    Attributes:
-        backends: The backends to run the test on, one or more; None is all that are installed. A
-            backend that is not installed is skipped.
-        seeds: The seeds to run the test with: their number, or the seeds themselves; None is the
-            order of the backend.
-        patience: Real seconds to wait for the threads of the test.
-    """
+_shown_now: list[ExitStack] = [ExitStack()]
+"""What puts back what is shown to those who collect; one for each of their calls, inner last."""
 
-    backends: str | Iterable[str] | None = None
-    seeds: int | Iterable[int] | None = None
-    patience: float = PATIENCE
-
-    def backend_params(self) -> list[Any]:
-        """Return the backends as parameters.
-
-        Raises:
-            UsageError: A backend is unknown.
-        """
-        names = self.backends
-        if names is None:
-            return [name for name in BACKENDS if is_available(name)]
-        params: list[Any] = []
-        for name in [names] if isinstance(names, str) else names:
-            if name not in BACKENDS:
-                msg = f"no backend is called {name!r} - the mark takes {', '.join(BACKENDS)}"
-                raise pytest.UsageError(msg)
-            skip = pytest.mark.skipif(not is_available(name), reason=f"{name} is not installed")
-            params.append(pytest.param(name, marks=skip))
-        return params
-
-    def seed_params(self) -> list[Any]:
-        """Return the seeds as parameters."""
-        if self.seeds is None:
-            return [None]
-        seeds = range(self.seeds) if isinstance(self.seeds, int) else self.seeds
-        return [pytest.param(seed, id=f"seed{seed}") for seed in seeds]
-
-
-_way: ContextVar[dict[str, Any]] = ContextVar("_way")
-"""The keyword arguments of `run` for the test that is being called."""
+_ABSENT = object()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -91,68 +70,93 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", f"{line}seed, in virtual time (see tukio.testing.plugin).")
 
 
+@pytest.hookimpl(specname="pytest_pycollect_makeitem", wrapper=True, tryfirst=True)
+def pytest_pycollect_makeitem_put_back() -> Generator[None, object, object]:
+    """Put back what is shown, when all other plugins have seen the items, too."""
+    with ExitStack() as stack:
+        _shown_now.append(stack)
+        try:
+            return (yield)
+        finally:
+            _shown_now.pop()
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(
-    collector: pytest.Module | pytest.Class, name: str, obj: object
+    collector: pytest.Module | pytest.Class, name: str, obj: Any
 ) -> object:
-    """Replace a marked async test by an ordinary function, and collect that."""
-    mark = _mark_of(collector, obj) if collector.istestfunction(obj, name) else None
-    hypothesis: Any = getattr(obj, "hypothesis", None)
-    body: Any = obj if hypothesis is None else hypothesis.inner_test
+    """Show pytest an ordinary function in the place of a marked async test, and collect that."""
+    mark = mark_of(collector, obj) if collector.istestfunction(obj, name) else None
+    is_wrapped = isinstance(obj, staticmethod | classmethod)
+    test: Any = obj.__func__ if is_wrapped else obj
+    hypothesis: Any = getattr(test, "hypothesis", None)
+    body: Any = test if hypothesis is None else hypothesis.inner_test
     if mark is None or not inspect.iscoroutinefunction(body):
         return None
     params = pytest.mark.usefixtures(*([BACKEND] if mark.seeds is None else [BACKEND, SEED]))
-    params(obj)
+    collect = functools.partial(
+        collector.ihook.pytest_pycollect_makeitem, collector=collector, name=name
+    )
+    show = _shown_now[-1].enter_context
     if hypothesis is None:
-        obj = _ordinary(body)
-        setattr(collector.obj, name, obj)
-    else:
-        hypothesis.inner_test = _ordinary(body)
-    return collector.ihook.pytest_pycollect_makeitem(collector=collector, name=name, obj=obj)
+        shown: Any = _ordinary(body)
+        if is_wrapped:
+            # A mark above `@staticmethod` is on what that has made.
+            shown.pytestmark = [*getattr(body, "pytestmark", ()), *getattr(obj, "pytestmark", ())]
+        params(shown)
+        shown = type(obj)(shown) if is_wrapped else shown
+        show(_replaced(collector.obj, name, shown))
+        return collect(obj=shown)
+    show(_replaced(test, "pytestmark", [*getattr(test, "pytestmark", ()), params.mark]))
+    show(_replaced(hypothesis, "inner_test", _ordinary(body)))
+    items = collect(obj=obj)
+    for item in items or ():
+        item.stash[BODY] = body
+    return items
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Multiply a test by its backends and seeds."""
-    mark = _mark_of(metafunc.definition) or VirtualTimeMark()
+    mark = mark_of(metafunc.definition) or VirtualTimeMark()
     if BACKEND in metafunc.fixturenames:
         metafunc.parametrize(BACKEND, mark.backend_params())
     if SEED in metafunc.fixturenames:
         metafunc.parametrize(SEED, mark.seed_params())
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Set the arguments of `run` while a replaced test is called."""
+    """Set what runs the test while an ordinary function is called in its place."""
     __tracebackhide__ = True
-    mark = _mark_of(pyfuncitem)
+    mark = mark_of(pyfuncitem)
     if mark is None or BACKEND not in pyfuncitem.funcargs:
         return (yield)
-    given = pyfuncitem.funcargs
-    way = {"backend": given[BACKEND], "seed": given.get(SEED), "patience": mark.patience}
-    token = _way.set(way)
+    runner = pyfuncitem.stash.get(RUNNER, None)
+    own = functools.partial(run, **mark.way(pyfuncitem.funcargs))
+    token = _way.set(own if runner is None else runner.run)
     try:
-        return (yield)
+        with ExitStack() as stack:
+            if BODY in pyfuncitem.stash:
+                test: Any = pyfuncitem.obj
+                ordinary = _ordinary(pyfuncitem.stash[BODY])
+                stack.enter_context(_replaced(test.hypothesis, "inner_test", ordinary))
+            return (yield)
     finally:
         _way.reset(token)
 
 
-def _mark_of(node: pytest.Collector | pytest.Item, test: object = None) -> VirtualTimeMark | None:
-    """Return the mark of a test; None if the test has none.
-
-    Args:
-        node: The test, or the collector that has found the function.
-        test: The function, if it was only found.
-
-    Raises:
-        UsageError: The mark has wrong arguments.
-    """
-    own: list[pytest.Mark] = [mark for mark in getattr(test, "pytestmark", ()) if mark.name == MARK]
-    mark = own[-1] if own else node.get_closest_marker(MARK)
+@contextmanager
+def _replaced(owner: Any, name: str, value: object) -> Generator[None, None, None]:
+    """Set an attribute for a `with` block, and put back what the owner itself had."""
+    before = vars(owner).get(name, _ABSENT)
+    setattr(owner, name, value)
     try:
-        return None if mark is None else VirtualTimeMark(*mark.args, **mark.kwargs)
-    except TypeError as error:
-        msg = f"@pytest.mark.{MARK} takes backends=, seeds= and patience= ({error})"
-        raise pytest.UsageError(msg) from None
+        yield
+    finally:
+        if before is _ABSENT:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, before)
 
 
 def _ordinary(test: Callable[..., Awaitable[object]]) -> Callable[..., object]:
@@ -161,6 +165,9 @@ def _ordinary(test: Callable[..., Awaitable[object]]) -> Callable[..., object]:
     @functools.wraps(test)
     def call(*args: object, **kwargs: object) -> object:
         __tracebackhide__ = True
-        return run(functools.partial(test, *args, **kwargs), **_way.get({}))
+        way = _way.get()
+        if way is None:
+            return test(*args, **kwargs)
+        return called(lambda: way(functools.partial(test, *args, **kwargs)))
 
     return call

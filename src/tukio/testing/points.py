@@ -7,11 +7,12 @@ Knows:  how an engine makes a run; the steps of the run are replaced by a class 
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .._engine.engine import Engine
-from .._events.broker import EXEC_TOPIC
+from .._events.exec_topics import EXEC_TOPIC
 from .._loop.frames import frames_of
 from .._model.state import TaskExecState
 from .._run.task_run import TaskRun
@@ -56,6 +57,10 @@ class Points:
         self.of_events: bool = of_events
         self._chosen: int = chosen
         self._act: Callable[[Workflow], BaseException | None] | None = act
+
+    def are_of(self, run: object) -> bool:
+        """Return whether the points of a run are counted."""
+        return run is self._run
 
     @property
     def reached(self) -> bool:
@@ -114,38 +119,46 @@ class PointedEngine(Engine):
         await super().__aenter__()
         self.watch = Watch.of(self)
         self.broker.register(self._points.event_comes, EXEC_TOPIC)
-        new_workflow = self._binding.new_workflow
+        binding = self._binding
+        assert binding._environment is not None
+        # A class of its own, so that the steps of no other engine are counted.
+        pointed = type("PointedStep", (PointedStep,), {"__slots__": (), "points": self._points})
+        kinds = binding._environment.kinds.seen_by(pointed)
+        binding._environment = replace(binding._environment, kinds=kinds, make_step=kinds.ordinary)
+        new_workflow = binding.new_workflow
 
         def first_is_pointed(template: WorkflowTemplate) -> Workflow:
             workflow = new_workflow(template)
             if self._points._run is None:
                 self._points._run = workflow._run
-                make: Any = partial(PointedStep, self._points)
-                workflow._run.plan.make = make
             return workflow
 
         # Set on the instance, so that no other engine changes.
-        self._binding.new_workflow = first_is_pointed  # type: ignore[method-assign]
+        binding.new_workflow = first_is_pointed  # type: ignore[method-assign]
         return self
 
 
 class PointedStep(TaskRun):
-    """A step whose beginning and suspensions are counted."""
+    """A step whose beginning and suspensions are counted, of whatever kind it is.
 
-    __slots__ = ("_points",)
+    Attributes:
+        points: The points that are counted.
+    """
 
-    def __init__(self, points: Points, *args: Any) -> None:
-        super().__init__(*args)
-        self._points: Points = points
+    __slots__ = ()
 
-    def begin(self) -> Any:
+    points: ClassVar[Points]
+
+    def _begin(self) -> Any:
         """Begin as any step does, unless an exception is to be raised instead."""
-        error = self._points.of_step("the beginning", self)
+        if not self.points.are_of(self.run):
+            return super()._begin()
+        error = self.points.of_step("the beginning", self)
         if error is not None:
             self.run.emit(TaskExecState.BEGIN.value, self.input_data, self)
             raise error
-        suspends = partial(self._points.step_suspends, self)
-        return _PointedCoroutine(super().begin(), suspends)
+        suspends = partial(self.points.step_suspends, self)
+        return _PointedCoroutine(super()._begin(), suspends)
 
 
 class _PointedCoroutine(Generator[Any, Any, Any]):

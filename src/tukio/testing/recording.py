@@ -195,10 +195,11 @@ class Recording:
 
 
 def _template(report: Mapping[str, Any], name: object) -> WorkflowTemplate:
-    """Return the template in a report, without limits, and with one name for all tasks."""
+    """Return the template in a report, with one name for all tasks; they end as it is recorded."""
     template = WorkflowTemplate.from_dict(report)
     template.timeout = None
     for task in template.tasks:
-        task.timeout = None
+        task.timeout = task.idle_timeout = task.retry = None
+        task.on_timeout = None
         task.name = name
     return template

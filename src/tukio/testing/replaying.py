@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 
 from .._engine.engine import Engine
-from .._events.broker import EXEC_TOPIC
+from .._events.exec_topics import EXEC_TOPIC
 from .._model.account import RecordedError
 from .._model.codecs import encode
 from .._model.errors import SkipTask, TukioTaskError
@@ -92,7 +92,7 @@ async def replay(report: Mapping[str, Any]) -> Timeline:
     recording = Recording(report, name)
     async with Engine() as engine:
         stage = _Stage(engine, recording)
-        with registered(name, type("Replayed", (_Replayed,), {"stage": stage}), "execute"):
+        with registered({name: type("Replayed", (_Replayed,), {"stage": stage})}):
             try:
                 await stage.play()
             finally:

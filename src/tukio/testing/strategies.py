@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from hypothesis import strategies as st
 
 from .actors import ACTOR, PROMPT_ACTOR, WAITS
+from .playing import EDITS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,12 +55,31 @@ DEEDS: tuple[Data, ...] = (
     *({"turns": turns} for turns in (1, 3)),
     *({"nests": naps} for naps in ([1], [2, 1], [3, 3])),
     *({"awaits": number} for number in (1, 1, 2)),
+    {"beats": True},
     *({"chooses": places} for places in ([], [0], [0], [1], [0, 2])),
 )
 
 _seconds: SearchStrategy[int] = st.sampled_from([0, 1, 2, 3, 5, 9, 9, 0])
 _deeds: SearchStrategy[list[Data]] = st.lists(st.sampled_from(DEEDS + FAULTS), max_size=4)
-_limits: SearchStrategy[int | None] = st.sampled_from([None, None, None, 1, 2, 4, 7])
+LIMITS: tuple[Data, ...] = (
+    *({} for _ in range(12)),
+    *({"timeout": limit} for limit in (1, 2, 4, 7) for _ in range(2)),
+    *({"timeout": limit, "on_timeout": "fail"} for limit in (1, 2, 4, 7)),
+    *({"timeout": limit, "on_timeout": "continue"} for limit in (1, 2, 4, 7)),
+    *({"idle_timeout": limit} for limit in (1, 2, 4)),
+    {"idle_timeout": 2, "on_timeout": "fail"},
+    {"idle_timeout": 3, "timeout": 5, "on_timeout": "continue"},
+    {"idle_timeout": 2, "on_timeout": "retry", "retry": {"attempts": 2, "jitter": "none"}},
+    *({"retry": {"attempts": 2, "jitter": "none", "initial": wait}} for wait in (0, 1, 3)),
+    {"retry": {"attempts": 3, "jitter": "none"}, "timeout": 4},
+    {"retry": {"attempts": 3, "jitter": "none"}, "timeout": 2, "on_timeout": "retry"},
+)
+
+# Whether an actor never waits if it can help it, and what it says of its limit: in one draw, so
+# that a task without more to it is five draws. So many Hypothesis leaves out together.
+_manners: SearchStrategy[tuple[bool, Data]] = st.sampled_from(
+    [(is_prompt, limits) for is_prompt in (False, True) for limits in LIMITS]
+)
 _run_limits: SearchStrategy[int | None] = st.sampled_from([None, None, None, 3, 6, 12])
 _on_error: SearchStrategy[str | None] = st.sampled_from([None, None, None, "abort"])
 _collects: SearchStrategy[str | None] = st.sampled_from([None, None, "merge", "all"])
@@ -106,7 +126,7 @@ def faults() -> SearchStrategy[Data]:
 
 @st.composite
 def task_templates(draw: DrawFn, uid: str = "a", *, parents: Sequence[str] = ()) -> Data:
-    """Draw an actor, or for several parents perhaps a join, in its dict form.
+    """Draw an actor in its dict form; for several parents perhaps a join, of either kind.
 
     Args:
         draw: Given by Hypothesis.
@@ -117,13 +137,15 @@ def task_templates(draw: DrawFn, uid: str = "a", *, parents: Sequence[str] = ())
         task: Data = {"id": uid, "name": "join", "config": _join(draw, parents)}
     else:
         config = _behaviour(draw)
-        prompt = draw(st.booleans()) and WAITS.isdisjoint(config)
-        task = {"id": uid, "name": PROMPT_ACTOR if prompt else ACTOR, "config": config}
+        task = {"id": uid, "name": ACTOR, "config": config}
         if "awaits" in config:
             task["topics"] = draw(_task_topics)
-    if limit := draw(_limits):
-        task["timeout"] = limit
-    return task
+        if len(parents) > 1 and draw(_flags):
+            task |= _fan_in(draw, len(parents))
+    is_prompt, limits = draw(_manners)
+    if is_prompt and task["name"] == ACTOR and WAITS.isdisjoint(task["config"]):
+        task["name"] = PROMPT_ACTOR
+    return task | limits
 
 
 @st.composite
@@ -183,7 +205,10 @@ def _actions(most: int) -> SearchStrategy[list[tuple[int, tuple[str, Any]]]]:
     some += [("timeout", None), ("stop", None), ("stop", 3)]
     some += [("cancel task", place) for place in range(4)]
     some += [("event", topic) for topic in (*TOPICS, *TOPICS, "red", "red")]
-    some += [("trigger", None), ("handler error", "sync"), ("handler error", "async")]
+    some += [("trigger", None), ("report", None)]
+    some += [("handler error", how) for how in ("sync", "async", "odd")]
+    some += [("callback error", how) for how in ("sync", "odd")]
+    some += [("edit", name) for name in EDITS]
     return st.lists(st.tuples(_below(12), st.sampled_from(some)), max_size=most)
 
 
@@ -231,6 +256,15 @@ def _join(draw: DrawFn, parents: Sequence[str]) -> Data:
     if how := draw(_collects):
         config["collect"] = how
     return config
+
+
+def _fan_in(draw: DrawFn, parents: int) -> Data:
+    """Draw the keys by which a task waits for parents; they shrink to `all`."""
+    number = draw(_below(parents + 3))
+    join: Data = {"join": ["all", "settled", "first", *range(1, parents + 1)][number]}
+    if join["join"] != "first" and (how := draw(_collects)):
+        join["collect"] = how
+    return join
 
 
 def _id(number: int) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .._events.broker import EXEC_TOPIC
+from .._events.exec_topics import EXEC_TOPIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

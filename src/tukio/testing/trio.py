@@ -1,17 +1,19 @@
 """trio in virtual time: a clock that jumps to the next deadline, and a seed for the scheduler.
 
 Owns:   the clock of one run, which jumps when nothing else can happen and no thread is at work.
-Knows:  trio's public `Clock` and `Instrument`, and one private thing: the random numbers that order
-        tasks. Sockets and processes are invisible to the clock, as to trio's own mock clock.
+Knows:  trio's public `Clock` and `Instrument`, and two private things: the random numbers that
+        order tasks, and how threads are told that a run is over. Sockets and processes are
+        invisible to the clock, as to trio's own mock clock.
 """
 
 from __future__ import annotations
 
-import gc
 import inspect
 import math
 import random
 import sys
+import time
+from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,6 +23,8 @@ import trio.testing
 from .._loop.coroutines import finish_awaiting
 from .._loop.frames import frames_of
 from .deadlock import START, Deadlock, Patience, started_by
+from .remains import discard, discard_kept
+from .waiting import who_waits
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterator
@@ -43,7 +47,16 @@ def run(main: Callable[[], Awaitable[T]], *, seed: int | None, patience: Patienc
     Raises:
         Deadlock: The run has lost patience with its threads, or nothing could happen any more.
         NotImplementedError: There is a seed, but this trio cannot be given one.
+        RuntimeError: There is a run of trio in this thread that goes on later. Nothing was run.
     """
+    if trio.lowlevel.in_trio_run():
+        # Between two of its calls; within one, whoever calls this has been refused.
+        msg = (
+            "trio has one run at a time in a thread, and that of a test with async fixtures goes on"
+            " later - await the function, in an async fixture"
+        )
+        raise RuntimeError(msg)
+    discard_kept()
     clock = VirtualClock(patience)
 
     async def marked() -> T:
@@ -54,21 +67,35 @@ def run(main: Callable[[], Awaitable[T]], *, seed: int | None, patience: Patienc
         try:
             return trio.run(marked, clock=clock, instruments=[clock])
         except trio.TrioInternalError as error:
-            if not isinstance(error.__cause__, Deadlock):
-                raise
-            # A copy, because the traceback of the original keeps the tasks of the run alive.
-            deadlock = Deadlock(*error.__cause__.args)
-        _discard_tasks()
+            deadlock = deadlock_of(error)
+        discard(clock.left_behind)
         raise deadlock
 
 
-def _discard_tasks() -> None:
-    """Destroy the tasks of a run that broke off, and silence the complaints about that."""
-    hook, sys.unraisablehook = sys.unraisablehook, _nothing
-    try:
-        gc.collect()
-    finally:
-        sys.unraisablehook = hook
+def deadlock_of(error: trio.TrioInternalError) -> Deadlock:
+    """Return the deadlock by which a run of trio has broken off.
+
+    It is a copy, because the traceback of the original keeps the tasks of the run alive.
+
+    Raises:
+        TrioInternalError: It has broken off by something else.
+    """
+    if not isinstance(error.__cause__, Deadlock):
+        raise error
+    return Deadlock(*error.__cause__.args)
+
+
+def call_at(instant: float, function: Callable[[], object]) -> Callable[[], None]:
+    """Call a function at an instant, in a task of the system; return what prevents that."""
+    scope = trio.CancelScope()
+    trio.lowlevel.spawn_system_task(_call_at, instant, function, scope, name="tukio guard")
+    return scope.cancel
+
+
+async def _call_at(instant: float, function: Callable[[], object], scope: trio.CancelScope) -> None:
+    with scope:
+        await trio.sleep_until(instant)
+        function()
 
 
 async def settle() -> None:
@@ -90,16 +117,34 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
 
     Args:
         patience: The real time to wait when there is no deadline, or a thread is at work.
+
+    Attributes:
+        left_behind: The tasks of a run that has broken off by a deadlock.
     """
 
     def __init__(self, patience: Patience) -> None:
+        self.left_behind: list[trio.lowlevel.Task] = []
         self._patience: Patience = patience
         self._now: float = START
+        # The wall time at instant 0: that is virtual, too, and one for all engines of the run.
+        self.wall_anchor: float = time.time() - START
         # The three below are set together, each time trio asks: the next deadline, the answer that
         # trio got, and whether to jump to the deadline if trio does sleep.
         self._deadline: float = math.inf
         self._sleep: float = JUMP
         self._may_jump: bool = False
+        # Of `call_beside`, until the next turn.
+        self._beside: deque[Callable[[], object]] = deque()
+        # Whether the run is not to sleep, for it does not go on.
+        self._is_held: bool = False
+
+    def hold(self) -> None:
+        """Stand still, whatever the deadlines are, until `go_on`: nobody waits for any."""
+        self._is_held = True
+
+    def go_on(self) -> None:
+        """Undo `hold`."""
+        self._is_held = False
 
     def start_clock(self) -> None:
         """Called when the run begins; nothing to do."""
@@ -114,14 +159,20 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
         Raises:
             Deadlock: The run has lost patience, and there is no deadline to jump to.
         """
-        if deadline <= self._now:
+        if deadline <= self._now or self._is_held:
             return 0
         self._deadline = deadline
         self._sleep, self._may_jump = self._decide(self._threads_at_work())
         return self._sleep
 
+    def call_beside(self, callback: Callable[[], object]) -> None:
+        """Call a function in the next turn, from any thread, without a place in any order."""
+        self._beside.append(callback)
+
     def before_io_wait(self, timeout: float) -> None:
         """Called before trio sleeps; jump if trio is going to sleep as long as it may."""
+        while self._beside:
+            self._beside.popleft()()
         if timeout < self._sleep:
             # A task is ready, or a task waits for the others to be blocked.
             self._patience.renew()
@@ -140,8 +191,12 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
             return left, False
         if threads and self._patience.lose(threads) and has_deadline:
             return JUMP, True
-        msg = "deadlock: no task is ready, no deadline, nothing from outside"
-        raise Deadlock(msg)
+        told = "deadlock: no task is ready, no deadline, nothing from outside"
+        deadlock = Deadlock(told + who_waits())
+        # The run breaks off by this.
+        self.left_behind = list(all_tasks())
+        _tell_threads_that_it_is_over()
+        raise deadlock
 
     def _threads_at_work(self) -> int:
         """Return the number of threads at work, without those that wait for a task."""
@@ -156,6 +211,16 @@ class VirtualClock(trio.abc.Clock, trio.abc.Instrument):
             frame.f_globals is _TO_THREAD.__globals__ and frame.f_code not in _WAITS_FOR_THREADS
             for frame in _frames(task)
         )
+
+
+def _tell_threads_that_it_is_over() -> None:
+    """Make threads of this run that end later tell nobody, as those of a run that has ended.
+
+    There is no public way: a run that breaks off says nothing, and its threads print what they get.
+    """
+    queue: Any = getattr(trio.lowlevel.current_trio_token(), "_reentry_queue", None)
+    if hasattr(queue, "done"):
+        queue.done = True
 
 
 def _nothing(*_: object) -> None:

@@ -10,10 +10,10 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .._events.broker import EXEC_TOPIC
-from .._model.state import FutureState, Phase
+from .._events.exec_topics import EXEC_TOPIC
+from .._model.state import EVENT_OF, TASK_BEGIN, TERMINAL, FutureState, Phase
 from .clock import is_virtual
-from .invariants import EVENT_OF, TASK_BEGIN, TASK_ENDS, TERMINAL, BrokenGuarantee, demand
+from .invariants import TASK_ENDS, BrokenGuarantee, demand
 
 if TYPE_CHECKING:
     from .._engine.engine import Engine
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .._run.run import Run
     from .._run.task_run import TaskRun
 
+RUN_AGAIN = frozenset({FutureState.suspended, FutureState.retried})
 LEADS_ON = frozenset({FutureState.finished, FutureState.skipped, FutureState.timeout})
 """The states of a task that has ended and whose successors may begin."""
 
@@ -140,7 +141,7 @@ def _limits_are_kept(run: Run) -> None:
         if step is None or step.driver is None or step.started_at is None or driver.scope is None:
             continue  # the driver is idle, or runs a `teardown()`
         limit = step.template.timeout or math.inf
-        late = now > min(step.started_at + limit, run.deadline)
+        late = now > min(step.started_at + limit, run.deadline, _missed(step))
         demand("G4", not late or driver.scope.cancel_called, "{!r} goes on past its limit", step)
 
 
@@ -155,7 +156,8 @@ def _is_over(life: _Life) -> None:
 
 def _begins(life: _Life, execution: str, content: Any) -> TaskRun:
     run = life.run
-    steps: list[Any] = run.plan.reached()
+    # Those outside of the graph are in nobody's plan, but in the hands of a driver.
+    steps: list[Any] = [*run.plan.reached(), *(one.step for one in run.drivers if one.step)]
     step: TaskRun | None = next((s for s in steps if s.extras.uid == execution), None)
     demand("G2", step is not None, "an execution began that is not in the run")
     assert step is not None
@@ -167,7 +169,7 @@ def _begins(life: _Life, execution: str, content: Any) -> TaskRun:
     demand("G3", step.state is FutureState.pending, "{!r} began, and had been called off", step)
     demand("G4", run.backend.time() <= run.deadline, "{!r} began past the limit of the run", step)
     for earlier in life.begun.values():
-        again = earlier.number == step.number and earlier.state is not FutureState.suspended
+        again = earlier.number == step.number and earlier.state not in RUN_AGAIN
         demand("G11", not again, "{!r} began though it was not interrupted before", step)
     root = step.number == run.plan.shape.root
     demand("G8", root or _is_led_to(run, step), "{!r} began, and nothing led to it", step)
@@ -186,6 +188,20 @@ def _is_led_to(run: Run, step: TaskRun) -> bool:
     )
 
 
+def _is_due(step: TaskRun, now: float) -> bool:
+    """Return whether a step has reached one of its limits."""
+    begun, task, signs = step.started_at, step.template, step.extras.signs
+    if begun is not None and task.timeout and now >= begun + task.timeout:
+        return True
+    return signs is not None and now >= _missed(step)
+
+
+def _missed(step: TaskRun) -> float:
+    """Return when a sign of life of a step is missed."""
+    signs = step.extras.signs
+    return math.inf if signs is None else signs.last + (step.template.idle_timeout or math.inf)
+
+
 def _ends(life: _Life, execution: str, kind: str, content: Any) -> TaskRun:
     run, step = life.run, life.begun.get(execution)
     demand("G2", step is not None, "{!r} was told of a task that had not begun", kind)
@@ -194,9 +210,7 @@ def _ends(life: _Life, execution: str, kind: str, content: Any) -> TaskRun:
     life.ended.add(execution)
     demand("G2", EVENT_OF.get(step.state) == kind, "{!r} was told of as {!r}", step, kind)
     if step.state is FutureState.timeout:
-        begun, limit = step.started_at, step.template.timeout
-        due = begun is not None and limit and run.backend.time() >= begun + limit
-        demand("G4", due, "{!r} timed out before its limit", step)
+        demand("G4", _is_due(step, run.backend.time()), "{!r} timed out before its limit", step)
     if step.state in {FutureState.finished, FutureState.timeout}:
         demand("G10", content == step.outputs, "{!r} was told of with another output", step)
     if step.state is FutureState.exception:

@@ -11,6 +11,7 @@ import asyncio
 import math
 import time
 from contextlib import suppress
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,23 @@ import anyio
 import anyio.lowlevel
 from anyio._backends import _asyncio as _anyio_asyncio
 
+from ..._events import loop_broker
 from ..._loop.contract import Unwound
-from ..._loop.running import ELSEWHERE, IN_LOOP, running_backend
-from ..._loop.services import Attendant, alarms_of, start_service
+from ..._loop.running import IN_LOOP, running_backend
+from ..._loop.services import (
+    Attendant,
+    abandon,
+    alarms_of,
+    check_on,
+    let_go_of,
+    roots_of,
+    start_service,
+)
 from ..._loop.wall_times import WallTimes
 from ..._model.errors import EngineError
 from ..._model.guard import program_end, split
 from .factory import install, uninstall
+from .from_outside import LoopFromOutside
 from .from_thread import result_from_thread
 from .task import TukioTask
 from .tree import AsyncioTree
@@ -35,6 +46,7 @@ if TYPE_CHECKING:
 
     from ..._loop.alarms import Alarms
     from ..._loop.contract import Driver, Scope
+    from ..._loop.roots import Roots
     from ..._run.run import Run
     from ..._run.task_run import TaskRun
 
@@ -46,8 +58,8 @@ _SCOPES_WITHIN: Callable[[Any], object] = (
     attrgetter("_child_scopes") if _HAS_SCOPES_WITHIN else {}.get
 )
 
-# Keeps loose runs alive, because nothing above them does: from `hold` or `attend` to `release`.
-_roots: set[Any] = set()
+# Task -> what anyio knows of it; likewise.
+_STATES: Any = getattr(_anyio_asyncio, "_task_states", {})
 
 
 class AsyncioDriver(TukioTask):
@@ -83,6 +95,7 @@ class AsyncioDriver(TukioTask):
         self.step: TaskRun | None = None
         self._scope: Scope | None = None
         self.scope_spent: bool = False
+        self.unclean: bool = False
         self.has_step_deadline: bool = False
         self.cancelled_at: float = math.inf
         self.begun: bool = False
@@ -90,6 +103,23 @@ class AsyncioDriver(TukioTask):
         self.coroutine: Any = None
         self._standalone = None
         _init_task(self, function(run), loop=loop, name=name, context=context)
+
+    def is_running(self) -> bool:
+        """Return whether the loop is at this task, which then is not being closed."""
+        return asyncio.current_task(self.get_loop()) is self
+
+    def has_open_scopes(self) -> bool:
+        """Return whether scopes are open in this task, between two scopes of the driver."""
+        return getattr(_STATES.get(self), "cancel_scope", None) is not None
+
+    def let_go_of_scopes(self) -> None:
+        """Take this task, which is about to end, out of the scopes that are open in it."""
+        scopes: list[Any] = []
+        scope = getattr(_STATES.get(self), "cancel_scope", None)
+        while scope is not None:
+            scopes.append(scope)
+            scope = scope._parent_scope
+        let_go_of(scopes, self)
 
 
 _init_task: Any = vars(TukioTask.__bases__[0])["__init__"]
@@ -100,7 +130,7 @@ there.
 """
 
 
-class AsyncioBackend(WallTimes):
+class AsyncioBackend(LoopFromOutside, WallTimes):
     """The backend for one asyncio or uvloop event loop.
 
     Args:
@@ -109,13 +139,15 @@ class AsyncioBackend(WallTimes):
 
     Attributes:
         loop: The loop; never changes.
+        check_here: Makes sure that the caller runs on this loop; see `check_on`.
         time: Returns the time on the clock of the loop.
         alarms: The alarms of the loop, shared with the other backends on it.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, *, structured: bool) -> None:
-        super().__init__(loop.time())
-        self.loop: asyncio.AbstractEventLoop = loop
+        LoopFromOutside.__init__(self, loop)
+        WallTimes.__init__(self, loop.time(), loop)
+        self.check_here: Callable[[], None] = partial(check_on, loop)
         # `time` of asyncio's own loops only calls `time.monotonic`: that call is saved here.
         own_clock = type(loop).time is not asyncio.BaseEventLoop.time
         self.time: Callable[[], float] = loop.time if own_clock else time.monotonic
@@ -123,7 +155,7 @@ class AsyncioBackend(WallTimes):
         self.left_open: Callable[[Any], object] = _SCOPES_WITHIN
         # Whether the tree keeps, and cancels, the runs; never changes.
         self._structured: bool = structured
-        self.roots: set[Any] | None = None if structured else _roots
+        self.roots: Roots | None = None if structured else roots_of(loop)
         # Set once, by `open`; None in loose mode.
         self._tree: AsyncioTree | None = None
         # Looked up on first use, by `scope` and by `checkpoint_if_cancelled`, because the loop may
@@ -152,16 +184,6 @@ class AsyncioBackend(WallTimes):
             self._if_cancelled = _checkpoint_if_cancelled()
         return self._if_cancelled()
 
-    def check_here(self) -> None:
-        """Make sure that the caller runs on this loop, or that neither runs at all.
-
-        Raises:
-            EngineError: The caller runs in another loop, or in another thread than this loop.
-        """
-        running = asyncio._get_running_loop()
-        if running is not self.loop and (running is not None or self.loop.is_running()):
-            raise EngineError(ELSEWHERE)
-
     def call_from_thread(self, function: Callable[[], Awaitable[Any]]) -> Any:
         """Run an async function on this loop, from another thread, and return its result.
 
@@ -189,6 +211,8 @@ class AsyncioBackend(WallTimes):
         """Return the calling task, which is a driver; from now on `cancel` cancels the task."""
         # The loop is given, because looking for the running one is a system call up to Python 3.11.
         driver: Any = asyncio.current_task(self.loop)
+        # An engine may be made in one thread, and its loop run in another.
+        self.note_thread()
         # Before the first await, because `cancel` cancels the run instead while this is False.
         driver.begun = True
         # Its `scope` is a property: while the loop is not running, changes of the scope are
@@ -214,6 +238,10 @@ class AsyncioBackend(WallTimes):
         """Undo `attend`."""
         if not self._structured:
             Attendant.of(self.loop).leave(work)
+
+    async def abandon(self, scope: Any) -> list[BaseException]:
+        """End the tasks in task groups within a scope; see the function of that name."""
+        return await abandon(scope)
 
     def take_apart(self, exc: BaseException) -> Unwound:
         """Return the parts of an exception that left a driver's scope.
@@ -251,12 +279,13 @@ class AsyncioBackend(WallTimes):
     async def open(
         self, stop_all: Callable[[], object], drained: Callable[[], Awaitable[None]]
     ) -> None:
-        """Open the tree; if that fails, the factory is taken back, which other engines share."""
+        """Open the tree; if that fails, what other engines share is as it was before."""
         tree = AsyncioTree(self.loop, stop_all, drained)
         try:
+            loop_broker.enter(self.loop)
             await tree.open()
         except BaseException:
-            uninstall(self.loop)
+            self._give_back()
             raise
         self._tree = tree
 
@@ -270,12 +299,17 @@ class AsyncioBackend(WallTimes):
         try:
             await self._tree.close()
         finally:
-            if self._installed:
-                self._installed = False
-                uninstall(self.loop)
+            self._give_back()
         if exc is None:
             # The tree has not looked whether all around it is cancelled.
             await self.checkpoint_if_cancelled()
+
+    def _give_back(self) -> None:
+        """Take back what was done to the loop; only the first call does something."""
+        if self._installed:
+            self._installed = False
+            uninstall(self.loop)
+            loop_broker.leave(self.loop)
 
 
 def _checkpoint_if_cancelled() -> Callable[[], Awaitable[None]]:

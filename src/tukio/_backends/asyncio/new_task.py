@@ -45,7 +45,7 @@ def new_task(
     coro = function(data) if holder_class is None else function(holder_class(config), data)
     if not timeout:
         return TukioTask(coro, loop=loop)
-    standalone = StandaloneTask(coro, loop.time)
+    standalone = StandaloneTask(coro, loop)
     task = TukioTask(_within(timeout, coro, standalone), loop=loop, standalone=standalone)
     # If the task is cancelled before it begins, the coroutine was never awaited, and Python would
     # warn unless the coroutine is closed.

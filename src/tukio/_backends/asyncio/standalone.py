@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import inspect
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from ..._loop.services import check_on
 from ..._loop.wall_times import WallTimes
 from ..._model.errors import SkipTask, TukioTaskError
 from ..._model.event import Event, EventSource, own_data
@@ -20,7 +22,7 @@ from ..._step.mailbox import Mailbox
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Coroutine
 
     from ..._events.broker import Broker
     from ..._events.queue import Inbox
@@ -31,7 +33,7 @@ class StandaloneTask:
 
     Args:
         coro: The coroutine of the task, not begun; None if it is unknown.
-        clock: Returns the time, in seconds.
+        loop: The event loop that the task runs on.
 
     Attributes:
         holder: The instance of the holder class; None for a plain coroutine function. Never
@@ -43,9 +45,9 @@ class StandaloneTask:
 
     __slots__ = (
         "_broker",
-        "_clock",
         "_ended_at",
         "_input_data",
+        "_loop",
         "_mailbox",
         "_output_data",
         "_started_at",
@@ -56,10 +58,12 @@ class StandaloneTask:
         "timed_out",
     )
 
-    def __init__(self, coro: Coroutine[Any, Any, Any] | None, clock: Callable[[], float]) -> None:
-        self._clock: Callable[[], float] = clock
-        self._started_at: float = clock()
-        self._times: WallTimes = WallTimes(self._started_at)
+    def __init__(
+        self, coro: Coroutine[Any, Any, Any] | None, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._loop: asyncio.AbstractEventLoop = loop
+        self._started_at: float = loop.time()
+        self._times: WallTimes = WallTimes(self._started_at, loop)
         # None exactly while the task is pending; set once, by `is_over`.
         self._ended_at: float | None = None
         # Made on first use, and never changed then: most tasks need neither.
@@ -95,7 +99,7 @@ class StandaloneTask:
     def mailbox(self) -> Mailbox:
         """The mailbox of the task, made on first use."""
         if self._mailbox is None:
-            self._mailbox = Mailbox(self)
+            self._mailbox = Mailbox(self, partial(check_on, self._loop))
         return self._mailbox
 
     @property
@@ -143,7 +147,7 @@ class StandaloneTask:
 
     def is_over(self, task: asyncio.Future[Any]) -> None:
         """Called when the asyncio task is over: note how it ended, and close the mailbox."""
-        self._ended_at = self._clock()
+        self._ended_at = self._loop.time()
         if self._mailbox is not None:
             self._mailbox.close()
         # Read past `exception()`, which would keep asyncio from reporting an unhandled error.

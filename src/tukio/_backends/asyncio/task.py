@@ -66,6 +66,7 @@ class TukioTask(asyncio.Task[Any]):
         "has_step_deadline",
         "scope_spent",
         "step",
+        "unclean",
     )
 
     def __init__(
@@ -85,13 +86,14 @@ class TukioTask(asyncio.Task[Any]):
         # The scope itself; `scope` shows it as a `DeferredScope` while the loop is not running.
         self._scope: Scope | None = None
         self.scope_spent: bool = False
+        self.unclean: bool = False
         self.has_step_deadline: bool = False
         self.cancelled_at: float = math.inf
         self.begun: bool = False
         self.context: Context | None = None
         self.coroutine: Any = None
         loop = loop or asyncio.get_running_loop()
-        standalone = standalone or StandaloneTask(coro, loop.time)
+        standalone = standalone or StandaloneTask(coro, loop)
         # The registered task outside a workflow. None for a driver, until one of the properties
         # below is read between two steps.
         self._standalone: StandaloneTask | None = standalone
@@ -100,8 +102,7 @@ class TukioTask(asyncio.Task[Any]):
             # An eager task that did not suspend.
             standalone.is_over(self)
         else:
-            # Always the first callback, so that all other callbacks, and all waiters, find the
-            # standalone task over.
+            # Always the first callback: all others, and all waiters, find the task over.
             super().add_done_callback(standalone.is_over)
 
     @property
@@ -147,10 +148,7 @@ class TukioTask(asyncio.Task[Any]):
         those of `asyncio.timeout` and `asyncio.TaskGroup`. Those of a cancel scope do not always,
         but a scope knows by itself which shields to respect.
         """
-        if running_step() is self.step:
-            return True
-        caller: str = sys._getframe(2).f_globals.get("__name__", "")
-        return caller.partition(".")[0] == "anyio"
+        return running_step() is self.step or _is_of_a_scope(sys._getframe(2))
 
     def _is_left_behind(self) -> bool:
         """Return whether a cancellation comes from a step that is over, and name that step.
@@ -160,10 +158,11 @@ class TukioTask(asyncio.Task[Any]):
         in the context of that step.
         """
         step = running_step()
-        if step is None or step is self.step or step.run is not self._run or step.ended_at is None:
+        if step is None or step is self.step or step.run is not self._run or step._is_at_work():
             return False
-        # What the run itself has asked for may be on its way in the context of any step.
-        if self.scope_spent or (self._scope is not None and self._scope.cancel_called):
+        if _is_of_a_scope(sys._getframe(2)):
+            # What the run itself has asked for, on its way in the context of any step. No scope is
+            # left behind: a driver that a step has left one open on runs no other step.
             return False
         run: Any = self._run
         record_error(run, step, LeftBehind(step.template.uid, "a time limit"))
@@ -236,8 +235,7 @@ class TukioTask(asyncio.Task[Any]):
 
     def _calling_step(self) -> TaskRun | None:
         """Return the step that this task drives, if the step itself is the caller; else None."""
-        called_by_itself = asyncio.current_task(self.get_loop()) is self
-        return self.step if called_by_itself else None
+        return self.step if asyncio.current_task(self.get_loop()) is self else None
 
     # As in 1.x -----------------------------------------------------------------------------------
 
@@ -329,5 +327,11 @@ class TukioTask(asyncio.Task[Any]):
             return self.step
         if self._standalone is None:
             # A driver between two steps: a task of which nothing is known.
-            self._standalone = StandaloneTask(None, self.get_loop().time)
+            self._standalone = StandaloneTask(None, self.get_loop())
         return self._standalone
+
+
+def _is_of_a_scope(caller: FrameType) -> bool:
+    """Return whether a caller is a cancel scope of anyio."""
+    name: str = caller.f_globals.get("__name__", "")
+    return name.partition(".")[0] == "anyio"

@@ -29,8 +29,13 @@ if TYPE_CHECKING:
 class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
     """A run on asyncio: also an `asyncio.Future`, whose result is the set of its tasks.
 
-    Cancelling a task that awaits the workflow cancels the run, as with any future. Cancelling a
-    task that awaits `wait()` does not. The future is cancelled only when the run has unwound.
+    Awaiting a run of a structured engine is as on any backend: it raises what `wait(check=True)`
+    raises, and cancelling a task that awaits does not cancel the run. As a future, by `result()`,
+    callbacks, `gather` and so on, it is as in 1.x: cancelled if the run was. `asyncio.wait_for`
+    uses the future up to Python 3.11, and so cancels the run at its limit; from 3.12 on it awaits.
+
+    A run of a loose engine, or of none, is awaited as a future: cancelling a task that awaits it
+    cancels the run. The future is cancelled only when the run has unwound.
     """
 
     # None of them is a name that futures in pure Python have, such as `_result`.
@@ -69,7 +74,9 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
         self._steps: Any = self._run.plan.steps
 
     def __await__(self) -> Generator[Any, None, set[TaskRun]]:
-        return self._awaited().__await__()
+        # A run of a structured engine is not a root.
+        is_root = self._run.backend.roots is not None
+        return (self._awaited() if is_root else self._checked()).__await__()
 
     async def _awaited(self) -> set[TaskRun]:
         try:
@@ -130,6 +137,7 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
             CancelledError: The run was cancelled, or has reached its time limit.
             WorkflowFailed: The run has failed.
         """
+        self._expect_end()
         try:
             super().result()
         finally:
@@ -137,6 +145,21 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
         if self._all_steps is None:
             self._all_steps = set(self.tasks)
         return self._all_steps
+
+    def exception(self) -> BaseException | None:
+        """Return the failure of the run; None if it has not failed.
+
+        Raises:
+            InvalidStateError: The run is not over.
+            CancelledError: The run was cancelled, or has reached its time limit.
+        """
+        self._expect_end()
+        return super().exception()
+
+    def _expect_end(self) -> None:
+        if not self.done():
+            msg = f"workflow {self.uid} is not over yet - wait for it by 'await run.wait()'"
+            raise asyncio.InvalidStateError(msg)
 
     def _resolved(self, ending: FutureState, failure: Exception | None) -> None:
         if self.done():
@@ -151,7 +174,7 @@ class AsyncioWorkflow(Workflow, asyncio.Future[set["TaskRun"]]):
             self.set_result(None)  # type: ignore[arg-type]  # the set is made on first use
         else:
             # Not `self.cancel`, which is that of Workflow and cancels the run.
-            super(Workflow, self).cancel()
+            super(Workflow, self).cancel(self._run.reason)
 
 
 _init_future: Any = vars(AsyncioWorkflow.__bases__[1])["__init__"]
@@ -161,7 +184,10 @@ _init_future: Any = vars(AsyncioWorkflow.__bases__[1])["__init__"]
 def _standalone(loop: asyncio.AbstractEventLoop | None, broker: Broker | None) -> Environment:
     """Return an environment for one run without an engine, as in 1.x."""
     backend = AsyncioBackend(loop or asyncio.get_running_loop(), structured=False)
-    return assemble(backend, loop_broker(backend.loop) if broker is None else broker)
+    if broker is None:
+        broker = shared = loop_broker(backend.loop)
+        shared.is_in_use = True
+    return assemble(backend, broker)
 
 
 WORKFLOW = AsyncioWorkflow

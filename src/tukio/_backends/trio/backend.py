@@ -7,6 +7,9 @@ steps. The run is over when its last driver has left and no step is due.
 from __future__ import annotations
 
 import math
+import sys
+import threading
+from contextlib import suppress
 from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +17,11 @@ import trio
 
 from ..._loop.alarms import Alarms
 from ..._loop.contract import Unwound
-from ..._loop.running import ELSEWHERE, IN_LOOP, NOT_RUNNING, OTHER_TASK, running_backend
+from ..._loop.running import ELSEWHERE, IN_LOOP, OTHER_TASK, running_backend
 from ..._loop.wall_times import WallTimes
 from ..._model.errors import EngineError
-from ..._model.guard import program_end, split
+from ..._model.guard import leaves_of, program_end, split
+from .from_thread import result_from_thread
 from .nurseries import Nurseries
 from .protection import protect
 
@@ -31,6 +35,8 @@ class TrioDriver:
     """A driver on trio: the notes of the task that makes it; see `Driver` for the fields."""
 
     __slots__ = (
+        "_outer",
+        "_task",
         "cancelled_at",
         "cancelled_early",
         "context",
@@ -39,6 +45,7 @@ class TrioDriver:
         "scope",
         "scope_spent",
         "step",
+        "unclean",
     )
 
     def __init__(self) -> None:
@@ -46,10 +53,26 @@ class TrioDriver:
         self.step: Any = None
         self.scope: Scope | None = None
         self.scope_spent: bool = False
+        self.unclean: bool = False
         self.has_step_deadline: bool = False
         self.cancelled_at: float = math.inf
         self.context: Context | None = None
         self.coroutine: Any = None
+        # The innermost scope of the task between two scopes of the driver, by what trio has for it.
+        self._outer: Any = getattr(trio.lowlevel.current_task(), "_cancel_status", None)
+        self._task: trio.lowlevel.Task = trio.lowlevel.current_task()
+
+    def is_running(self) -> bool:
+        """Return whether trio is at this task, which then is not being closed."""
+        return trio.lowlevel.in_trio_task() and trio.lowlevel.current_task() is self._task
+
+    def has_open_scopes(self) -> bool:
+        """Return whether scopes are open in the calling task that were not when it began."""
+        task = trio.lowlevel.current_task()
+        return getattr(task, "_cancel_status", None) is not self._outer
+
+    def let_go_of_scopes(self) -> None:
+        """Do nothing: to trio, scopes of a task that is over are nothing."""
 
     @staticmethod
     def cancelling() -> int:
@@ -61,22 +84,32 @@ class TrioBackend(WallTimes):
     """The backend for the trio run that it is made in.
 
     Attributes:
+        thread: The id of the thread that trio runs in; never changes.
         time: Returns the time on trio's clock.
         alarms: The alarms of this backend; their timer is a task in its nursery.
     """
 
     def __init__(self) -> None:
-        super().__init__(trio.current_time())
+        clock = trio.lowlevel.current_clock()
+        super().__init__(trio.current_time(), clock)
+        self.thread: int | None = threading.get_ident()
         # The method of the clock, because `trio.current_time` looks for the clock each time.
-        self.time: Callable[[], float] = trio.lowlevel.current_clock().current_time
+        self.time: Callable[[], float] = clock.current_time
         self.alarms: Alarms = Alarms(self.time, self._call_at)
-        self.roots: set[Any] | None = None
-        # Always None: trio itself raises where a scope is left with others open within it.
-        self.left_open: Callable[[Any], object] = {}.get
+        self.roots: None = None
+        self.left_open: Callable[[Any], object] = _left_open
         # The context of whoever makes the engine, for alarms; trio copies it for each task.
         self._context: Context = copy_context()
         # Identifies the trio run, for `check_here`, and lets other threads call into it.
         self._token: trio.lowlevel.TrioToken = trio.lowlevel.current_trio_token()
+        # A clock in virtual time has a way that leaves the order of tasks as it is.
+        self._call: Callable[[Any], object] = getattr(
+            clock, "call_beside", self._token.run_sync_soon
+        )
+        # What trio notes down for this thread, with the task that it is at. No public function
+        # tells another thread. Without it, what tasks do that a step has started is not told of.
+        notes = getattr(sys.modules.get("trio._core._run"), "GLOBAL_RUN_CONTEXT", None)
+        self._notes: dict[str, Any] = {} if notes is None else vars(notes)
         # The nursery of the engine: its context manager, itself, and the nurseries for drivers
         # within it. All set once, by `open`, before the engine can start anything.
         self._manager: Any = None
@@ -117,15 +150,22 @@ class TrioBackend(WallTimes):
         Raises:
             EngineError: Called in an event loop, which this would block, or the trio run is over,
                 or ends before the function.
+            trio.Cancelled: A task waits for the thread, and was cancelled.
             Exception: The exception of the function.
         """
         if running_backend() is not None:
             raise EngineError(IN_LOOP)
-        try:
-            return trio.from_thread.run(function, trio_token=self._token)
-        except (trio.RunFinishedError, trio.Cancelled):
-            # The function is cancelled with the whole trio run, if that ends first.
-            raise EngineError(NOT_RUNNING) from None  # noqa: ASYNC104 - in a thread, not in a task
+        return result_from_thread(function, self._token)
+
+    def call_from_outside(self, function: Callable[[], object]) -> None:
+        """Call a function in a turn of trio, from any thread; if that run is over, never."""
+        with suppress(trio.RunFinishedError):
+            self._call(function)
+
+    def present(self) -> tuple[Context, Any] | None:
+        """Return the context and the coroutine of the task that trio is at; None for none."""
+        task = self._notes.get("task")
+        return None if task is None else (task.context, task.coro)
 
     async def checkpoint(self) -> None:
         """Give other tasks a turn, and raise the cancellation if one was requested."""
@@ -160,16 +200,36 @@ class TrioBackend(WallTimes):
     def leave(self, work: Any) -> None:
         """Do nothing, as `attend`."""
 
+    async def abandon(self, scope: Any) -> list[BaseException]:
+        """End the nurseries that the calling task has open: with one, it could not end itself."""
+        del scope
+        nurseries = trio.lowlevel.current_task().child_nurseries
+        for nursery in nurseries:
+            nursery.cancel_scope.cancel()
+        errors: list[BaseException] = []
+        for nursery in reversed(nurseries):
+            # No public function of trio leaves a nursery but its block. This is what that does: it
+            # waits for the tasks of the nursery, out of reach of cancellation.
+            raised = await nursery._nested_child_finished(None)
+            # Its block may be left all the same one day, as by a generator that is thrown away.
+            nursery._pending_excs = []
+            error = None if raised is None else split(raised, trio.Cancelled)[1]
+            if error is not None:
+                errors += leaves_of(error) if isinstance(error, BaseExceptionGroup) else [error]
+        return errors
+
     def take_apart(self, exc: BaseException) -> Unwound:
         """Return the parts of an exception that left a driver's scope.
 
         A cancellation that has left the scope belongs to a scope further out, and must be re-raised
-        for that one.
+        for that one. If none there is cancelled, it is of a scope that a step has left open, or has
+        left with an exception on its way.
         """
         cancelled, error = split(exc, trio.Cancelled)
-        ending = None if error is None else program_end(error)
-        # Before any cancellation: it ends the program, and cancels all around it.
-        outwards = cancelled if ending is None else ending
+        outwards = None if error is None else program_end(error)
+        # What ends the program comes before any cancellation: it cancels all around it.
+        if outwards is None and trio.current_effective_deadline() == -math.inf:
+            outwards = cancelled
         return Unwound(cancelled is not None, error, outwards)
 
     async def absorb_native_cancel(self, driver: Driver) -> None:
@@ -211,10 +271,33 @@ class TrioBackend(WallTimes):
             raise EngineError(OTHER_TASK)
         if exc is not None:
             self._nursery.cancel_scope.cancel()
-        await self._manager.__aexit__(None, None, None)
+        try:
+            await self._manager.__aexit__(None, None, None)
+        except BaseExceptionGroup as group:
+            _raise_end_of_program(group)
+            raise
         if exc is None:
             # The nursery has not looked whether all around it is cancelled.
             await trio.lowlevel.checkpoint_if_cancelled()
+
+
+def _raise_end_of_program(group: BaseExceptionGroup[Any]) -> None:
+    """Raise what ends the program out of a group: it is to end as if no nursery had been there."""
+    ending = program_end(group)
+    if ending is None:
+        return
+    others = [leaf for leaf in leaves_of(group) if leaf is not ending]
+    raise ending from (BaseExceptionGroup(group.message, others) if others else None)
+
+
+def _left_open(scope: Any) -> bool:
+    """Return whether scopes are open within one, which the calling task has entered.
+
+    Asked for the innermost one: no public function of trio tells. Without the attributes no driver
+    is found unclean, and what a step leaves open fails its run, when the outer scope is left.
+    """
+    status = getattr(scope, "_cancel_status", None)
+    return status is not getattr(trio.lowlevel.current_task(), "_cancel_status", status)
 
 
 async def _call_at(instant: float, function: Callable[[], object], scope: trio.CancelScope) -> None:

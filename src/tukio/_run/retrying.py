@@ -1,0 +1,118 @@
+"""The end of an attempt: a task that has failed is run again, if its template says so.
+
+Owns:   whether a failure is the end of a task or of an attempt, and the order of what follows from
+        the latter.
+Knows:  the policy, which decides; the run, which keeps what is put off.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._model.account import described
+from .._model.attempts import Attempt
+from .._model.guard import attempt
+from .._model.logs import Log
+from .._model.retry import Retry
+from .._model.state import EVENT_OF, FAILED, RETRIED, RUNNING, SUSPENDED
+from .._model.task_ends import TaskTimedOut
+from .._model.time_limits import RETRY
+from .._step.log_fields import log_fields
+from .later import put_off
+from .settling import record_error, settle
+from .within import first_begin, time_left
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .._step.step import LiveStep
+    from .outcome import Ending
+    from .run import Run
+
+log: Log = Log("tukio.run")
+
+
+def settle_failure(
+    run: Run, step: LiveStep, ending: Ending, *, beside: Iterable[BaseException | None] = ()
+) -> None:
+    """End a step that has raised something: the task with it, or only this attempt.
+
+    Args:
+        run: The run.
+        step: The step.
+        ending: How it has ended.
+        beside: What went wrong beside that: errors of the task, too, unless it is run again.
+    """
+    more = [error for error in beside if error is not None]
+    if step.template._retry is not None and ending.state is FAILED:
+        delay = _delay(run, step, ending)
+        if delay is not None:
+            _try_again(run, step, ending, delay, more)
+            return
+        before = len(step.extras.attempts)
+        if before and ending.error is not None:
+            # Not by its own method, which a user's class may have redefined.
+            attempt(BaseException.add_note, ending.error, f"after {before + 1} attempts")
+    for error in more:
+        record_error(run, step, error)
+    settle(run, step, ending)
+
+
+def _delay(run: Run, step: LiveStep, ending: Ending) -> float | None:
+    """Return the seconds until the next attempt; None if there is none."""
+    error = ending.error
+    if error is None or step.cancel_called or run.phase not in (RUNNING, SUSPENDED):
+        return None
+    left = time_left(step, ending.at)
+    if isinstance(error, TaskTimedOut) and (
+        step.template.on_timeout != RETRY or (left is not None and left <= 0)
+    ):
+        return None
+    retry = Retry.of(step.template._retry)
+    if isinstance(error, TaskTimedOut):
+        # It is said by `on_timeout`, so it need not be said once more.
+        retry = Retry.of({**retry.as_dict(), "retry_on": None})
+    number, elapsed = len(step.extras.attempts) + 1, ending.at - first_begin(step)
+    delay, problem = attempt(retry.delay, error, number, elapsed, step._key)
+    if problem is not None:
+        # A class of errors of a user's own may have any metaclass.
+        uid, extra = step.template.uid, log_fields(run, step)
+        log.error("task '%s' cannot be retried", uid, exc_info=problem, extra=extra)
+    return delay  # type: ignore[no-any-return]  # `attempt` knows no types
+
+
+def _try_again(
+    run: Run, step: LiveStep, ending: Ending, delay: float, more: list[BaseException]
+) -> None:
+    """End an attempt, and have the next one begin after a while."""
+    # Facts first: whatever is raised further down, this is over, and the next one is in its place.
+    error, at, instant = ending.error, ending.at, run.backend.wall_time
+    assert error is not None
+    if more:
+        error = BaseExceptionGroup(
+            f"task {step.template.uid!r} failed more than once", [*more, error]
+        )
+    assert step.started_at is not None
+    step.state, step.ended_at, step.driver = RETRIED, at, None
+    step.error, step.output_data = error, None
+    made = Attempt(instant(step.started_at), instant(at), described(error), delay)
+    new: Any = run.plan.renew(step)
+    new.extras.attempts = (*step.extras.attempts, made)
+    new.extras.first_at = first_begin(step)
+    put_off(run, new, at + delay)
+    number = len(new.extras.attempts)
+    content = {"exception": error, "attempt": number, "delay": delay}
+    try:
+        # Handlers run in here. They may stop or suspend the run.
+        run.emit(EVENT_OF[RETRIED], content, step)
+        log.warning(
+            "attempt %s of task '%s' of workflow %s failed, the next one begins in %.3f s",
+            number,
+            step.template.uid,
+            run.uid,
+            delay,
+            exc_info=error,
+            extra=log_fields(run, step),
+        )
+    finally:
+        step._release()

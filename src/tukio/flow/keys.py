@@ -1,0 +1,101 @@
+"""The keys of tasks and workflows as typed words: this is the one place where code form has them.
+
+A key of a template document is added here, and nowhere else in this package: both words and their
+types are read from these classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
+
+from .._model.display import nearest, shown
+from .._model.policy import ErrorPolicy, OverrunPolicy
+from .._model.retry import Retry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+LEFT_OUT: Final = frozenset(
+    {"join", "collect", "on_timeout", "idle_timeout", "retry", "policy", "on_error"}
+)
+"""Keys that None leaves out; for others, as `topics`, it says something."""
+
+
+class TaskKeys(TypedDict, total=False):
+    """What may be said of a task, beside its name and its id; see `TaskTemplate`.
+
+    `extra` has keys of the user's own.
+    """
+
+    config: Any
+    timeout: float | None
+    idle_timeout: float | None
+    on_timeout: Literal["continue", "fail", "retry"]
+    retry: Retry | Mapping[str, Any] | None
+    topics: Sequence[str] | None
+    join: Literal["first", "all", "settled"] | int
+    collect: Literal["merge", "all", "first"]
+    extra: Mapping[str, Any]
+
+
+class FlowKeys(TypedDict, total=False):
+    """What may be said of a workflow, beside its id and its tasks; see `WorkflowTemplate`.
+
+    `extra` has keys of the user's own.
+    """
+
+    policy: OverrunPolicy | Literal["skip", "start-new", "skip-until-unlock", "abort-running"]
+    on_error: ErrorPolicy | Literal["continue", "abort"]
+    timeout: float | None
+    topics: Sequence[str] | None
+    title: str
+    schema: int
+    meta: Any
+    extra: Mapping[str, Any]
+
+
+def as_document(keys: Mapping[str, Any], known: type, what: str) -> dict[str, Any]:
+    """Return some keys as a document has them: own keys beside the others, and words for enums.
+
+    Args:
+        keys: The keys.
+        known: The class of keys above that has all that there may be.
+        what: What is given the keys, for the error.
+
+    Raises:
+        TypeError: There is no such key; data of the user's own is not in `extra`, or in the way of
+            a key.
+    """
+    words = known.__annotations__
+    for key in keys:
+        if key not in words:
+            advice = f"{nearest(key, words)}; keys of your own go into 'extra'"
+            msg = f"{what} got an unknown key {shown(key)} - {advice}"
+            raise TypeError(msg)
+    document = {key: _as_data(value) for key, value in keys.items() if key != "extra"}
+    extra = keys.get("extra", {})
+    if not isinstance(extra, Mapping):
+        msg = f"{what} got {shown(extra)} as 'extra' - give a dict of keys of your own"
+        raise TypeError(msg)
+    if taken := [key for key in extra if key in words or key in ("id", "name", "tasks", "graph")]:
+        msg = f"{what} got {shown(taken[0])} in 'extra' - give it as a key"
+        raise TypeError(msg)
+    return {**document, **extra}
+
+
+def given(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a document says, without those keys that None leaves out."""
+    return {
+        key: value for key, value in document.items() if value is not None or key not in LEFT_OUT
+    }
+
+
+def _as_data(value: Any) -> Any:
+    """Return a value as JSON has it, if it is one of those that code has otherwise."""
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, Retry):
+        return value.as_dict()
+    return value.value if isinstance(value, OverrunPolicy | ErrorPolicy) else value
