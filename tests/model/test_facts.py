@@ -149,6 +149,7 @@ def test_every_kind_of_fact_has_a_name_and_its_fields_in_its_body() -> None:
         "reporting": (),
         "overran": 0.0,
         "attempts": [],
+        "handled": False,
     }
     assert to_body(RunStopped(CANCELLED, final=False)) == {
         "kind": "run-stopped",

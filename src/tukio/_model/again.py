@@ -44,7 +44,8 @@ def again(report: Any, steps: Iterable[str] | None = None) -> dict[str, Any]:
             is not changed.
         steps: The ids of the tasks to run again, with the inputs that they had. Whatever comes
             after them has not run either. None is each that has failed, has reached its time limit,
-            or was cancelled. One that was cancelled is run again in any case.
+            or was cancelled, but for a failure that its template provides for. One that was
+            cancelled is run again in any case.
 
     Raises:
         TypeError: `steps` is a string, or has something else than strings in it.
@@ -110,7 +111,7 @@ def _chosen(steps: Iterable[str] | None, known: Mapping[str, Any]) -> set[str]:
     """
     ran = {uid: execution for uid, execution in known.items() if execution}
     if steps is None:
-        wrong = {uid for uid, execution in ran.items() if execution["state"] in WENT_WRONG}
+        wrong = {uid for uid, execution in ran.items() if _went_wrong(execution)}
         if not wrong:
             msg = f"nothing went wrong - name the tasks to run again: {listed(ran)}"
             raise ValueError(msg)
@@ -128,6 +129,11 @@ def _chosen(steps: Iterable[str] | None, known: Mapping[str, Any]) -> set[str]:
         msg = f"{shown(missing[0])} {why} - those that have run: {listed(ran)}"
         raise LookupError(msg)
     return ids
+
+
+def _went_wrong(execution: Mapping[str, Any]) -> bool:
+    """Return whether an execution did not go well, and the run did not go on from that."""
+    return execution["state"] in WENT_WRONG and execution.get("handled") is not True
 
 
 def _after(first: Collection[str], graph: Mapping[str, list[str]]) -> set[str]:

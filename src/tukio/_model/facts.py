@@ -54,6 +54,8 @@ class StepEnded(NamedTuple):
         reporting: The result of the holder's `report()`, in a tuple of one; empty if there is none.
         overran: The seconds by which the step ended later than its limit; 0 if it did not.
         attempts: The executions of the task before this one that have failed.
+        handled: Whether the step has failed, and leads on all the same: its output is what its
+            successors receive.
     """
 
     task: str
@@ -68,6 +70,7 @@ class StepEnded(NamedTuple):
     reporting: tuple[Any, ...] = ()
     overran: float = 0.0
     attempts: tuple[Attempt, ...] = ()
+    handled: bool = False
 
     @property
     def passes_on(self) -> Any:

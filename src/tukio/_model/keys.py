@@ -24,6 +24,7 @@ TASK_KEYS: Final = frozenset(
         "idle_timeout",
         "join",
         "name",
+        "on_error",
         "on_timeout",
         "retry",
         "timeout",

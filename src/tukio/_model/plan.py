@@ -16,7 +16,6 @@ from .display import listed, shown
 from .errors import InvalidResult, NotAwaited
 from .event import Event
 from .guard import attempt
-from .state import FutureState
 from .step import LOOSE, Step
 
 if TYPE_CHECKING:
@@ -229,10 +228,6 @@ class Plan(Generic[S]):
             return result, step.input_data
         refuse = NotAwaited if hasattr(kind, "__await__") else InvalidResult
         raise refuse(step.template.uid, kind.__name__)
-
-    def has_failed(self) -> bool:
-        """Return whether a step has ended by an error; errors of clean-ups do not count."""
-        return any(step.state is FutureState.exception for step in self.reached())
 
     def reached(self) -> list[S]:
         """Return the steps that were reached, begun or not, in the order of the tasks."""

@@ -45,6 +45,7 @@ class StepRecord:
         attempts: The executions before this one that have failed.
         due: When this one is due; None if it does not wait for that.
         tried: The seconds for which the task was tried, if it is to be tried again.
+        handled: Whether the task has failed, and its template provides for that.
     """
 
     uid: str
@@ -60,6 +61,7 @@ class StepRecord:
     attempts: tuple[Attempt, ...]
     due: datetime | None
     tried: float
+    handled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,7 @@ def _read_step(execution: Mapping[str, Any]) -> StepRecord:
         attempts=read_attempts(execution.get("attempts", []), _time),
         due=_time(execution.get("due")),
         tried=max(float(execution.get("elapsed", 0.0)), 0.0),
+        handled=execution.get("handled") is True,
     )
     if record.state.done() and record.end is None:
         msg = f"an execution that is {record.state.value} has no end"

@@ -110,7 +110,7 @@ def _end(plan: Plan[Any], step: Any, fact: StepEnded) -> None:
     if not fact.inputs:
         fact = fact._replace(inputs=(step.input_data,))
     step.restore(fact)
-    if fact.state is FAILED or fact.state is CANCELLED:
+    if fact.state is CANCELLED or (fact.state is FAILED and not fact.handled):
         plan.stop_branch(step)
         return
     data, successors = fact.passes_on, plan.shape.successors[step.number]

@@ -111,7 +111,7 @@ def _order_by_instants(record: RunRecord, shape: Shape, over: set[str]) -> list[
 
 def _successors(known: StepRecord, shape: Shape, number: int) -> list[int]:
     """Return the numbers of the successors that a task has led to."""
-    if known.state is FAILED:
+    if known.state is FAILED and not known.handled:
         return []
     successors = shape.successors[number]
     if known.chosen is None:
@@ -142,6 +142,7 @@ def step_ended(uid: str, known: StepRecord) -> StepEnded:
         reporting=(known.extra["reporting"],) if "reporting" in known.extra else (),
         overran=known.overran,
         attempts=known.attempts,
+        handled=known.handled and known.state is FAILED,
     )
 
 

@@ -5,6 +5,11 @@ from __future__ import annotations
 from .errors import TukioError
 
 
+def more_than_once(uid: str) -> str:
+    """Return the message of the group with all errors of a task that has several."""
+    return f"task {uid!r} failed more than once"
+
+
 class TaskTimedOut(TukioError, TimeoutError):
     """A task has reached its time limit.
 

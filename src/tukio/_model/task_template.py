@@ -48,6 +48,10 @@ class TaskTemplate(Changeable):
             run with what its `teardown()` returned, or with its inputs. `fail`: it has failed, with
             a `TimeoutError`. `retry`: the same, and it is run again as after any error. None is
             `continue`, but the run has not gone well then: its `ok` is False.
+        on_error: What follows when the task has failed, after its last attempt. `stop`: its branch
+            stops, the others go on. `abort`: the run ends. `{"output": {...}}`: its successors run
+            with this. `{"to": ["x"]}`: it leads to these successors alone, which it leads to in no
+            other case; they receive its inputs and `error`. None is what the workflow says.
         idle_timeout: Seconds that the task may go on without a sign of life, which is its begin, or
             a call of `tukio.heartbeat`. After that, it has reached its limit. None or 0 is no
             limit.
@@ -65,6 +69,7 @@ class TaskTemplate(Changeable):
     __slots__ = (
         "_config",
         "_extra",
+        "_on_error",
         "_origin",
         "_retry",
         "_topics",
@@ -78,7 +83,7 @@ class TaskTemplate(Changeable):
         "uid",
     )
 
-    DATA: ClassVar[tuple[str, ...]] = ("_config", "_retry", "_topics", "_extra")
+    DATA: ClassVar[tuple[str, ...]] = ("_config", "_on_error", "_retry", "_topics", "_extra")
 
     # The task that this is a copy of, for runs; None for any other task.
     _origin: TaskTemplate | None
@@ -86,11 +91,13 @@ class TaskTemplate(Changeable):
     _watch: list[str] | None
 
     _config: dict[str, Any]
+    _on_error: str | dict[str, Any] | None
     _retry: dict[str, Any] | None
     _topics: list[str] | None
     _extra: dict[str, Any]
 
     config: Data[dict[str, Any]] = Data()
+    on_error: Data[str | dict[str, Any] | None] = Data()
     retry: Data[dict[str, Any] | None] = Data()
     topics: Data[list[str] | None] = Data()
     extra: Data[dict[str, Any]] = Data()
@@ -113,6 +120,7 @@ class TaskTemplate(Changeable):
         join: str | int | None = None,
         collect: str | None = None,
         on_timeout: str | None = None,
+        on_error: str | dict[str, Any] | None = None,
         retry: Retry | dict[str, Any] | None = None,
         idle_timeout: float | None = None,
     ) -> None:
@@ -123,9 +131,18 @@ class TaskTemplate(Changeable):
         self.collect: str | None = collect
         self.on_timeout: str | None = on_timeout
         self.idle_timeout: float | None = idle_timeout
-        set_state(self, (None, {"_config": {}, "_retry": None, "_topics": [], "_extra": {}}))
+        empty: dict[str, Any] = {
+            "_config": {},
+            "_on_error": None,
+            "_retry": None,
+            "_topics": [],
+            "_extra": {},
+        }
+        set_state(self, (None, empty))
         if config:
             self.config = config
+        if on_error is not None:
+            self.on_error = on_error
         if retry is not None:
             self.retry = cast("dict[str, Any]", retry)
         # Any other tuple is kept as it is, for `validate` to report.
@@ -225,6 +242,7 @@ class TaskTemplate(Changeable):
             join=task_dict.get("join"),
             collect=task_dict.get("collect"),
             on_timeout=task_dict.get("on_timeout"),
+            on_error=deepcopy(task_dict.get("on_error")),
             retry=deepcopy(task_dict.get("retry")),
             idle_timeout=task_dict.get("idle_timeout"),
         )
@@ -251,8 +269,9 @@ class TaskTemplate(Changeable):
         for key in _ONLY_IF_SET:
             if (value := getattr(self, key)) is not None:
                 document[key] = value
-        if self._retry is not None:
-            document["retry"] = own(self._retry)
+        for key, data in (("on_error", self._on_error), ("retry", self._retry)):
+            if data is not None:
+                document[key] = own(data)
         return {**document, **own(self._extra)}
 
     def __str__(self) -> str:

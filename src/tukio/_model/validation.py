@@ -13,6 +13,7 @@ from copy import deepcopy
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from .after_failure import find_handler_faults, find_on_error_faults
 from .changes import exact
 from .display import nearest, plain, shown
 from .errors import Fault
@@ -66,7 +67,7 @@ def find_all_faults(document: Mapping[str, Any], known: Mapping[Any, Any]) -> li
     return [
         *_find_faults(document, complete=True, known=known),
         *find_config_faults(document, known),
-        *first_of(find_count_faults(document)),
+        *first_of(chain(find_count_faults(document), find_handler_faults(document))),
     ]
 
 
@@ -124,6 +125,7 @@ def _task(path: str, task: Mapping[str, Any]) -> Found:
     yield from find_limit_faults(f"{path}.timeout", task.get("timeout"))
     yield from find_limit_faults(f"{path}.idle_timeout", task.get("idle_timeout"))
     yield from find_on_timeout_faults(f"{path}.on_timeout", task.get("on_timeout"))
+    yield from find_on_error_faults(f"{path}.on_error", task.get("on_error"))
     yield from _data(f"{path}.config", task.get("config"))
     yield from find_retry_faults(path, task)
     yield from find_join_faults(path, task)

@@ -183,5 +183,5 @@ def _of_step(step: LiveStep, place: int) -> Iterator[Past]:
         at, content = step._extras.progress
         yield at, place, 1, TaskExecState.PROGRESS.value, content, step
     if step.ended_at is not None:
-        content = content_of_end(step.output_data, step.error)
+        content = content_of_end(step.output_data, step.error, is_handled=step._is_handled())
         yield step.ended_at, place, 2, EVENT_OF[step.state], content, step

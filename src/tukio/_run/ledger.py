@@ -74,4 +74,5 @@ def _fact_of(step: LiveStep, ending: Ending) -> StepEnded:
         end=instant(ending.at),
         uid=step.uid,
         overran=step.extras.overran,
+        handled=step.extras.handled is not None,
     )

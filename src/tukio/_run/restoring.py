@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._model.after_failure import aborts
 from .._model.event import Event
 from .._model.gathering import plan_for
-from .._model.policy import ErrorPolicy
 from .._model.rescue import restore as restore_plan
 from .._model.state import FAILED, SKIPPED, TIMED_OUT, Move, WorkflowExecState, after
 from .later import put_off
@@ -15,6 +15,7 @@ from .ledger import Ledger
 if TYPE_CHECKING:
     from .._model.record import RunRecord
     from .._model.shape import Shape
+    from .._step.step import LiveStep
     from .run import Run
 
 
@@ -68,10 +69,15 @@ def go_on(run: Run) -> None:
     _put_off(run)
     # Handlers run in here, if nothing is ready, and may stop the run.
     run.announce_after(WorkflowExecState.BEGIN.value, run.plan.ready)
-    # Not whether there are errors: one of a clean-up harms nobody else.
-    if run.plan.has_failed() and run.template.on_error is ErrorPolicy.ABORT:
+    if any(map(_has_aborted, run.plan.reached())):
         run.start_stopping(FAILED)
     run.launch()
+
+
+def _has_aborted(step: LiveStep) -> bool:
+    """Return whether a run ends by the failure of a step; an error of a clean-up is none."""
+    has_failed = step.state is FAILED and not step._is_handled()
+    return has_failed and aborts(step.template, step.run.template.on_error)
 
 
 def _put_off(run: Run) -> None:

@@ -15,7 +15,7 @@ from .._model.guard import attempt
 from .._model.logs import Log
 from .._model.retry import Retry
 from .._model.state import EVENT_OF, FAILED, RETRIED, RUNNING, SUSPENDED
-from .._model.task_ends import TaskTimedOut
+from .._model.task_ends import TaskTimedOut, more_than_once
 from .._model.time_limits import RETRY
 from .._step.log_fields import log_fields
 from .later import put_off
@@ -89,9 +89,7 @@ def _try_again(
     error, at, instant = ending.error, ending.at, run.backend.wall_time
     assert error is not None
     if more:
-        error = BaseExceptionGroup(
-            f"task {step.template.uid!r} failed more than once", [*more, error]
-        )
+        error = BaseExceptionGroup(more_than_once(step.template.uid), [*more, error])
     assert step.started_at is not None
     step.state, step.ended_at, step.driver = RETRIED, at, None
     step.error, step.output_data = error, None

@@ -31,6 +31,7 @@ from .._model.state import (
     TaskExecState,
     WorkflowExecState,
 )
+from .._model.task_ends import more_than_once
 from .._step.log_fields import log_fields
 from .ledger import Ledger
 
@@ -239,7 +240,7 @@ class RunState:
             self.errors = {}
         earlier = self.errors.get(uid)
         if earlier is not None:
-            message = f"task {uid!r} failed more than once"
+            message = more_than_once(uid)
             # All in one group, however many there are.
             is_ours = isinstance(earlier, BaseExceptionGroup) and earlier.message == message
             before = exceptions_in(earlier) if is_ours else (earlier,)

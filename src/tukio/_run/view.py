@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._events.stream import BUFFER
-from .._model.state import FINISHED, OVER, SKIPPED, TIMED_OUT
+from .._model.after_failure import gives_output
+from .._model.state import FAILED, FINISHED, OVER, SKIPPED, TIMED_OUT
 from .events import RunEvents
 from .reporting import report_of, times_of
 from .verdict import leads_nowhere, status_of, unhandled
@@ -65,7 +66,7 @@ class RunView:
         return {
             step.template.uid: step.outputs
             for step in self._steps
-            if step is not None and step.state in _WITH_OUTPUT
+            if step is not None and _has_output(step)
         }
 
     @property
@@ -137,7 +138,7 @@ class RunView:
         return {
             step.template.uid: step.outputs
             for step in self._steps
-            if step is not None and step.state in _WITH_OUTPUT and leads_nowhere(step)
+            if step is not None and _has_output(step) and leads_nowhere(step)
         }
 
     def events(self, *, buffer: int = BUFFER) -> RunEvents:
@@ -167,3 +168,8 @@ class RunView:
 
     def __repr__(self) -> str:
         return f"<Workflow {self._run.template.uid} {self.uid} {self.state.value}>"
+
+
+def _has_output(step: TaskRun) -> bool:
+    """Return whether a step has given an output; also one that its template has for its failure."""
+    return step.state in _WITH_OUTPUT or (step.state is FAILED and gives_output(step.template))

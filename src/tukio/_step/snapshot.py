@@ -48,11 +48,8 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
     if step.chosen is not None:
         tasks = step.run.plan.shape.tasks
         found["chosen"] = [tasks[number].uid for number in step.chosen]
-    if step._extras is not None and step._extras.overran:
-        found["overran"] = step._extras.overran
-    if step._extras is not None and step._extras.attempts:
-        found["attempts"] = [one.as_dict() for one in step._extras.attempts]
-        found |= _times_of_attempts(step, step._extras)
+    if step._extras is not None:
+        found |= _told_of_extras(step, step._extras)
     # Not `or`: an exception of a user's class may be false, or raise when it is asked.
     error = step.run.errors.get(step.template.uid)
     error = step.error if error is None else error
@@ -67,6 +64,18 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
         found["reporting"] = None
     elif reporting:
         [found["reporting"]] = reporting
+    return found
+
+
+def _told_of_extras(step: LiveStep, extras: Extras) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if extras.overran:
+        found["overran"] = extras.overran
+    if extras.attempts:
+        found["attempts"] = [one.as_dict() for one in extras.attempts]
+        found |= _times_of_attempts(step, extras)
+    if extras.handled is not None:
+        found["handled"] = True
     return found
 
 

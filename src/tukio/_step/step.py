@@ -16,7 +16,7 @@ from .._model.guard import program_end
 from .._model.logs import Log
 from .._model.state import INTERRUPTED, PENDING
 from .._model.step import Step
-from .._model.task_ends import TaskTimedOut
+from .._model.task_ends import TaskTimedOut, more_than_once
 from .callbacks import Callbacks
 from .holder import Recorded, execution_id
 from .log_fields import log_fields
@@ -79,6 +79,7 @@ class Extras:
         due: When this one begins, on the clock of the run, if it waits for that; else None.
         first_at: When the first attempt began, likewise; None if this is the first.
         overran: By how many seconds the step ended later than its limit; 0 if it did not.
+        handled: What the step has failed with, if the run goes on from that; else None.
         signs: The signs of life of the step; None unless its task has an `idle_timeout`.
     """
 
@@ -87,6 +88,7 @@ class Extras:
         "callbacks",
         "due",
         "first_at",
+        "handled",
         "mailbox",
         "over",
         "overran",
@@ -109,6 +111,7 @@ class Extras:
         self.attempts: tuple[Attempt, ...] = ()
         self.due: float | None = None
         self.first_at: float | None = None
+        self.handled: BaseException | None = None
         self.signs: Signs | None = None
 
 
@@ -286,6 +289,8 @@ class LiveStep(Step):
         if known.error is not None:
             self.error = RecordedError(*known.error)
         self.extras.overran, self.extras.attempts = known.overran, known.attempts
+        if known.handled and isinstance(self.error, RecordedError):
+            self.extras.handled = _handled_in(self.error, known.task)
         if known.reporting:
             self.holder = Recorded(known.reporting[0])
 
@@ -298,6 +303,10 @@ class LiveStep(Step):
             return False
         self.extras.overran = now - begun - limit
         return True
+
+    def _is_handled(self) -> bool:
+        """Return whether this step has failed, and the run goes on from that."""
+        return self._extras is not None and self._extras.handled is not None
 
     def _limit_error(self) -> TaskTimedOut:
         """Return the error that stands for this step's having reached its limit."""
@@ -333,3 +342,12 @@ class LiveStep(Step):
                     log.exception("a done callback of task '%s' failed", uid, extra=extra)
         if ends_program is not None:
             raise ends_program
+
+
+def _handled_in(error: RecordedError, uid: str) -> RecordedError:
+    """Return the part of what a report tells of a task that the run has gone on from.
+
+    It comes last, after what went wrong beside it.
+    """
+    several = error.leaves and error.message.startswith(more_than_once(uid))
+    return error.leaves[-1] if several else error

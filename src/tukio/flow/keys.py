@@ -33,6 +33,7 @@ class TaskKeys(TypedDict, total=False):
     timeout: float | None
     idle_timeout: float | None
     on_timeout: Literal["continue", "fail", "retry"]
+    on_error: Literal["stop", "abort"] | Mapping[str, Any]
     retry: Retry | Mapping[str, Any] | None
     topics: Sequence[str] | None
     join: Literal["first", "all", "settled"] | int
