@@ -9,19 +9,20 @@ failed, and to all others only if it has not.
 
 from __future__ import annotations
 
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .changes import exact, own
 from .display import name_of, nearest, plain, shown, text_of
 from .errors import Fault
-from .findings import is_mapping, type_of
+from .findings import find_uncopied, is_mapping, type_of
 from .guard import attempt
 from .policy import ErrorPolicy
+from .task_ends import more_than_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from .account import RecordedError
     from .shape import Shape
     from .task_template import TaskTemplate
 
@@ -100,6 +101,15 @@ def after_failure(
     return Handled({**known, "error": told}, _numbers(shape, number, handlers=True))
 
 
+def handled_in(error: RecordedError, uid: str) -> RecordedError:
+    """Return the part of what a report tells of a task that its run has gone on from.
+
+    It comes last, after what went wrong beside it.
+    """
+    several = error.leaves and error.message.startswith(more_than_once(uid))
+    return error.leaves[-1] if several else error
+
+
 def without_handlers(shape: Shape, number: int) -> tuple[int, ...]:
     """Return the successors of a task that are no handlers of its failure."""
     return _numbers(shape, number, handlers=False)
@@ -153,9 +163,8 @@ def _faults_of_object(path: str, words: Mapping[Any, Any]) -> Iterator[Fault]:
         if not isinstance(output, dict):
             problem = f"must be an object, not {type_of(output)}"
             yield Fault(f"{path}.output", problem, "it is what the successors receive", TypeError)
-        elif (error := attempt(deepcopy, output)[1]) is not None:
-            problem = f"cannot be copied: {shown(error)}"
-            yield Fault(f"{path}.output", problem, "a template is made of plain data", TypeError)
+        else:
+            yield from find_uncopied(f"{path}.output", output)
     if TO in words:
         yield from _faults_of_handlers(f"{path}.to", words[TO])
 

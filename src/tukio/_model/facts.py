@@ -123,6 +123,18 @@ class RunStopped(NamedTuple):
     final: bool
 
 
+class RunClosing(NamedTuple):
+    """All of the run is over but what undoes it, and what comes last.
+
+    The steps that end from now on are of those, and not of the graph.
+
+    Attributes:
+        ending: The state that the run will end in.
+    """
+
+    ending: FutureState
+
+
 class RunEnded(NamedTuple):
     """The run is over.
 
@@ -136,7 +148,14 @@ class RunEnded(NamedTuple):
 
 
 Fact: TypeAlias = (
-    RunStarted | StepEnded | StepDue | RunSuspended | RunResumed | RunStopped | RunEnded
+    RunStarted
+    | StepEnded
+    | StepDue
+    | RunSuspended
+    | RunResumed
+    | RunStopped
+    | RunClosing
+    | RunEnded
 )
 
 KINDS: Final[dict[str, type[Any]]] = {
@@ -146,6 +165,7 @@ KINDS: Final[dict[str, type[Any]]] = {
     "run-suspended": RunSuspended,
     "run-resumed": RunResumed,
     "run-stopped": RunStopped,
+    "run-closing": RunClosing,
     "run-ended": RunEnded,
 }
 _NAMES: Final = {kind: name for name, kind in KINDS.items()}

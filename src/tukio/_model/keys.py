@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 TASK_KEYS: Final = frozenset(
     {
         "collect",
+        "compensate",
         "config",
         "id",
         "idle_timeout",
@@ -32,7 +33,21 @@ TASK_KEYS: Final = frozenset(
     }
 )
 WORKFLOW_KEYS: Final = frozenset(
-    {"id", "policy", "topics", "timeout", "schema", "tasks", "graph", "title", "meta", "on_error"}
+    {
+        "closing_timeout",
+        "compensate_on",
+        "finally",
+        "graph",
+        "id",
+        "meta",
+        "on_error",
+        "policy",
+        "schema",
+        "tasks",
+        "timeout",
+        "title",
+        "topics",
+    }
 )
 
 SHORT: Final = 5

@@ -13,6 +13,9 @@ from .after_failure import has_handlers
 if TYPE_CHECKING:
     from .task_template import TaskTemplate
 
+CLOSING: Final = "closing"
+"""The step is of no task of the graph: it undoes one, or comes last. No template asks for it."""
+
 HANDLED: Final = "handled"
 """Some successors of the step are for its failure alone: its task has an `on_error` with `to`."""
 

@@ -12,6 +12,7 @@ from collections import deque
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
+from .closing import StepsToClose
 from .display import listed, shown
 from .errors import InvalidResult, NotAwaited
 from .event import Event
@@ -55,7 +56,10 @@ class Plan(Generic[S]):
         self.shape: Shape = shape
         self.make: Make[S] = make
         self._run: Any = run
-        self.steps: list[S | None] = [None] * len(shape.tasks)
+        count = len(shape.tasks)
+        self.steps: list[S | None] = (
+            [None] * count if shape.closing is None else StepsToClose(count)
+        )
         self.ready: deque[S] = deque()
         # For each number, the number of its predecessors that may still lead to it. None until
         # `open_parents` is first called, and counted down from then on.

@@ -76,6 +76,8 @@ class RunRecord:
         order: The ids of the tasks that ended, in the order of their ends; None if the report does
             not have it.
         forked_from: The id of the run that this one was made from, by `again`; None if it was not.
+        ending: How the run ends, if it is closing; else None.
+        closing: Likewise, the id of each task of the closing that was begun -> its execution.
     """
 
     uid: str
@@ -84,6 +86,8 @@ class RunRecord:
     steps: dict[str, StepRecord]
     order: list[str] | None
     forked_from: str | None
+    ending: FutureState | None
+    closing: dict[str, StepRecord]
 
 
 # Not the very first and the very last day of the calendar, which do not exist in every time zone.
@@ -121,7 +125,7 @@ def read(report: Any, template: WorkflowTemplate) -> RunRecord:
         refuse(record, f"executed tasks are not in the template: {listed(unknown)}")
     if template.root().uid not in record.steps:
         refuse(record, "its root task was never due - start the workflow anew")
-    if template.timeout and record.elapsed >= template.timeout:
+    if template.timeout and record.elapsed >= template.timeout and record.ending is None:
         refuse(record, f"its time limit of {template.timeout} s is used up - raise it first")
     return record
 
@@ -140,7 +144,7 @@ def _uid_of(report: Any) -> str | None:
 def _read(uid: str, report: Mapping[str, Any]) -> RunRecord:
     execution = report["exec"]
     start, end = _time(execution["start"]), _time(execution["end"])
-    _state(execution["state"])
+    state, ending = _state(execution["state"]), execution.get("ending")
     if start is None:
         raise RescueError(uid, "it never started - start the workflow anew")
     steps: dict[str, StepRecord] = {}
@@ -166,8 +170,33 @@ def _read(uid: str, report: Mapping[str, Any]) -> RunRecord:
     ids = None if order is None else [expect_text(task) for task in expect_list(order)]
     forked_from = execution.get("forked_from")
     origin = None if forked_from is None else expect_text(forked_from)
+    closing: dict[str, StepRecord] = {}
+    if ending is not None:
+        closing = _read_closing(uid, report, is_over=state is not FutureState.pending)
+    ends_as = None if ending is None or state is not FutureState.pending else _state(ending)
     # Not negative, even if the clock was set back meanwhile.
-    return RunRecord(uid, start, max(elapsed, 0.0), steps, ids, origin)
+    return RunRecord(uid, start, max(elapsed, 0.0), steps, ids, origin, ends_as, closing)
+
+
+def _read_closing(uid: str, report: Mapping[str, Any], *, is_over: bool) -> dict[str, StepRecord]:
+    """Return what was begun of the closing of a run.
+
+    Raises:
+        RescueError: The run is over, and tasks of it were undone.
+    """
+    begun: dict[str, StepRecord] = {}
+    for task in expect_list(report["closing"]):
+        if task["exec"]:
+            if is_over and "undoes" in task and task["exec"]["start"] is not None:
+                refuse_undone(uid, task["undoes"])
+            begun[expect_text(task["id"])] = _read_step(task["exec"])
+    return begun
+
+
+def refuse_undone(uid: str, task: Any) -> NoReturn:
+    """Raise a `RescueError` about a run that is over, and of which a task was undone."""
+    msg = f"it is over, and {shown(task)} was undone - run it again, by tukio.again(report)"
+    raise RescueError(uid, msg)
 
 
 def _read_step(execution: Mapping[str, Any]) -> StepRecord:

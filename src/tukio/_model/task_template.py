@@ -52,6 +52,9 @@ class TaskTemplate(Changeable):
             stops, the others go on. `abort`: the run ends. `{"output": {...}}`: its successors run
             with this. `{"to": ["x"]}`: it leads to these successors alone, which it leads to in no
             other case; they receive its inputs and `error`. None is what the workflow says.
+        compensate: What undoes the task if its run does not finish: the name of a registered task,
+            or an object with `name`, `config`, `timeout`, `retry`, and `begun`, by which a task
+            that has begun and not finished is undone, too. None is nothing.
         idle_timeout: Seconds that the task may go on without a sign of life, which is its begin, or
             a call of `tukio.heartbeat`. After that, it has reached its limit. None or 0 is no
             limit.
@@ -67,6 +70,7 @@ class TaskTemplate(Changeable):
     """
 
     __slots__ = (
+        "_compensate",
         "_config",
         "_extra",
         "_on_error",
@@ -83,19 +87,28 @@ class TaskTemplate(Changeable):
         "uid",
     )
 
-    DATA: ClassVar[tuple[str, ...]] = ("_config", "_on_error", "_retry", "_topics", "_extra")
+    DATA: ClassVar[tuple[str, ...]] = (
+        "_compensate",
+        "_config",
+        "_on_error",
+        "_retry",
+        "_topics",
+        "_extra",
+    )
 
     # The task that this is a copy of, for runs; None for any other task.
     _origin: TaskTemplate | None
     # Gets something once a field may have changed; None if nobody watches since then.
     _watch: list[str] | None
 
+    _compensate: str | dict[str, Any] | None
     _config: dict[str, Any]
     _on_error: str | dict[str, Any] | None
     _retry: dict[str, Any] | None
     _topics: list[str] | None
     _extra: dict[str, Any]
 
+    compensate: Data[str | dict[str, Any] | None] = Data()
     config: Data[dict[str, Any]] = Data()
     on_error: Data[str | dict[str, Any] | None] = Data()
     retry: Data[dict[str, Any] | None] = Data()
@@ -121,6 +134,7 @@ class TaskTemplate(Changeable):
         collect: str | None = None,
         on_timeout: str | None = None,
         on_error: str | dict[str, Any] | None = None,
+        compensate: str | dict[str, Any] | None = None,
         retry: Retry | dict[str, Any] | None = None,
         idle_timeout: float | None = None,
     ) -> None:
@@ -131,14 +145,11 @@ class TaskTemplate(Changeable):
         self.collect: str | None = collect
         self.on_timeout: str | None = on_timeout
         self.idle_timeout: float | None = idle_timeout
-        empty: dict[str, Any] = {
-            "_config": {},
-            "_on_error": None,
-            "_retry": None,
-            "_topics": [],
-            "_extra": {},
-        }
+        empty: dict[str, Any] = {"_config": {}, "_topics": [], "_extra": {}}
+        empty |= dict.fromkeys(("_compensate", "_on_error", "_retry"))
         set_state(self, (None, empty))
+        if compensate is not None:
+            self.compensate = compensate
         if config:
             self.config = config
         if on_error is not None:
@@ -243,6 +254,7 @@ class TaskTemplate(Changeable):
             collect=task_dict.get("collect"),
             on_timeout=task_dict.get("on_timeout"),
             on_error=deepcopy(task_dict.get("on_error")),
+            compensate=deepcopy(task_dict.get("compensate")),
             retry=deepcopy(task_dict.get("retry")),
             idle_timeout=task_dict.get("idle_timeout"),
         )
@@ -269,9 +281,9 @@ class TaskTemplate(Changeable):
         for key in _ONLY_IF_SET:
             if (value := getattr(self, key)) is not None:
                 document[key] = value
-        for key, data in (("on_error", self._on_error), ("retry", self._retry)):
-            if data is not None:
-                document[key] = own(data)
+        for key in ("on_error", "compensate", "retry"):
+            if (value := getattr(self, f"_{key}")) is not None:
+                document[key] = own(value)
         return {**document, **own(self._extra)}
 
     def __str__(self) -> str:

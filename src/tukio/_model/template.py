@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from uuid import uuid4
 
 from .changes import Changeable, Data, exact, set_state, state_without
+from .closing_words import TIMEOUT
 from .dag import DAG
 from .errors import Fault, TemplateError, WorkflowRootTaskError
 from .fan_in import find_unsaid
@@ -46,6 +47,11 @@ class WorkflowTemplate(Changeable):
         schema: The version of the template, for the user; None is 1.
         title: A name for people.
         on_error: The effect of a failed task on the others; None is `continue`.
+        finally_: The tasks that each run ends with, in order, whatever its ending: dicts with
+            `name`, `id`, `config`, `timeout` and `retry`. None is none.
+        closing_timeout: Seconds that compensations and these may take together; None or 0 is none.
+        compensate_on: The endings of a run that are followed by compensations, of `exception`,
+            `timeout` and `cancelled`; None is all three.
 
     Raises:
         ValueError: `policy` or `on_error` is not one of the allowed values.
@@ -58,9 +64,12 @@ class WorkflowTemplate(Changeable):
 
     __slots__ = (
         "__weakref__",
+        "_compensate_on",
         "_extra",
+        "_finally_",
         "_meta",
         "_topics",
+        "closing_timeout",
         "compiled",
         "dag",
         "on_error",
@@ -71,18 +80,22 @@ class WorkflowTemplate(Changeable):
         "uid",
     )
 
-    DATA: ClassVar[tuple[str, ...]] = ("_topics", "_meta", "_extra")
+    DATA: ClassVar[tuple[str, ...]] = ("_topics", "_meta", "_extra", "_finally_", "_compensate_on")
 
     # The shape of the template, made on first use; only `shape_of` reads and sets it.
     compiled: Any
 
     _topics: list[str] | None
+    _finally_: list[dict[str, Any]] | None
+    _compensate_on: list[str] | None
     _meta: Any
     _extra: dict[str, Any]
 
     topics: Data[list[str] | None] = Data()
     meta: Data[Any] = Data()
     extra: Data[dict[str, Any]] = Data()
+    finally_: Data[list[dict[str, Any]] | None] = Data()
+    compensate_on: Data[list[str] | None] = Data()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make an instance that has no shape, and whose data nobody holds."""
@@ -101,11 +114,18 @@ class WorkflowTemplate(Changeable):
         *,
         title: str | None = None,
         on_error: ErrorPolicy | str | None = None,
+        finally_: list[dict[str, Any]] | None = None,
+        closing_timeout: float | None = TIMEOUT,
+        compensate_on: list[str] | None = None,
     ) -> None:
         self.uid: str = uid or str(uuid4())
         self.policy: OverrunPolicy = OverrunPolicy.get(policy)
-        set_state(self, (None, {"_topics": None, "_meta": None, "_extra": {}}))
+        empty = dict.fromkeys(("_topics", "_meta", "_finally_", "_compensate_on"))
+        set_state(self, (None, {**empty, "_extra": {}}))
         self.topics = topics
+        self.finally_ = finally_
+        self.compensate_on = compensate_on
+        self.closing_timeout: float | None = closing_timeout
         self.timeout: float | None = timeout
         self.schema: int = schema or 1
         self.title: str | None = title
@@ -253,6 +273,9 @@ class WorkflowTemplate(Changeable):
             schema=wf_dict.get("schema"),
             title=wf_dict.get("title"),
             on_error=wf_dict.get("on_error"),
+            finally_=deepcopy(wf_dict.get("finally")),
+            closing_timeout=wf_dict.get("closing_timeout", TIMEOUT),
+            compensate_on=deepcopy(wf_dict.get("compensate_on")),
         )
         template.meta = deepcopy(wf_dict.get("meta"))
         template.extra.update(extra_keys(wf_dict, WORKFLOW_KEYS))
@@ -271,7 +294,7 @@ class WorkflowTemplate(Changeable):
     def as_dict(self) -> dict[str, Any]:
         """Return the dict form; changing it changes nothing here.
 
-        The dict has `title`, `meta` and `on_error` only if they are set.
+        The dict has keys that 1.x does not know only if they are set.
         """
         return self._as_dict(copied)
 
@@ -294,6 +317,10 @@ class WorkflowTemplate(Changeable):
             document["meta"] = own(self._meta)
         if self.on_error is not ErrorPolicy.CONTINUE:
             document["on_error"] = _value(self.on_error)
+        said = {"finally": self._finally_, "compensate_on": self._compensate_on}
+        document |= {key: own(value) for key, value in said.items() if value is not None}
+        if self.closing_timeout != TIMEOUT:
+            document["closing_timeout"] = self.closing_timeout
         return {**document, **own(self._extra)}
 
     def copy(self) -> Self:

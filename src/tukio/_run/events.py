@@ -16,6 +16,7 @@ from .._events.queue import Inbox
 from .._events.stream import check_buffer
 from .._model.event import own_data, sent_by
 from .._model.state import EVENT_OF, OVER, TERMINAL, TaskExecState, WorkflowExecState
+from .closing import closing_in
 from .outcome import content_of_end
 
 if TYPE_CHECKING:
@@ -170,9 +171,21 @@ def _begun_of(run: RunState, steps: Sequence[LiveStep | None]) -> list[Past]:
     for step in steps:
         if step is not None:
             told += _of_step(step, places[step.number])
+    told += _of_closing(run, steps, len(places))
     told.sort(key=lambda one: one[:3])
     begin = (run.started_at, 0, 0, WorkflowExecState.BEGIN.value, root.input_data, run)
     return [begin, *told]
+
+
+def _of_closing(run: RunState, steps: Sequence[LiveStep | None], place: int) -> Iterator[Past]:
+    """Yield that a run closes, and what has happened to the steps of that."""
+    closing = closing_in(steps)
+    if closing is None or closing.began_at is None or run.ending is None:
+        return
+    word, content = WorkflowExecState.CLOSING.value, {"state": run.ending.value}
+    yield closing.began_at, place, 0, word, content, run
+    for number, step in enumerate(closing.steps, place + 1):
+        yield from _of_step(step, number)
 
 
 def _of_step(step: LiveStep, place: int) -> Iterator[Past]:

@@ -7,14 +7,14 @@ Knows:  the policy, which decides; the run, which keeps what is put off.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .._model.account import described
 from .._model.attempts import Attempt
 from .._model.guard import attempt
 from .._model.logs import Log
 from .._model.retry import Retry
-from .._model.state import EVENT_OF, FAILED, RETRIED, RUNNING, SUSPENDED
+from .._model.state import CLOSING, EVENT_OF, FAILED, RETRIED, RUNNING, SUSPENDED
 from .._model.task_ends import TaskTimedOut, more_than_once
 from .._model.time_limits import RETRY
 from .._step.log_fields import log_fields
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from .run import Run
 
 log: Log = Log("tukio.run")
+
+_GOES_ON: Final = (RUNNING, SUSPENDED, CLOSING)
+"""The phases of a run in which a task may be tried again."""
 
 
 def settle_failure(
@@ -61,7 +64,7 @@ def settle_failure(
 def _delay(run: Run, step: LiveStep, ending: Ending) -> float | None:
     """Return the seconds until the next attempt; None if there is none."""
     error = ending.error
-    if error is None or step.cancel_called or run.phase not in (RUNNING, SUSPENDED):
+    if error is None or step.cancel_called or run.phase not in _GOES_ON:
         return None
     left = time_left(step, ending.at)
     if isinstance(error, TaskTimedOut) and (
@@ -78,6 +81,9 @@ def _delay(run: Run, step: LiveStep, ending: Ending) -> float | None:
         # A class of errors of a user's own may have any metaclass.
         uid, extra = step.template.uid, log_fields(run, step)
         log.error("task '%s' cannot be retried", uid, exc_info=problem, extra=extra)
+    if delay is not None and run.phase is CLOSING and ending.at + delay >= run.deadline:
+        # Not in vain: the next one would not begin.
+        return None
     return delay  # type: ignore[no-any-return]  # `attempt` knows no types
 
 

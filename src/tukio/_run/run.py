@@ -13,21 +13,23 @@ from contextlib import ExitStack
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from .._model.event import Event
+from .._model.event import Event, sent_by
 from .._model.facts import RunStarted, RunStopped
 from .._model.state import (
     CANCELLED,
+    CLOSING,
     FAILED,
     OVER,
     RUNNING,
-    STOPPING,
     TIMED_OUT,
     FutureState,
     Move,
     WorkflowExecState,
     after,
 )
+from .._model.step import LOOSE
 from .announcement import Announcement
+from .closing import bound_closing, close, cut_short
 from .concluding import conclude
 from .outcome import cancelled
 from .run_state import RunState
@@ -99,13 +101,22 @@ class Run(RunState):
         """Announce the run, when its first driver begins."""
         if self._begun or self.phase is not RUNNING:
             return
+        self.tell_begin()
+
+    def tell_begin(self) -> None:
+        """Announce the run, once."""
         self._begun = True
         if self.broker.has_listeners:
             data = self._trigger.data if isinstance(self._trigger, Event) else self._trigger
             self.emit(WorkflowExecState.BEGIN.value, data)
 
-    def root_event(self) -> Any:
-        """Return what the root task is called with: of an event, a copy of its own."""
+    def first_event(self, step: LiveStep) -> Any:
+        """Return what a step is called with that no other has led to.
+
+        For the root task that is what the run was started with: of an event, a copy of its own.
+        """
+        if step.number == LOOSE:
+            return sent_by(self, step.input_data)
         return self._trigger.__copy__() if isinstance(self._trigger, Event) else self._trigger
 
     # Its drivers -------------------------------------------------------------------------------
@@ -194,7 +205,13 @@ class Run(RunState):
     # Its limits --------------------------------------------------------------------------------
 
     def stop_at(self, deadline: float) -> None:
-        """Cancel the run at an instant of its clock, unless it is over by then."""
+        """Cancel the run at an instant of its clock, unless it is over by then.
+
+        It closes then, and has no more time for that than if it began to close at once.
+        """
+        bound_closing(self, deadline + (self.template.closing_timeout or math.inf))
+        if self.phase is CLOSING:
+            return
         self._end_by(deadline, CANCELLED)
         for driver in self.drivers:
             # A driver without a scope looks at the clock before each step, and enters one for the
@@ -214,6 +231,11 @@ class Run(RunState):
         """Stop the run if its deadline is reached, and return whether it is."""
         if self.deadline == math.inf or self.backend.time() < self.deadline:
             return False
+        if self.phase is CLOSING:
+            # That is the limit of the closing.
+            cut_short(self)
+            self.end_if_empty()
+            return True
         self.stop(self._deadline_means)
         return True
 
@@ -231,9 +253,9 @@ class Run(RunState):
                 of the program, after which the run might go on elsewhere.
 
         Returns:
-            False if it was stopping or over already: then nothing changes.
+            False if it was stopping, closing or over already: then nothing changes.
         """
-        if self.phase is STOPPING or self.phase is OVER:
+        if self.ending is not None:
             return False
         try:
             self.start_stopping(ending, failure, final=final)
@@ -248,7 +270,7 @@ class Run(RunState):
         self, ending: FutureState, failure: Exception | None = None, *, final: bool = True
     ) -> bool:
         """Enter `stopping`: no step starts from now on. The caller cancels those at work."""
-        if self.phase is STOPPING or self.phase is OVER:
+        if self.ending is not None:
             return False
         if self.backend.time() >= self.deadline:
             # That came first, though every driver was too busy unwinding to notice.
@@ -295,6 +317,8 @@ class Run(RunState):
             self.backend.roots.cut_short(self)
 
     def end_if_empty(self) -> None:
-        """Conclude the run if nothing of it is at work and nothing is due."""
-        if self.phase is not OVER and self.is_empty():
+        """Conclude the run if nothing of it is at work and nothing is due, nor is left to close."""
+        if self.phase is OVER or not self.is_empty():
+            return
+        if self.plan.shape.closing is None or not close(self):
             conclude(self)

@@ -21,8 +21,10 @@ from .._model.state import (
     SUSPENDED,
     TIMED_OUT,
 )
+from .._model.step import LOOSE
 from .._model.task_ends import TaskCancelled
 from .._model.time_limits import goes_well_at_limit
+from .closing import closing_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,7 +64,8 @@ def unhandled(run: Run, steps: Sequence[LiveStep | None]) -> dict[str, BaseExcep
     """
     errors = unhandled_errors(run, steps)
     found: dict[str, BaseException] = {}
-    for step in steps:
+    closing = closing_in(steps)
+    for step in steps if closing is None else [*steps, *closing.steps]:
         if step is None:
             continue
         uid = step.template.uid
@@ -70,7 +73,7 @@ def unhandled(run: Run, steps: Sequence[LiveStep | None]) -> dict[str, BaseExcep
             found[uid] = errors[uid]
         elif step.state is TIMED_OUT and not goes_well_at_limit(step.template):
             found[uid] = step._limit_error()
-        elif step.state is CANCELLED and run.ending in (None, FINISHED):
+        elif step.state is CANCELLED and (step.number == LOOSE or run.ending in (None, FINISHED)):
             found[uid] = TaskCancelled(uid)
     return found
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .._events.stream import BUFFER
 from .._model.after_failure import gives_output
 from .._model.state import FAILED, FINISHED, OVER, SKIPPED, TIMED_OUT
+from .closing import closing_in
 from .events import RunEvents
 from .reporting import report_of, times_of
 from .verdict import leads_nowhere, status_of, unhandled
@@ -77,6 +78,16 @@ class RunView:
         """
         return {step._keep_workflow(self): None for step in self._steps if step is not None}.keys()
 
+    @property
+    def closing(self) -> list[TaskRun]:
+        """The executions that it closes with, in order: what undoes its tasks, and what comes last.
+
+        Empty before it begins to close.
+        """
+        closing = closing_in(self._steps)
+        steps: list[Any] = [] if closing is None else closing.steps
+        return [step._keep_workflow(self) for step in steps]
+
     def report(self, *, data: bool = True) -> dict[str, Any]:
         """Return a snapshot of the template and of the execution; the page *Reports* has its form.
 
@@ -99,7 +110,8 @@ class RunView:
         - `queued`: it has not begun.
         - `running`: a task is at work.
         - `suspended`: it waits for `resume()`.
-        - `closing`: it was told to stop, and its tasks unwind.
+        - `closing`: it was told to stop, and its tasks unwind; or it undoes them, or runs what
+            comes last.
         - `stuck`: as `closing`, and a task goes on although it was cancelled a while ago.
         - `finished`: it is over, and all went well.
         - `flawed`: it has come to its end, and not all went well; see `unhandled`.

@@ -10,13 +10,14 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._model.account import RecordedError
+from .._model.after_failure import handled_in
 from .._model.display import escaped_id
 from .._model.event import EventSource
 from .._model.guard import program_end
 from .._model.logs import Log
 from .._model.state import INTERRUPTED, PENDING
 from .._model.step import Step
-from .._model.task_ends import TaskTimedOut, more_than_once
+from .._model.task_ends import TaskTimedOut
 from .callbacks import Callbacks
 from .holder import Recorded, execution_id
 from .log_fields import log_fields
@@ -290,7 +291,7 @@ class LiveStep(Step):
             self.error = RecordedError(*known.error)
         self.extras.overran, self.extras.attempts = known.overran, known.attempts
         if known.handled and isinstance(self.error, RecordedError):
-            self.extras.handled = _handled_in(self.error, known.task)
+            self.extras.handled = handled_in(self.error, known.task)
         if known.reporting:
             self.holder = Recorded(known.reporting[0])
 
@@ -342,12 +343,3 @@ class LiveStep(Step):
                     log.exception("a done callback of task '%s' failed", uid, extra=extra)
         if ends_program is not None:
             raise ends_program
-
-
-def _handled_in(error: RecordedError, uid: str) -> RecordedError:
-    """Return the part of what a report tells of a task that the run has gone on from.
-
-    It comes last, after what went wrong beside it.
-    """
-    several = error.leaves and error.message.startswith(more_than_once(uid))
-    return error.leaves[-1] if several else error
