@@ -107,9 +107,9 @@ def test_a_handler_that_is_no_successor() -> None:
     """It is found when the template is complete, with the nearest that is one."""
     registry = Registry()
 
-    @registry.register("a")
     async def a(event: object) -> None: ...
 
+    registry.register(a, "a")
     with pytest.raises(tukio.TemplateError) as wrong:
         WorkflowTemplate.from_dict(document({"to": ["ask-a-humn"]})).validate(registry)
     [fault] = wrong.value.faults

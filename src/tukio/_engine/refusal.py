@@ -37,6 +37,7 @@ class InPlaceOfRun:
 
     if TYPE_CHECKING:
         cancel: Never
+        closing: Never
         committed: Never
         current_workflow: Never
         errors: Never

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from .account import described
 from .changes import exact, own
-from .display import name_of, nearest, plain, shown, text_of
+from .display import nearest, plain, shown
 from .errors import Fault
 from .findings import find_uncopied, is_mapping, type_of
 from .guard import attempt
@@ -89,12 +90,9 @@ def after_failure(
     words = _words(task)
     if OUTPUT in words:
         return Handled(own(words[OUTPUT]), None)
-    told = {
-        "task": task.uid,
-        "type": name_of(error),
-        "message": text_of(error),
-        "attempts": attempts,
-    }
+    account = described(error)
+    told = {"task": task.uid, "type": account["type"], "message": account["message"]}
+    told["attempts"] = attempts
     # What a run is started with need not be a dict, or may be of a user's class.
     data, problem = attempt(dict.copy, inputs)
     known: dict[str, Any] = {} if problem is not None else data

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from .changes import exact, own
 from .closing_words import ENDINGS, compensation_id, compensation_in, id_of_finally
 from .state import FINISHED, SKIPPED, TIMED_OUT
-from .step import Step
 from .task_template import TaskTemplate
 from .time_limits import FAIL, RETRY
 
@@ -23,9 +22,8 @@ if TYPE_CHECKING:
 
     from .facts import StepEnded
     from .state import FutureState
+    from .step import Step
     from .template import WorkflowTemplate
-
-S = TypeVar("S", bound=Step)
 
 DONE: Final = {FINISHED, TIMED_OUT}
 """The states of a step that has done what it was to do, so that it may be undone."""
@@ -84,9 +82,11 @@ def words_of_closing(
 
 
 def steps_to_undo(
-    words: ClosingWords, steps: Sequence[S | None], order: Iterable[int], ending: FutureState
-) -> list[S]:
+    words: ClosingWords, steps: StepsToClose, order: Iterable[int], ending: FutureState
+) -> list[Any]:
     """Return the steps to undo when a run ends, the one that has ended last first.
+
+    Those that were to be run again, and were not, come before.
 
     Args:
         words: What the template says.
@@ -97,15 +97,20 @@ def steps_to_undo(
     if ending.value not in words.endings:
         return []
     ended = dict.fromkeys(order)
-    return [step for number in reversed(ended) if (step := _undone(words, steps, number))]
+    again = sorted(number for number in steps.closing.begun if number not in ended)
+    return [
+        steps[number]
+        for number in reversed([*ended, *again])
+        if number in words.undo and _is_to_undo(words.undo[number], steps, number)
+    ]
 
 
-def _undone(words: ClosingWords, steps: Sequence[S | None], number: int) -> S | None:
-    step, undo = steps[number], words.undo.get(number)
-    if step is None or undo is None:
-        return None
-    has_begun = undo.begun and step.started_at is not None and step.state is not SKIPPED
-    return step if step.state in DONE or has_begun else None
+def _is_to_undo(undo: Compensation, steps: StepsToClose, number: int) -> bool:
+    step = steps[number]
+    if step.state in DONE:
+        return True
+    has_begun = step.started_at is not None or number in steps.closing.begun
+    return undo.begun and has_begun and step.state is not SKIPPED
 
 
 def given_to_undo(step: Step) -> Any:
@@ -149,16 +154,19 @@ class Closing:
         due: Those that are to begin.
         until: When it must be over, on the clock of the run; inf for never.
         began_at: When it began, likewise; None before.
+        begun: The numbers of the tasks that have begun, and are to be run again: whatever becomes
+            of that, something may have been done.
         known: The id of each task of it that was over in the report that the run goes on from.
     """
 
-    __slots__ = ("began_at", "due", "known", "steps", "until")
+    __slots__ = ("began_at", "begun", "due", "known", "steps", "until")
 
     def __init__(self) -> None:
         self.steps: list[Any] = []
         self.due: deque[Any] = deque()
         self.until: float = math.inf
         self.began_at: float | None = None
+        self.begun: set[int] = set()
         self.known: dict[str, StepEnded] = {}
 
     def replace(self, step: Any, new: Any) -> None:

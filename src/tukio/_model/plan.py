@@ -108,6 +108,8 @@ class Plan(Generic[S]):
         new = type(step)(self._run, step.number, step.template, step.input_data, parent)
         if step.number != LOOSE:
             self.steps[step.number] = new
+            if step.started_at is not None and isinstance(self.steps, StepsToClose):
+                self.steps.closing.begun.add(step.number)
         for data, parent in step.late:
             new.receive(data, parent)
         step.hand_over(new)

@@ -155,6 +155,25 @@ def _read(uid: str, report: Mapping[str, Any]) -> RunRecord:
                 msg = f"task {shown(name)} is in it twice"
                 raise ValueError(msg)
             steps[name] = _read_step(task["exec"])
+    order = execution.get("order")
+    ids = None if order is None else [expect_text(task) for task in expect_list(order)]
+    forked_from = execution.get("forked_from")
+    origin = None if forked_from is None else expect_text(forked_from)
+    # One that was cut may go on where it was, unless that has been undone.
+    goes_on = ending is None or state in {FutureState.cancelled, FutureState.timeout}
+    ends_as = None if goes_on else _state(ending)
+    closing = {} if ending is None else _read_closing(uid, report, goes_on=goes_on)
+    elapsed = _elapsed(execution, start, end, steps)
+    return RunRecord(uid, start, elapsed, steps, ids, origin, ends_as, closing)
+
+
+def _elapsed(
+    execution: Mapping[str, Any],
+    start: datetime,
+    end: datetime | None,
+    steps: Mapping[str, StepRecord],
+) -> float:
+    """Return the seconds of its time limit that a run has used up."""
     elapsed = execution.get("elapsed")
     if elapsed is None:
         times = [
@@ -166,28 +185,20 @@ def _read(uid: str, report: Mapping[str, Any]) -> RunRecord:
     if math.isnan(elapsed):
         msg = "exec.elapsed is not a number"
         raise ValueError(msg)
-    order = execution.get("order")
-    ids = None if order is None else [expect_text(task) for task in expect_list(order)]
-    forked_from = execution.get("forked_from")
-    origin = None if forked_from is None else expect_text(forked_from)
-    closing: dict[str, StepRecord] = {}
-    if ending is not None:
-        closing = _read_closing(uid, report, is_over=state is not FutureState.pending)
-    ends_as = None if ending is None or state is not FutureState.pending else _state(ending)
     # Not negative, even if the clock was set back meanwhile.
-    return RunRecord(uid, start, max(elapsed, 0.0), steps, ids, origin, ends_as, closing)
+    return max(elapsed, 0.0)
 
 
-def _read_closing(uid: str, report: Mapping[str, Any], *, is_over: bool) -> dict[str, StepRecord]:
+def _read_closing(uid: str, report: Mapping[str, Any], *, goes_on: bool) -> dict[str, StepRecord]:
     """Return what was begun of the closing of a run.
 
     Raises:
-        RescueError: The run is over, and tasks of it were undone.
+        RescueError: The run is to go on, and tasks of it were undone.
     """
     begun: dict[str, StepRecord] = {}
     for task in expect_list(report["closing"]):
         if task["exec"]:
-            if is_over and "undoes" in task and task["exec"]["start"] is not None:
+            if goes_on and "undoes" in task and task["exec"]["start"] is not None:
                 refuse_undone(uid, task["undoes"])
             begun[expect_text(task["id"])] = _read_step(task["exec"])
     return begun

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .._model.account import described
 from .._model.closing import Closing, given_at_the_end, given_to_undo, steps_to_undo
@@ -22,16 +22,83 @@ from .._model.state import CANCELLED, CLOSING, FINISHED, SKIPPED, Move, Workflow
 from .._model.step import LOOSE
 from .._model.task_ends import CleanupTimedOut
 from .._step.log_fields import log_fields
-from .waiting import WaitsFor
+from .waiting import Waiting, WaitsFor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextvars import Context
 
+    from .._loop.contract import Backend, Driver
     from .._model.closing import ClosingWords
+    from .._model.facts import Fact
+    from .._model.plan import Plan
+    from .._model.state import FutureState, Phase
+    from .._model.template import WorkflowTemplate
     from .._step.step import LiveStep
-    from .run import Run
+    from .environment import Environment
+    from .ledger import Ledger
 
 log: Log = Log("tukio.run")
+
+
+class ClosingRun(Protocol):
+    """What the closing of a run asks of it."""
+
+    phase: Phase
+    plan: Plan[LiveStep]
+    template: WorkflowTemplate
+    environment: Environment
+    errors: dict[str, BaseException]
+    ending: FutureState | None
+    deadline: float
+    started_at: float | None
+    context: Context | None
+    ledger: Ledger | None
+    waiting: Waiting | None
+    drivers: dict[Driver, None]
+    backend: Backend
+
+    @property
+    def uid(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def has_begun_itself(self) -> bool:
+        """Whether its begin was told, or need not be."""
+        ...
+
+    def is_empty(self) -> bool:
+        """Return whether nothing of it is at work, and nothing is due."""
+        ...
+
+    def keep_error(self, uid: str, error: BaseException) -> None:
+        """Keep an error of a task."""
+        ...
+
+    def keep_fact(self, fact: Fact) -> None:
+        """Keep a fact, if anybody keeps its facts."""
+        ...
+
+    def emit(self, kind: str, content: Any, step: LiveStep | None = None) -> None:
+        """Send an execution event of it."""
+        ...
+
+    def tell_begin(self) -> None:
+        """Announce it, once."""
+        ...
+
+    def spawn(self) -> None:
+        """Spawn a driver."""
+        ...
+
+    def keep_deadline(self) -> None:
+        """Set the alarm of the deadline anew, if it waits without a driver."""
+        ...
+
+    def stop_waiting(self, *reasons: WaitsFor) -> None:
+        """Wait for some things no more."""
+        ...
 
 
 def closing_in(steps: Any) -> Closing | None:
@@ -43,14 +110,14 @@ def closing_in(steps: Any) -> Closing | None:
     return getattr(steps, "closing", None)
 
 
-def closing_of(run: Run) -> Closing:
+def closing_of(run: ClosingRun) -> Closing:
     """Return what is kept of the closing of a run that is not over, and whose template closes."""
     closing = closing_in(run.plan.steps)
     assert closing is not None
     return closing
 
 
-def close(run: Run) -> bool:
+def close(run: ClosingRun) -> bool:
     """Go on with the closing of a run that is empty; begin it if need be.
 
     Returns:
@@ -69,7 +136,7 @@ def close(run: Run) -> bool:
         return False
     run.plan.ready.append(closing.due.popleft())
     try:
-        run._spawn()
+        run.spawn()
     except Exception as error:  # noqa: BLE001 - it is what becomes of the rest
         problem = error
         _give_up(run, lambda _: problem)
@@ -77,7 +144,7 @@ def close(run: Run) -> bool:
     return True
 
 
-def _begin(run: Run) -> bool:
+def _begin(run: ClosingRun) -> bool:
     """Begin the closing of a run; return whether there is anything to do."""
     words, closing = run.plan.shape.closing, closing_of(run)
     assert words is not None
@@ -109,12 +176,13 @@ def _begin(run: Run) -> bool:
     return True
 
 
-def _steps(run: Run, words: ClosingWords) -> Iterable[LiveStep]:
+def _steps(run: ClosingRun, words: ClosingWords) -> Iterable[LiveStep]:
     """Yield the steps that close a run, none of which has begun."""
     ending = run.ending or FINISHED
     order = () if run.ledger is None else run.ledger.order
     make = run.environment.kinds.class_of((CLOSING_STEP,))
-    for step in steps_to_undo(words, run.plan.steps, order, ending):
+    steps: Any = run.plan.steps
+    for step in steps_to_undo(words, steps, order, ending):
         yield make(run, LOOSE, words.undo[step.number].task, given_to_undo(step), step)
     if words.last:
         errors = {uid: described(error) for uid, error in run.errors.items()}
@@ -123,7 +191,7 @@ def _steps(run: Run, words: ClosingWords) -> Iterable[LiveStep]:
             yield make(run, LOOSE, task, data, None)
 
 
-def closing_until(run: Run) -> float:
+def closing_until(run: ClosingRun) -> float:
     """Return when the closing of a run must be over, on its clock; inf for never.
 
     The time counts from when this is first asked: that of the children of a run is part of its own,
@@ -138,7 +206,7 @@ def closing_until(run: Run) -> float:
     return closing.until
 
 
-def bound_closing(run: Run, instant: float) -> None:
+def bound_closing(run: ClosingRun, instant: float) -> None:
     """Have the closing of a run be over by an instant, whether or not it has begun."""
     closing = closing_in(run.plan.steps)
     if closing is None or instant >= closing.until:
@@ -151,23 +219,22 @@ def bound_closing(run: Run, instant: float) -> None:
     for driver in run.drivers:
         if driver.scope is not None and not driver.scope_spent:
             driver.scope.deadline = min(driver.scope.deadline, instant)
-    if run.waiting:
-        run._keep_deadline(run.waiting)
+    run.keep_deadline()
 
 
-def no_time_left(run: Run, step: LiveStep) -> CleanupTimedOut:
+def no_time_left(run: ClosingRun, step: LiveStep) -> CleanupTimedOut:
     """Return the error that stands for a step that the limit of the closing has cut."""
     began_at = closing_of(run).began_at
     assert began_at is not None
     return CleanupTimedOut(step.template.uid, run.deadline - began_at, closing=True)
 
 
-def cut_short(run: Run) -> None:
+def cut_short(run: ClosingRun) -> None:
     """Begin nothing more of a closing that has no time left; what is at work is cut elsewhere."""
     _give_up(run, lambda step: no_time_left(run, step))
 
 
-def _give_up(run: Run, why: Callable[[LiveStep], BaseException]) -> None:
+def _give_up(run: ClosingRun, why: Callable[[LiveStep], BaseException]) -> None:
     """Begin nothing more of a closing, for a reason of each step."""
     closing = closing_of(run)
     rest = run.plan.call_off()
@@ -188,7 +255,7 @@ def _give_up(run: Run, why: Callable[[LiveStep], BaseException]) -> None:
             told.callback(_log, run, step)
 
 
-def _log(run: Run, step: LiveStep) -> None:
+def _log(run: ClosingRun, step: LiveStep) -> None:
     log.warning(
         "task '%s' of workflow %s was not begun",
         step.template.uid,

@@ -7,15 +7,16 @@ from itertools import dropwhile
 from typing import TYPE_CHECKING
 
 from .._model.after_failure import aborts
+from .._model.closing_words import compensation_id
 from .._model.decoding import find_lost
 from .._model.display import listed
 from .._model.event import Event
-from .._model.facts import RunClosing, StepEnded
+from .._model.facts import RunClosing, StepDue, StepEnded
 from .._model.gathering import plan_for
 from .._model.record import refuse
 from .._model.rescue import restore as restore_plan
 from .._model.state import CANCELLED, FAILED, SKIPPED, TIMED_OUT, Move, WorkflowExecState, after
-from .closing import closing_in
+from .closing import closing_in, closing_of
 from .later import put_off
 from .ledger import Ledger
 
@@ -67,6 +68,8 @@ def restore(run: Run, record: RunRecord, shape: Shape) -> None:
     run.ledger = run.ledger or Ledger()
     run.ledger.take_over(run.plan.shape, facts)
     run.ledger.forked_from = record.forked_from
+    if run.plan.shape.closing is not None:
+        _note_begun(run, record, facts)
     if record.ending is not None:
         _take_closing(run, record, facts)
 
@@ -107,6 +110,15 @@ def _check_closing(record: RunRecord, shape: Shape) -> None:
         lost = None if known is None else find_lost(known.outputs, f"{uid}.outputs")
         if lost is not None:
             refuse(record, f"{lost} was lost on its way through JSON")
+
+
+def _note_begun(run: Run, record: RunRecord, facts: Iterable[Fact]) -> None:
+    """Take note of what had begun before, and of what was about to be undone."""
+    begun = {fact.task for fact in facts if isinstance(fact, StepDue)}
+    begun = {uid for uid in begun if record.steps[uid].start or record.steps[uid].attempts}
+    for number, task in enumerate(run.plan.shape.tasks):
+        if task.uid in begun or compensation_id(task.uid) in record.closing:
+            closing_of(run).begun.add(number)
 
 
 def _take_closing(run: Run, record: RunRecord, facts: Iterable[Fact]) -> None:

@@ -90,7 +90,7 @@ class Run(RunState):
         roots = self.backend.roots
         if roots is not None:
             roots.add(self)
-        self._spawn()
+        self.spawn()
 
     def fail_to_start(self, error: Exception) -> None:
         """End the run: it cannot start. Not even the driver comes that it may have called for."""
@@ -124,9 +124,10 @@ class Run(RunState):
     def call_for_driver(self) -> None:
         """Spawn one more driver if there are steps for it; it will call for the next."""
         if self.plan.ready and not self.driver_pending:
-            self._spawn()
+            self.spawn()
 
-    def _spawn(self) -> None:
+    def spawn(self) -> None:
+        """Spawn a driver."""
         name = f"tukio {self.template.uid}"
         self.backend.spawn(self.environment.drive, self, name, self.context)
         self.driver_pending = True
@@ -184,11 +185,12 @@ class Run(RunState):
             self.waiting = Waiting()
         self.waiting.add(reason, self.backend.time())
         self.backend.attend(self)
-        self._keep_deadline(self.waiting)
+        self.keep_deadline()
 
-    def _keep_deadline(self, waiting: Waiting) -> None:
+    def keep_deadline(self) -> None:
         """Set the alarm of the deadline: there may be no driver whose scope keeps it."""
-        waiting.keep_deadline(self.backend.alarms, self.deadline, self.stop_if_expired)
+        if self.waiting:
+            self.waiting.keep_deadline(self.backend.alarms, self.deadline, self.stop_if_expired)
 
     def stop_waiting(self, *reasons: WaitsFor) -> None:
         """Wait for some things no more; the drivers of the run keep its deadline when none is left.
@@ -218,8 +220,7 @@ class Run(RunState):
             # first that may suspend.
             if driver.scope is not None and not driver.scope_spent:
                 driver.scope.deadline = min(driver.scope.deadline, deadline)
-        if self.waiting:
-            self._keep_deadline(self.waiting)
+        self.keep_deadline()
 
     def _end_by(self, deadline: float, ending: FutureState) -> None:
         if deadline < self.deadline:
