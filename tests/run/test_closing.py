@@ -602,7 +602,7 @@ async def test_one_that_is_over_and_undone_is_not_rescued(story: Story) -> None:
     run = await ended(template, lambda run: run.cancel())
     report = run.report()
     async with tukio.Engine() as engine:
-        with pytest.raises(RescueError, match="'pay' was undone - run it again, by tukio"):
+        with pytest.raises(RescueError, match="'book' was undone - run it again, by tukio"):
             await engine.rescue(template, report)
         fresh = tukio.again(report)
         assert "closing" not in fresh

@@ -77,7 +77,9 @@ class RunRecord:
             not have it.
         forked_from: The id of the run that this one was made from, by `again`; None if it was not.
         ending: How the run ends, if it is closing; else None.
-        closing: Likewise, the id of each task of the closing that was begun -> its execution.
+        closing: Likewise, the id of each task of the closing -> its execution.
+        undone: The id of a task that was undone when the run was cut, which is over; None if there
+            is none. There is no going on from where it was.
     """
 
     uid: str
@@ -88,6 +90,7 @@ class RunRecord:
     forked_from: str | None
     ending: FutureState | None
     closing: dict[str, StepRecord]
+    undone: str | None
 
 
 # Not the very first and the very last day of the calendar, which do not exist in every time zone.
@@ -159,12 +162,13 @@ def _read(uid: str, report: Mapping[str, Any]) -> RunRecord:
     ids = None if order is None else [expect_text(task) for task in expect_list(order)]
     forked_from = execution.get("forked_from")
     origin = None if forked_from is None else expect_text(forked_from)
-    # One that was cut may go on where it was, unless that has been undone.
-    goes_on = ending is None or state in {FutureState.cancelled, FutureState.timeout}
-    ends_as = None if goes_on else _state(ending)
-    closing = {} if ending is None else _read_closing(uid, report, goes_on=goes_on)
     elapsed = _elapsed(execution, start, end, steps)
-    return RunRecord(uid, start, elapsed, steps, ids, origin, ends_as, closing)
+    if ending is None:
+        return RunRecord(uid, start, elapsed, steps, ids, origin, None, {}, None)
+    closing, undone = _read_closing(report)
+    if state in {FutureState.cancelled, FutureState.timeout}:
+        return RunRecord(uid, start, elapsed, steps, ids, origin, None, closing, undone)
+    return RunRecord(uid, start, elapsed, steps, ids, origin, _state(ending), closing, None)
 
 
 def _elapsed(
@@ -189,25 +193,16 @@ def _elapsed(
     return max(elapsed, 0.0)
 
 
-def _read_closing(uid: str, report: Mapping[str, Any], *, goes_on: bool) -> dict[str, StepRecord]:
-    """Return what was begun of the closing of a run.
-
-    Raises:
-        RescueError: The run is to go on, and tasks of it were undone.
-    """
-    begun: dict[str, StepRecord] = {}
+def _read_closing(report: Mapping[str, Any]) -> tuple[dict[str, StepRecord], str | None]:
+    """Return the executions that a run closes with, and the id of a task that was undone."""
+    found: dict[str, StepRecord] = {}
+    undone: str | None = None
     for task in expect_list(report["closing"]):
         if task["exec"]:
-            if goes_on and "undoes" in task and task["exec"]["start"] is not None:
-                refuse_undone(uid, task["undoes"])
-            begun[expect_text(task["id"])] = _read_step(task["exec"])
-    return begun
-
-
-def refuse_undone(uid: str, task: Any) -> NoReturn:
-    """Raise a `RescueError` about a run that is over, and of which a task was undone."""
-    msg = f"it is over, and {shown(task)} was undone - run it again, by tukio.again(report)"
-    raise RescueError(uid, msg)
+            found[expect_text(task["id"])] = execution = _read_step(task["exec"])
+            if execution.start is not None and "undoes" in task:
+                undone = expect_text(task["undoes"])
+    return found, undone
 
 
 def _read_step(execution: Mapping[str, Any]) -> StepRecord:

@@ -10,6 +10,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
 from .decoding import find_lost
+from .display import shown
 from .errors import RescueError
 from .facts import RunClosing, RunStarted, StepDue, StepEnded
 from .replay import Contradiction, replay
@@ -33,6 +34,9 @@ def restore(plan: Plan[Any], record: RunRecord) -> list[Fact]:
         RescueError: The report contradicts the graph, or lacks data that must be passed on. The
             plan must not be used then.
     """
+    if record.undone is not None:
+        reason = f"it is over, and {shown(record.undone)} was undone"
+        raise RescueError(record.uid, f"{reason} - run it again, by tukio.again(report)")
     try:
         facts = facts_of(record, plan.shape)
         replay(plan, facts)
