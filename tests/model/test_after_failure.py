@@ -50,7 +50,7 @@ class Uncopied(dict[str, Any]):
         (5, "", "must be a word or an object, not int 5", HOW),
         ({}, "", "says nothing", ONE),
         ({"to": [], "output": {}}, "", "has 'output' and 'to'", ONE),
-        ({"ouput": {}}, ".ouput", "unknown key", "did you mean 'output'?"),
+        ({"outputs": {}}, ".outputs", "unknown key", "did you mean 'output'?"),
         (
             {"output": 5},
             ".output",

@@ -9,7 +9,7 @@ failed, and to all others only if it has not.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 from .account import described
 from .changes import exact, own
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .account import RecordedError
-    from .shape import Shape
     from .task_template import TaskTemplate
 
 STOP: Final = "stop"
@@ -38,6 +37,13 @@ KEYS: Final = (OUTPUT, TO)
 """The keys of `on_error`, of which an object has one."""
 
 _HOW: Final = """write "stop", "abort", {"output": {...}} or {"to": ["x"]}"""
+
+
+class Graph(Protocol):
+    """The graph of a template by numbers."""
+
+    tasks: tuple[TaskTemplate, ...]
+    successors: tuple[tuple[int, ...], ...]
 
 
 class Handled(NamedTuple):
@@ -75,7 +81,7 @@ def aborts(task: TaskTemplate, template_says: ErrorPolicy) -> bool:
 
 
 def after_failure(
-    shape: Shape, number: int, inputs: Any, error: BaseException, attempts: int
+    shape: Graph, number: int, inputs: Any, error: BaseException, attempts: int
 ) -> Handled:
     """Return what a failed task leads to whose template provides for that.
 
@@ -108,7 +114,7 @@ def handled_in(error: RecordedError, uid: str) -> RecordedError:
     return error.leaves[-1] if several else error
 
 
-def without_handlers(shape: Shape, number: int) -> tuple[int, ...]:
+def without_handlers(shape: Graph, number: int) -> tuple[int, ...]:
     """Return the successors of a task that are no handlers of its failure."""
     return _numbers(shape, number, handlers=False)
 
@@ -118,7 +124,7 @@ def _words(task: TaskTemplate) -> Mapping[Any, Any]:
     return words if is_mapping(words) else {}
 
 
-def _numbers(shape: Shape, number: int, *, handlers: bool) -> tuple[int, ...]:
+def _numbers(shape: Graph, number: int, *, handlers: bool) -> tuple[int, ...]:
     ids = set(map(exact, _words(shape.tasks[number])[TO]))
     return tuple(
         one for one in shape.successors[number] if (shape.tasks[one].uid in ids) is handlers

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .._model.account import described
 from .._model.closing import Closing, given_at_the_end, given_to_undo, steps_to_undo
-from .._model.facts import RunClosing
 from .._model.kinds import CLOSING as CLOSING_STEP
 from .._model.logs import Log
-from .._model.state import CANCELLED, CLOSING, FINISHED, SKIPPED, Move, WorkflowExecState, after
+from .._model.state import CANCELLED, CLOSING, FINISHED, SKIPPED, WorkflowExecState
 from .._model.step import LOOSE
 from .._model.task_ends import CleanupTimedOut
 from .._step.log_fields import log_fields
@@ -49,10 +48,7 @@ class ClosingRun(Protocol):
     template: WorkflowTemplate
     environment: Environment
     errors: dict[str, BaseException]
-    ending: FutureState | None
     deadline: float
-    started_at: float | None
-    context: Context | None
     ledger: Ledger | None
     waiting: Waiting | None
     drivers: dict[Driver, None]
@@ -61,6 +57,21 @@ class ClosingRun(Protocol):
     @property
     def uid(self) -> str:
         """Its id."""
+        ...
+
+    @property
+    def ending(self) -> FutureState | None:
+        """How it ends; None if nobody has asked it to stop."""
+        ...
+
+    @property
+    def started_at(self) -> float | None:
+        """When it started; None before."""
+        ...
+
+    @property
+    def context(self) -> Context | None:
+        """What the context of each step is a copy of; None before it was launched."""
         ...
 
     @property
@@ -86,6 +97,10 @@ class ClosingRun(Protocol):
 
     def tell_begin(self) -> None:
         """Announce it, once."""
+        ...
+
+    def start_closing(self, ending: FutureState, until: float) -> None:
+        """Enter `closing`."""
         ...
 
     def spawn(self) -> None:
@@ -163,12 +178,7 @@ def _begin(run: ClosingRun) -> bool:
     if not closing.due:
         return False
     # Facts first: whatever a handler raises, it is closing.
-    run.ending = ending
-    run.phase = after(run.phase, Move.CLOSE)
-    run.deadline = closing_until(run)
-    if run.deadline < math.inf:
-        run.environment.watchdog.watch(run, run.deadline)
-    run.keep_fact(RunClosing(ending))
+    run.start_closing(ending, closing_until(run))
     if not run.has_begun_itself:
         # It was cancelled before its first driver came.
         run.tell_begin()

@@ -14,7 +14,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from .._model.event import Event, sent_by
-from .._model.facts import RunStarted, RunStopped
+from .._model.facts import RunClosing, RunStarted, RunStopped
 from .._model.state import (
     CANCELLED,
     CLOSING,
@@ -285,6 +285,20 @@ class Run(RunState):
         self.keep_fact(RunStopped(ending, final))
         self.call_off_what_is_due()
         return True
+
+    def start_closing(self, ending: FutureState, until: float) -> None:
+        """Enter `closing`: from now on nothing but the limit of that ends anything.
+
+        Args:
+            ending: How the run ends when it has closed.
+            until: When it must have closed, on its clock; inf for no limit.
+        """
+        self.ending = ending
+        self.phase = after(self.phase, Move.CLOSE)
+        self.deadline = until
+        if until < math.inf:
+            self.environment.watchdog.watch(self, until)
+        self.keep_fact(RunClosing(ending))
 
     def call_off_what_is_due(self) -> None:
         """Tell those who wait for what will not begin, or not go on."""
