@@ -50,7 +50,6 @@ class ClosingRun(Protocol):
     errors: dict[str, BaseException]
     deadline: float
     ledger: Ledger | None
-    waiting: Waiting | None
     drivers: dict[Driver, None]
     backend: Backend
 
@@ -62,6 +61,11 @@ class ClosingRun(Protocol):
     @property
     def ending(self) -> FutureState | None:
         """How it ends; None if nobody has asked it to stop."""
+        ...
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """What it waits for without a driver."""
         ...
 
     @property

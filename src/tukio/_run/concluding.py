@@ -11,7 +11,7 @@ from .._model.errors import failure_of
 from .._model.facts import RunEnded
 from .._model.plan import empty_plan
 from .._model.state import CANCELLED, FAILED, FINISHED, Move, after
-from .verdict import unhandled_errors
+from .unhandled import unhandled_errors
 
 if TYPE_CHECKING:
     from .run_state import RunState

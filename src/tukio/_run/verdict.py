@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from .._model.changes import exact
 from .._model.display import shown
 from .._model.errors import WorkflowCancelled, WorkflowTimedOut, failure_of
-from .._model.guard import exceptions_in
 from .._model.state import (
     CANCELLED,
     FAILED,
@@ -25,13 +24,13 @@ from .._model.step import LOOSE
 from .._model.task_ends import TaskCancelled
 from .._model.time_limits import goes_well_at_limit
 from .closing import closing_in
+from .unhandled import unhandled_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .._step.step import LiveStep
     from .run import Run
-    from .run_state import RunState
 
 ENDED: Final = {FAILED: "failed", TIMED_OUT: "timeout", CANCELLED: "cancelled"}
 UNDERWAY: Final = {NEW: "queued", RUNNING: "running", SUSPENDED: "suspended"}
@@ -76,32 +75,6 @@ def unhandled(run: Run, steps: Sequence[LiveStep | None]) -> dict[str, BaseExcep
         elif step.state is CANCELLED and (step.number == LOOSE or run.ending in (None, FINISHED)):
             found[uid] = TaskCancelled(uid)
     return found
-
-
-def unhandled_errors(run: RunState, steps: Sequence[LiveStep | None]) -> dict[str, BaseException]:
-    """Return what the tasks of a run have raised, but for that which the run has gone on from."""
-    errors = {**run.errors}
-    for step in steps if errors else ():
-        if step is not None and step._is_handled():
-            rest = _without_handled(step, errors.pop(step.template.uid))
-            if rest is not None:
-                errors[step.template.uid] = rest
-    return errors
-
-
-def _without_handled(step: LiveStep, error: BaseException) -> BaseException | None:
-    """Return the errors of a task but for the one that the run goes on from; None if that is all.
-
-    There may be those of its clean-up beside it.
-    """
-    handled = step.extras.handled
-    if error is handled:
-        return None
-    if not isinstance(error, BaseExceptionGroup):
-        # Of a report, which tells of them as one.
-        return error
-    rest = [one for one in exceptions_in(error) if one is not handled]
-    return rest[0] if len(rest) == 1 else BaseExceptionGroup(error.message, rest)
 
 
 def problem_of(run: Run, steps: Sequence[LiveStep | None]) -> Exception | None:
