@@ -19,7 +19,12 @@ FINAL = {"InvalidResult", "NotAwaited"}
 def tries_again(run: Run, step: Step, error: str) -> bool:
     """Let the task of a step that has failed wait for its next attempt; say whether it does."""
     words = step.task.get("retry")
-    if not words or run.ending or error in FINAL or step.cut in {"task", "run"}:
+    if (
+        not words
+        or (run.ending and not step.loose)
+        or error in FINAL
+        or step.cut in {"task", "run"}
+    ):
         return False
     if error == "TaskTimedOut" and step.task.get("on_timeout") != "retry":
         return False
