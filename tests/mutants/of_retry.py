@@ -26,7 +26,7 @@ OF_RETRY: tuple[Mutant, ...] = (
     Mutant(
         name="tries again while the run stops",
         file="_run/retrying.py",
-        old="step.cancel_called or run.phase not in (RUNNING, SUSPENDED)",
+        old="step.cancel_called or run.phase not in _GOES_ON",
         new="step.cancel_called",
         why="a cancelled run is not over before the next attempt is (G3)",
         tests=(*TESTS, "guarantees/test_g3_cancel.py", "testing/test_everywhere.py"),

@@ -50,7 +50,7 @@ class Step:
 
     uid: str
     task: Data
-    inputs: Data
+    inputs: Any
     state: str = "pending"
     outputs: Any = None
     start: float | None = None
