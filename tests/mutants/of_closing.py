@@ -39,7 +39,7 @@ OF_CLOSING: tuple[Mutant, ...] = (
         old="            closing_of(run).begun.add(number)\n",
         new="            pass\n",
         why="what was half done when the process died stays so (G16)",
-        tests=("guarantees/test_g11_rescue.py",),
+        tests=TOLD,
     ),
     Mutant(
         name="closes in scopes that others can cancel",

@@ -155,6 +155,47 @@ async def test_a_rescue_undoes_what_had_begun(story: Story) -> None:
     assert [uid for _, uid, _ in story] == wanted
 
 
+async def test_what_was_at_work_when_the_process_died_is_undone(story: Story) -> None:
+    """Also if the run is cut before it is run again: it has begun, in the process before."""
+    template = flow("book slow")
+    template.tasks[1].compensate = {"name": "undo", "begun": True}
+    async with tukio.Engine() as engine:
+        run = await engine.start(template, {})
+        await anyio.sleep(2)
+        report = run.report()
+        run.cancel()
+    story.clear()
+    async with tukio.Engine() as engine:
+        rescued = await engine.rescue(template, report)
+        rescued.cancel()
+        await anyio.sleep(1)
+        report = rescued.report()
+        await rescued.wait()
+        again = await engine.rescue(template, report)
+        await again.wait()
+    assert [uid for _, uid, _ in story] == ["slow.compensate"] * 2
+
+
+async def test_what_waits_to_be_tried_again_is_undone(story: Story) -> None:
+    """It has begun, and has failed; so has one that a resume has made due again."""
+    template = flow("book ship")
+    template.tasks[1].compensate = {"name": "undo", "begun": True}
+    template.tasks[1].retry = {"attempts": 3, "initial": 50, "jitter": "none"}
+    await ended(template, lambda run: run.cancel())
+    assert [uid for _, uid, _ in story] == ["book", "ship", "ship.compensate"]
+    story.clear()
+    template = flow("book slow")
+    template.tasks[1].compensate = {"name": "undo", "begun": True}
+    async with tukio.Engine() as engine:
+        run = await engine.start(template, {})
+        await anyio.sleep(2)
+        run.suspend()
+        await anyio.sleep(1)
+        run.resume()
+        run.cancel()
+    assert [uid for _, uid, _ in story] == ["book", "slow cut", "slow.compensate"]
+
+
 async def test_one_that_is_over_and_undone_is_not_rescued(story: Story) -> None:
     """Its tasks have not happened any more; `again` runs them anew."""
     template = order("slow")
