@@ -20,7 +20,7 @@ def as_compensation(value: Any) -> Any:
     """
     if not isinstance(value, Chain):
         return value
-    document = _alone(value, "compensate", ("id", *COMPENSATION))
+    document = _alone(value, "compensate", COMPENSATION)
     del document["id"]
     return document["name"] if len(document) == 1 else document
 
@@ -45,7 +45,7 @@ def _alone(chain: Chain[Any, Any], word: str, known: Sequence[str]) -> dict[str,
         msg = f"{word} takes single tasks, not a chain of several - give one by one"
         raise TypeError(msg)
     document = dict(chain.heads[0].document)
-    if others := [key for key in document if key not in known]:
+    if others := [key for key in document if key not in ("id", *known)]:
         msg = f"{word} got a task with {shown(others[0])} - such a task has only {listed(known)}"
         raise TypeError(msg)
     return document
