@@ -210,9 +210,10 @@ class WorkflowTemplate(Changeable):
             TemplateError: The template is not ready; the error holds every fault with its path.
             TypeError: `registry` is no registry.
         """
-        tasks = registry_for(registry).tasks
+        known = registry_for(registry)
         # Without copies, because it is not known yet whether the data can be copied.
-        if faults := find_all_faults(self._as_dict(_itself), tasks):
+        document = self._as_dict(_itself)
+        if faults := find_all_faults(document, known.tasks, known.predicates):
             raise TemplateError(faults)
         return True
 
