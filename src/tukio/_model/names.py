@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .changes import exact
+from .defaults import defaults_in
 from .display import nearest, plain, shown
 from .errors import NOT_IMPORTED, Fault, UnknownTaskName
 from .fan_in import parents_in
@@ -72,7 +73,7 @@ def _predicates_of(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield the name of each predicate that a `retry_if` names, with the path of what has it."""
     key = spelt(document, "tasks", WORKFLOW_KEYS)
     tasks = document.get(key)
-    owners = [("defaults", document.get("defaults"))]
+    owners: list[tuple[str, Any]] = [defaults_in(document)]
     for number, task in enumerate(tasks if isinstance(tasks, list | tuple) else ()):
         owners.append((f"{key}[{number}]", task))
     for path, owner in owners:

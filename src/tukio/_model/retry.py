@@ -169,18 +169,24 @@ def _matches(error: BaseException, kinds: Sequence[ErrorName]) -> bool:
     )
 
 
-def find_retry_faults(path: str, task: Mapping[str, Any]) -> Iterator[Fault]:
+NOTHING_TO_RETRY_BY: Final = ("there is nothing to retry by", "give 'retry', or write 'fail'")
+"""The fault of an `on_timeout` without a `retry`, and the way out."""
+
+
+def find_retry_faults(
+    path: str, task: Mapping[str, Any], defaults: Mapping[Any, Any] | None = None
+) -> Iterator[Fault]:
     """Yield the faults in `retry` of a task, and in an `on_timeout` that needs it.
 
     Args:
         path: The path of the task in its document.
         task: The task, as a document.
+        defaults: The defaults of the workflow; None for none.
     """
     retry = task.get("retry")
     if retry is None:
-        if exact(task.get("on_timeout")) == "retry":
-            advice = "give 'retry', or write 'fail'"
-            yield Fault(f"{path}.on_timeout", "there is nothing to retry by", advice)
+        if exact(task.get("on_timeout")) == "retry" and (defaults or {}).get("retry") is None:
+            yield Fault(f"{path}.on_timeout", *NOTHING_TO_RETRY_BY)
         return
     path = f"{path}.retry"
     if not is_mapping(retry):

@@ -14,6 +14,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from .changes import exact
+from .defaults import defaults_in, find_defaults_faults
 from .display import nearest, plain, shown
 from .errors import Fault
 from .fan_in import find_count_faults, find_join_faults
@@ -106,6 +107,7 @@ def _header(document: Mapping[str, Any]) -> Found:
     yield from _member("on_error", document.get("on_error"), ErrorPolicy)
     yield from _topics("topics", document.get("topics"))
     yield from find_limit_faults("timeout", document.get("timeout"))
+    yield from find_defaults_faults(document)
     schema = document.get("schema")
     if schema is not None and not (isinstance(schema, int) and not isinstance(schema, bool)):
         problem = f"must be an int, not {type_of(schema)}"
@@ -123,6 +125,7 @@ def _tasks(document: Mapping[str, Any]) -> Found:
             advice = "list the tasks" + (", each with its 'id'" if is_mapping(tasks) else "")
             yield Fault(key, f"must be a list, not {type_of(tasks)}", advice, TypeError)
         return
+    _, defaults = defaults_in(document)
     seen: dict[str, int] = {}
     for number, task in enumerate(tasks):
         path = f"{key}[{number}]"
@@ -130,14 +133,14 @@ def _tasks(document: Mapping[str, Any]) -> Found:
             problem = f"a task is a mapping, not {type_of(task)}"
             yield Fault(path, problem, "give it at least a 'name'", TypeError)
             continue
-        yield from _task(path, task)
+        yield from _task(path, task, defaults)
         uid = exact(task.get("id"))
         if is_id(uid) and seen.setdefault(uid, number) != number:
             problem = f"duplicate task id {shown(uid)}, also at {key}[{seen[uid]}]"
             yield Fault(f"{path}.id", problem, "give each task an id of its own")
 
 
-def _task(path: str, task: Mapping[str, Any]) -> Found:
+def _task(path: str, task: Mapping[str, Any], defaults: Mapping[Any, Any]) -> Found:
     yield from _name(path, task)
     yield from _text(f"{path}.id", task.get("id"))
     yield from _topics(f"{path}.topics", task.get("topics"))
@@ -145,7 +148,7 @@ def _task(path: str, task: Mapping[str, Any]) -> Found:
     yield from find_limit_faults(f"{path}.idle_timeout", task.get("idle_timeout"))
     yield from find_on_timeout_faults(f"{path}.on_timeout", task.get("on_timeout"))
     yield from _data(f"{path}.config", task.get("config"))
-    yield from find_retry_faults(path, task)
+    yield from find_retry_faults(path, task, defaults)
     yield from find_join_faults(path, task)
     yield from _extra(f"{path}.", task, TASK_KEYS)
 
