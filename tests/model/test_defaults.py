@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -19,7 +20,7 @@ def document(defaults: Any, *tasks: dict[str, Any]) -> dict[str, Any]:
     whole = [
         {"id": uid, "name": "x", **task} for uid, task in zip(ids, tasks or ({},), strict=True)
     ]
-    graph = {up: [down] for up, down in zip(ids, ids[1:], strict=False)}
+    graph = {up: [down] for up, down in itertools.pairwise(ids)}
     return {"id": "w", "defaults": defaults, "tasks": whole, "graph": graph}
 
 
