@@ -123,7 +123,7 @@ async def test_it_covers_the_time_in_which_the_run_waits(seen: list[Any]) -> Non
 
 
 async def test_it_ends_a_run_that_never_had_its_turn(task: Tasks) -> None:
-    """One that waits for another to be cleaned up after; what comes next has its turn all the same."""
+    """It waits for another to be cleaned up after; what comes next has its turn all the same."""
 
     @task
     class slow(tukio.TaskHolder):  # noqa: N801 - the name of a task
@@ -180,9 +180,8 @@ async def test_a_task_is_told_the_earliest_of_all(seen: list[Any]) -> None:
         template = flow("nap", limits={"nap": 4}, timeout=6)
         at = now(engine)
         run = await engine.start(template, {"takes": 3}, deadline=now(engine, 8))
-        await anyio.sleep(0)
-        step = step_of(run, "nap")
         await anyio.sleep(1)
+        step = step_of(run, "nap")
         later = [(step.deadline - at).total_seconds()]
         await engine.stop(grace=1.5)
         later.append((step.deadline - at).total_seconds())
@@ -295,6 +294,7 @@ class Zone(tzinfo):
     """A time zone of a user's own, which raises."""
 
     def utcoffset(self, when: object) -> NoReturn:
+        """Raise."""
         raise ZeroDivisionError
 
 
@@ -314,7 +314,11 @@ class Moment(datetime):
         ("2026-01-01T00:00:00Z", TypeError, HOW),
         (date(2026, 1, 1), TypeError, HOW),
         (timedelta(hours=1), TypeError, HOW),
-        (datetime(2026, 1, 1, tzinfo=Zone()), ValueError, "beyond the clock of a run - .* leave it"),
+        (
+            datetime(2026, 1, 1, tzinfo=Zone()),
+            ValueError,
+            "beyond the clock of a run - .* leave it",
+        ),
         (datetime.max.replace(tzinfo=UTC), ValueError, "beyond the clock of a run - .* leave it"),
         (datetime.min.replace(tzinfo=UTC), ValueError, "beyond the clock of a run - .* leave it"),
         (

@@ -78,4 +78,5 @@ def _fact_of(step: LiveStep, ending: Ending) -> StepEnded:
         end=instant(ending.at),
         uid=step.uid,
         overran=step.extras.overran,
+        attempts=step.extras.attempts,
     )

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .._model.account import add_cause, described
 from .._model.attempts import Attempt
 from .._model.changes import exact
+from .._model.facts import StepDue
 from .._model.guard import attempt
 from .._model.logs import Log
 from .._model.retry import Retry
@@ -131,11 +132,13 @@ def _try_again(
     assert step.started_at is not None
     step.state, step.ended_at, step.driver = RETRIED, at, None
     step.error, step.output_data = error, None
-    made = Attempt(instant(step.started_at), instant(at), described(error), delay)
+    made = Attempt(instant(step.started_at), instant(at), described(error), delay, step.uid)
     new: Any = run.plan.renew(step)
     new.extras.attempts = (*step.extras.attempts, made)
     new.extras.first_at = first_begin(step)
     put_off(run, new, at + delay)
+    if run.keeps_facts:
+        run.keep_fact(_fact_of(new, at))
     number = len(new.extras.attempts)
     content = {"exception": error, "attempt": number, "delay": delay}
     try:
@@ -152,3 +155,18 @@ def _try_again(
         )
     finally:
         step._release()
+
+
+def _fact_of(new: LiveStep, at: float) -> StepDue:
+    """Return the fact that a task has failed at an instant, and is to be run again."""
+    extras, instant = new.extras, new.run.backend.wall_time
+    assert extras.due is not None
+    assert extras.first_at is not None
+    return StepDue(
+        task=new.template.uid,
+        inputs=new.input_data,
+        begun=False,
+        attempts=extras.attempts,
+        due=instant(extras.due),
+        tried=at - extras.first_at,
+    )
