@@ -290,7 +290,7 @@ async def test_a_fact_tells_of_it(seen: list[Any]) -> None:
 # What is refused
 
 
-class Zone(tzinfo):
+class Zone(tzinfo):  # type: ignore[misc]  # of its methods only one is called
     """A time zone of a user's own, which raises."""
 
     def utcoffset(self, when: object) -> NoReturn:

@@ -111,7 +111,7 @@ class WorkflowTemplate(Changeable):
     ) -> None:
         self.uid: str = uid or str(uuid4())
         self.policy: OverrunPolicy = OverrunPolicy.get(policy)
-        blank = {"_topics": None, "_meta": None, "_defaults": None, "_extra": {}}
+        blank: dict[str, Any] = {"_topics": None, "_meta": None, "_defaults": None, "_extra": {}}
         set_state(self, (None, blank))
         self.topics = topics
         if defaults is not None:
