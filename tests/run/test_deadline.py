@@ -104,6 +104,18 @@ async def test_after_its_deadline_nothing_begins(seen: list[Any], how: str) -> N
     assert (seen, kinds(story)) == ([], ["workflow-end"])
 
 
+@every_verb
+@pytest.mark.parametrize("act", ["suspend", "resume", "cancel"])
+async def test_whatever_is_done_to_it_nothing_begins(seen: list[Any], how: str, act: str) -> None:
+    """Not even the run, whose begin is told by nobody."""
+    async with tukio.Engine() as engine:
+        story = listen(engine)
+        run = await start(engine, how, now(engine, -1))
+        assert getattr(run, act)() is (act == "cancel")
+        assert await run.wait() is TIMEOUT
+    assert (seen, kinds(story)) == ([], ["workflow-end"])
+
+
 async def test_it_covers_the_time_in_which_the_run_waits(seen: list[Any]) -> None:
     """For its turn, to be resumed, and for its next attempt."""
     async with tukio.Engine() as engine:

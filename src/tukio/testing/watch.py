@@ -150,7 +150,10 @@ def _limits_are_kept(run: Run) -> None:
 def _tried_until(step: TaskRun) -> float:
     """Return the instant after which no attempt at the task of a step goes on."""
     within = (step.template._retry or {}).get("within")
-    return first_begin(step) + within if within else math.inf
+    if not within or step.started_at is None:
+        return math.inf
+    # One that begins later ends as it begins.
+    return max(first_begin(step) + within, step.started_at)
 
 
 def _is_over(life: _Life) -> None:
