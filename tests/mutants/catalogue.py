@@ -15,6 +15,7 @@ from .of_flow import OF_FLOW
 from .of_hosts import OF_HOSTS
 from .of_interrupts import OF_INTERRUPTS
 from .of_limits import OF_LIMITS
+from .of_paths import OF_PATHS
 from .of_reports import OF_REPORTS
 from .of_retry import OF_RETRY
 from .of_silence import OF_SILENCE
@@ -397,6 +398,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *OF_FAN_IN,
     *OF_FLOW,
     *OF_LIMITS,
+    *OF_PATHS,
     *OF_RETRY,
     *OF_HOSTS,
     *OF_INTERRUPTS,

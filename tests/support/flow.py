@@ -19,6 +19,7 @@ class Tasks:
 
     def __init__(self) -> None:
         self._names: list[str] = []
+        self._predicates: list[str] = []
 
     def __call__(self, task: Any) -> Any:
         """Register a task under its `__name__`."""
@@ -30,8 +31,15 @@ class Tasks:
         self._names.append(name)
         return task
 
+    def predicate(self, name: str) -> Any:
+        """Return a decorator that registers a predicate."""
+        self._predicates.append(name)
+        return tukio.predicate(name)
+
     def forget(self) -> None:
         """Undo all registrations."""
+        while self._predicates:
+            TaskRegistry.predicates().remove(self._predicates.pop())
         while self._names:
             TaskRegistry.remove(self._names.pop())
 
