@@ -51,6 +51,11 @@ def template_of(wait: float = 1, jitter: str = "none") -> tukio.WorkflowTemplate
     return template
 
 
+def without_ids(told: list[Word]) -> list[Word]:
+    """Return what was told, with None for each id."""
+    return [(kind, None, content) for kind, _, content in told]
+
+
 def words(events: Sequence[tukio.Event]) -> list[Word]:
     """Return what events tell, without what differs between an error and what is kept of it."""
     found: list[Word] = []
@@ -126,9 +131,7 @@ async def test_a_rescued_run_tells_of_the_attempts_before(is_old: bool) -> None:
     if is_old:
         uids = {uid for kind, uid, _ in told[3:] if uid is not None and kind != "workflow-end"}
         assert None not in uids
-        told, before = (
-            [(kind, None, content) for kind, _, content in some] for some in (told, before)
-        )
+        told, before = without_ids(told), without_ids(before)
     assert told[:7] == before
     assert [kind for kind, *_ in told[7:]] == ["task-begin", "task-end"] * 2 + ["workflow-end"]
 

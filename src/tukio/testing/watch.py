@@ -153,7 +153,8 @@ def _tried_until(step: TaskRun) -> float:
     if not within or step.started_at is None:
         return math.inf
     # One that begins later ends as it begins.
-    return max(first_begin(step) + within, step.started_at)
+    limit: float = first_begin(step) + within
+    return max(limit, step.started_at)
 
 
 def _is_over(life: _Life) -> None:
