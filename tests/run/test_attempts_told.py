@@ -66,6 +66,11 @@ def words(events: Sequence[tukio.Event]) -> list[Word]:
     return found
 
 
+def without_ids(told: list[Word]) -> list[Word]:
+    """Return words without the ids of executions."""
+    return [(kind, None, content) for kind, _, content in told]
+
+
 async def read(run: Any) -> list[tukio.Event]:
     """Read all events of a run."""
     return [event async for event in run.events()]
@@ -126,9 +131,7 @@ async def test_a_rescued_run_tells_of_the_attempts_before(is_old: bool) -> None:
     if is_old:
         uids = {uid for kind, uid, _ in told[3:] if uid is not None and kind != "workflow-end"}
         assert None not in uids
-        told, before = (
-            [(kind, None, content) for kind, _, content in some] for some in (told, before)
-        )
+        told, before = without_ids(told), without_ids(before)
     assert told[:7] == before
     assert [kind for kind, *_ in told[7:]] == ["task-begin", "task-end"] * 2 + ["workflow-end"]
 

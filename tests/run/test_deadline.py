@@ -302,12 +302,14 @@ async def test_a_fact_tells_of_it(seen: list[Any]) -> None:
 # What is refused
 
 
-class Zone(tzinfo):  # type: ignore[misc]  # of its methods only one is called
+class Zone(tzinfo):
     """A time zone of a user's own, which raises."""
 
     def utcoffset(self, when: object) -> NoReturn:
         """Raise."""
         raise ZeroDivisionError
+
+    dst = tzname = utcoffset
 
 
 class Moment(datetime):

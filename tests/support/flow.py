@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import tukio
 from tukio._model.registry import TaskRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+Asked = TypeVar("Asked", bound="Callable[..., object]")
 
 
 class Tasks:
@@ -31,7 +33,7 @@ class Tasks:
         self._names.append(name)
         return task
 
-    def predicate(self, name: str) -> Any:
+    def predicate(self, name: str) -> Callable[[Asked], Asked]:
         """Return a decorator that registers a predicate."""
         self._predicates.append(name)
         return tukio.predicate(name)
