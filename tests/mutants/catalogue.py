@@ -11,6 +11,7 @@ from .mutant import Mutant
 from .of_core import OF_CORE
 from .of_engine import OF_ENGINE
 from .of_fan_in import OF_FAN_IN
+from .of_flow import OF_FLOW
 from .of_hosts import OF_HOSTS
 from .of_interrupts import OF_INTERRUPTS
 from .of_limits import OF_LIMITS
@@ -395,6 +396,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *OF_CORE,
     *OF_ENGINE,
     *OF_FAN_IN,
+    *OF_FLOW,
     *OF_LIMITS,
     *OF_PATHS,
     *OF_RETRY,
