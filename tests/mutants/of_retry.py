@@ -24,6 +24,14 @@ OF_RETRY: tuple[Mutant, ...] = (
         tests=TESTS,
     ),
     Mutant(
+        name="gives a first attempt that was suspended all its time once more",
+        file="_step/step.py",
+        old="            new.extras.first_at = self.started_at if first is None else first\n",
+        new="            pass\n",
+        why="a task that is suspended often enough is tried for ever",
+        tests=TESTS,
+    ),
+    Mutant(
         name="tries again while the run stops",
         file="_run/retrying.py",
         old="    return run.phase in (RUNNING, SUSPENDED) and not step.cancel_called\n",

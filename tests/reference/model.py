@@ -193,6 +193,8 @@ class Run(Timeline):
         """Return a new execution of an interrupted step, which has lost the events it had."""
         new = Step(step.uid, step.task, step.inputs, late=[*step.late], queue=[*step.late])
         new.attempt = step.attempt
+        if step.start is not None:
+            new.first = retries.begun(step)
         self.steps[step.uid] = new
         return new
 

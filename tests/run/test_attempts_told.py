@@ -51,11 +51,6 @@ def template_of(wait: float = 1, jitter: str = "none") -> tukio.WorkflowTemplate
     return template
 
 
-def without_ids(told: list[Word]) -> list[Word]:
-    """Return what was told, with None for each id."""
-    return [(kind, None, content) for kind, _, content in told]
-
-
 def words(events: Sequence[tukio.Event]) -> list[Word]:
     """Return what events tell, without what differs between an error and what is kept of it."""
     found: list[Word] = []
@@ -69,6 +64,11 @@ def words(events: Sequence[tukio.Event]) -> list[Word]:
             content = content | {"exception": told}
         found.append((event.data["type"], event.source.task_exec_id, content))
     return found
+
+
+def without_ids(told: list[Word]) -> list[Word]:
+    """Return words without the ids of executions."""
+    return [(kind, None, content) for kind, _, content in told]
 
 
 async def read(run: Any) -> list[tukio.Event]:

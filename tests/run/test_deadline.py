@@ -11,8 +11,10 @@ import pytest
 
 import tukio
 from support.flow import Tasks, execution, flow, kinds, listen, step_of
+from support.gallery import register_tasks, simple
 from support.keeping import KeepingEngine
 from tukio._model.facts import RunStarted
+from tukio.testing import act_everywhere, cancel_everywhere
 
 HOW = r"datetime\.now\(UTC\) \+ timedelta\(hours=1\)"
 TIMEOUT = tukio.FutureState.timeout
@@ -297,6 +299,70 @@ async def test_a_fact_tells_of_it(seen: list[Any]) -> None:
         assert engine.facts_of(other)[0] == RunStarted(
             other.uid, other.report()["exec"]["start"], {}
         )
+
+
+# Everywhere
+
+
+@pytest.mark.parametrize("later", [-1, 2.5, 60])
+async def test_g3_a_run_with_a_deadline_may_be_cancelled_anywhere(
+    task: Tasks, later: float
+) -> None:
+    """Whichever comes first, it is over then, and the guarantees hold."""
+    register_tasks(task)
+    template = simple("a b c", "a=slow b=flaky c=slow")
+    template.tasks[1].retry = {"jitter": "none"}
+
+    async def make_run(engine: tukio.Engine) -> Any:
+        return await engine.run_once(template, {"in": 0}, deadline=now(engine, later))
+
+    def act(run: tukio.Workflow) -> None:
+        if run.suspend():
+            run.resume()
+
+    assert await cancel_everywhere(make_run) > 0
+    assert await act_everywhere(make_run, act) > 0
+
+
+@pytest.mark.backends("asyncio", "uvloop")
+@pytest.mark.parametrize("later", [-1, 5])
+async def test_a_loose_run_has_a_deadline_too(seen: list[Any], later: float) -> None:
+    """Each of its runs is a root of its own."""
+    engine = tukio.Engine()
+    begun = anyio.current_time()
+    run = await start(engine, "run_once", now(engine, later))
+    assert await run.wait() is TIMEOUT
+    assert anyio.current_time() - begun == pytest.approx(max(later, 0), abs=1e-5)
+    assert len(seen) == (later > 0)
+    await engine.stop()
+
+
+async def test_a_template_that_is_triggered_has_a_limit_and_the_run_a_deadline(
+    seen: list[Any],
+) -> None:
+    """Other runs of the same template have none."""
+    async with tukio.Engine() as engine:
+        template = await engine.load(flow("nap", topics=["red"]))
+        first = await engine.trigger(template.uid, {"takes": 3}, deadline=now(engine, 1))
+        [second] = await engine.data_received({"takes": 3}, "red")
+    assert [first.status, second.status] == ["timeout", "finished"]
+    assert second.appointment is None
+
+
+@pytest.mark.parametrize("spoilt", ["soon", 5, [], "9999-12-31T00:00:00+00:00"])
+async def test_a_report_with_a_spoilt_appointment_is_refused(seen: list[Any], spoilt: Any) -> None:
+    """Before anything starts."""
+    template = flow("nap")
+    async with tukio.Engine() as engine:
+        run = await engine.start(template, {"takes": 9}, deadline=now(engine, 60))
+        await anyio.sleep(1)
+        report = run.report()
+        run.cancel()
+        await run.wait()
+        report["exec"]["appointment"] = spoilt
+        with pytest.raises(tukio.RescueError):
+            await engine.rescue(template, report)
+    assert len(seen) == 1
 
 
 # What is refused

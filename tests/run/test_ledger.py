@@ -119,12 +119,12 @@ def check_attempts(workflow: Any, facts: list[Fact]) -> None:
         if isinstance(one, StepDue | StepEnded):
             told[one.task] = one
     stopped = any(isinstance(fact, RunStopped) for fact in facts)
-    for step in workflow._steps:
-        fact = None if step is None else told.get(step.template.uid)
-        made = () if step is None or step._extras is None else step._extras.attempts
-        assert made == (() if fact is None else fact.attempts)
-        if isinstance(fact, StepDue) and step.extras.due is not None:
-            assert fact.due == workflow._run.backend.wall_time(step.extras.due)
+    for step in filter(None, workflow._steps):
+        last = told.get(step.template.uid)
+        made = () if step._extras is None else step._extras.attempts
+        assert made == (() if last is None else last.attempts)
+        if isinstance(last, StepDue) and step.extras.due is not None:
+            assert last.due == workflow._run.backend.wall_time(step.extras.due)
             assert stopped or step in workflow._run.waiting.put_off
 
 

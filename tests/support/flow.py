@@ -10,7 +10,6 @@ from tukio._model.registry import TaskRegistry
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-
 Asked = TypeVar("Asked", bound="Callable[..., object]")
 
 

@@ -130,9 +130,10 @@ def _try_again(
             f"task {step.template.uid!r} failed more than once", [*more, error]
         )
     assert step.started_at is not None
+    # Before anything is changed: code of users runs in here.
+    made = Attempt(instant(step.started_at), instant(at), described(error), delay, step.uid)
     step.state, step.ended_at, step.driver = RETRIED, at, None
     step.error, step.output_data = error, None
-    made = Attempt(instant(step.started_at), instant(at), described(error), delay, step.uid)
     new: Any = run.plan.renew(step)
     new.extras.attempts = (*step.extras.attempts, made)
     new.extras.first_at = first_begin(step)
