@@ -143,6 +143,11 @@ def registry() -> Registry:
             "finally[0]",
             "'a' has no timeout and closing_timeout is null",
         ),
+        (
+            document({"name": "a", "retry": {"retry_if": "is-odd"}}),
+            "tasks[0].compensate.retry.retry_if",
+            "no predicate is called 'is-odd'",
+        ),
         (document("careful"), "tasks[0].compensate.config.file", "missing"),
         (
             document(**{"finally": [{"name": "careful", "config": {"file": 1}}, {"name": "b"}]}),

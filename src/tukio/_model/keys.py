@@ -37,6 +37,7 @@ WORKFLOW_KEYS: Final = frozenset(
         "closing_timeout",
         "compensate_on",
         "finally",
+        "defaults",
         "graph",
         "id",
         "meta",

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .account import as_fact, read_account
+from .appointments import FIRST_DAY, LAST_DAY
 from .attempts import read_attempts
 from .changes import exact
 from .detach import detached
@@ -76,6 +77,7 @@ class RunRecord:
         order: The ids of the tasks that ended, in the order of their ends; None if the report does
             not have it.
         forked_from: The id of the run that this one was made from, by `again`; None if it was not.
+        appointment: When the run ends at the latest, as its start has said; None if that has not.
         ending: How the run ends, if it is closing; else None.
         closing: Likewise, the id of each task of the closing -> its execution.
         undone: The id of a task that was undone when the run was cut, which is over; None if there
@@ -88,14 +90,11 @@ class RunRecord:
     steps: dict[str, StepRecord]
     order: list[str] | None
     forked_from: str | None
+    appointment: datetime | None
     ending: FutureState | None
     closing: dict[str, StepRecord]
     undone: str | None
 
-
-# Not the very first and the very last day of the calendar, which do not exist in every time zone.
-_FIRST_DAY = datetime(1, 1, 3, tzinfo=UTC)
-_LAST_DAY = datetime(9999, 12, 29, tzinfo=UTC)
 
 NOT_WHOLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 """Raised when data that is not a report is read as one."""
@@ -162,13 +161,14 @@ def _read(uid: str, report: Mapping[str, Any]) -> RunRecord:
     ids = None if order is None else [expect_text(task) for task in expect_list(order)]
     forked_from = execution.get("forked_from")
     origin = None if forked_from is None else expect_text(forked_from)
-    elapsed = _elapsed(execution, start, end, steps)
+    elapsed, at = _elapsed(execution, start, end, steps), _time(execution.get("appointment"))
+    known = (uid, start, elapsed, steps, ids, origin, at)
     if ending is None:
-        return RunRecord(uid, start, elapsed, steps, ids, origin, None, {}, None)
+        return RunRecord(*known, None, {}, None)
     closing, undone = _read_closing(report)
     if state in {FutureState.cancelled, FutureState.timeout}:
-        return RunRecord(uid, start, elapsed, steps, ids, origin, None, closing, undone)
-    return RunRecord(uid, start, elapsed, steps, ids, origin, _state(ending), closing, None)
+        return RunRecord(*known, None, closing, undone)
+    return RunRecord(*known, _state(ending), closing, None)
 
 
 def _elapsed(
@@ -239,7 +239,7 @@ def _time(value: Any) -> datetime | None:
         return None
     time = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     time = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-    if not _FIRST_DAY <= time <= _LAST_DAY:
+    if not FIRST_DAY <= time <= LAST_DAY:
         msg = f"{shown(value)} would be lost on the clock of the run"
         raise ValueError(msg)
     return time

@@ -16,6 +16,7 @@ from uuid import uuid4
 from .changes import Changeable, Data, exact, set_state, state_without
 from .closing_words import TIMEOUT
 from .dag import DAG
+from .defaults import as_data
 from .errors import Fault, TemplateError, WorkflowRootTaskError
 from .fan_in import find_unsaid
 from .findings import first_of
@@ -52,6 +53,8 @@ class WorkflowTemplate(Changeable):
         closing_timeout: Seconds that compensations and these may take together; None or 0 is none.
         compensate_on: The endings of a run that are followed by compensations, of `exception`,
             `timeout` and `cancelled`; None is all three.
+        defaults: What each task takes that says nothing of it: a dict with some of `timeout`,
+            `idle_timeout`, `on_timeout` and `retry`. None is nothing.
 
     Raises:
         ValueError: `policy` or `on_error` is not one of the allowed values.
@@ -65,6 +68,7 @@ class WorkflowTemplate(Changeable):
     __slots__ = (
         "__weakref__",
         "_compensate_on",
+        "_defaults",
         "_extra",
         "_finally_",
         "_meta",
@@ -80,7 +84,14 @@ class WorkflowTemplate(Changeable):
         "uid",
     )
 
-    DATA: ClassVar[tuple[str, ...]] = ("_topics", "_meta", "_extra", "_finally_", "_compensate_on")
+    DATA: ClassVar[tuple[str, ...]] = (
+        "_topics",
+        "_meta",
+        "_defaults",
+        "_extra",
+        "_finally_",
+        "_compensate_on",
+    )
 
     # The shape of the template, made on first use; only `shape_of` reads and sets it.
     compiled: Any
@@ -89,10 +100,12 @@ class WorkflowTemplate(Changeable):
     _finally_: list[dict[str, Any]] | None
     _compensate_on: list[str] | None
     _meta: Any
+    _defaults: dict[str, Any] | None
     _extra: dict[str, Any]
 
     topics: Data[list[str] | None] = Data()
     meta: Data[Any] = Data()
+    defaults: Data[dict[str, Any] | None] = Data()
     extra: Data[dict[str, Any]] = Data()
     finally_: Data[list[dict[str, Any]] | None] = Data()
     compensate_on: Data[list[str] | None] = Data()
@@ -117,14 +130,14 @@ class WorkflowTemplate(Changeable):
         finally_: list[dict[str, Any]] | None = None,
         closing_timeout: float | None = TIMEOUT,
         compensate_on: list[str] | None = None,
+        defaults: dict[str, Any] | None = None,
     ) -> None:
         self.uid: str = uid or str(uuid4())
         self.policy: OverrunPolicy = OverrunPolicy.get(policy)
-        empty = dict.fromkeys(("_topics", "_meta", "_finally_", "_compensate_on"))
-        set_state(self, (None, {**empty, "_extra": {}}))
-        self.topics = topics
-        self.finally_ = finally_
-        self.compensate_on = compensate_on
+        blank = dict.fromkeys(self.DATA)
+        set_state(self, (None, {**blank, "_extra": {}}))
+        self.topics, self.defaults = topics, defaults
+        self.finally_, self.compensate_on = finally_, compensate_on
         self.closing_timeout: float | None = closing_timeout
         self.timeout: float | None = timeout
         self.schema: int = schema or 1
@@ -144,6 +157,10 @@ class WorkflowTemplate(Changeable):
     def __getstate__(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """Return the fields; a copy makes a shape of its own, and nobody holds its data yet."""
         return state_without(self, "compiled", "is_exposed")
+
+    def take(self, slot: str, value: Any) -> None:
+        """Set the value of a field to one that a user may hold."""
+        super().take(slot, as_data(value) if slot == "_defaults" else value)
 
     def note_change(self, name: str) -> None:
         """Have the shape made anew for the next run."""
@@ -230,9 +247,10 @@ class WorkflowTemplate(Changeable):
             TemplateError: The template is not ready; the error holds every fault with its path.
             TypeError: `registry` is no registry.
         """
-        tasks = registry_for(registry).tasks
+        known = registry_for(registry)
         # Without copies, because it is not known yet whether the data can be copied.
-        if faults := find_all_faults(self._as_dict(_itself), tasks):
+        document = self._as_dict(_itself)
+        if faults := find_all_faults(document, known.tasks, known.predicates):
             raise TemplateError(faults)
         return True
 
@@ -276,6 +294,7 @@ class WorkflowTemplate(Changeable):
             finally_=deepcopy(wf_dict.get("finally")),
             closing_timeout=wf_dict.get("closing_timeout", TIMEOUT),
             compensate_on=deepcopy(wf_dict.get("compensate_on")),
+            defaults=deepcopy(wf_dict.get("defaults")),
         )
         template.meta = deepcopy(wf_dict.get("meta"))
         template.extra.update(extra_keys(wf_dict, WORKFLOW_KEYS))
@@ -317,7 +336,11 @@ class WorkflowTemplate(Changeable):
             document["meta"] = own(self._meta)
         if self.on_error is not ErrorPolicy.CONTINUE:
             document["on_error"] = _value(self.on_error)
-        said = {"finally": self._finally_, "compensate_on": self._compensate_on}
+        said = {
+            "defaults": self._defaults,
+            "finally": self._finally_,
+            "compensate_on": self._compensate_on,
+        }
         document |= {key: own(value) for key, value in said.items() if value is not None}
         if self.closing_timeout != TIMEOUT:
             document["closing_timeout"] = self.closing_timeout

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 from .after_failure import find_handler_faults, find_on_error_faults
 from .changes import exact
 from .closing_words import find_closing_faults, find_closing_ids, find_compensate_faults
+from .defaults import defaults_in, find_defaults_faults
 from .display import nearest, plain, shown
 from .errors import Fault
 from .fan_in import find_count_faults, find_join_faults
 from .findings import find_uncopied, first_of, is_hashable, is_mapping, type_of
 from .keys import TASK_KEYS, WORKFLOW_KEYS, find_misspelt, spelt
 from .links import Links, is_id
-from .names import find_config_faults, find_unknown_names
+from .names import find_config_faults, find_unknown_names, find_unknown_predicates
 from .policy import ErrorPolicy, OverrunPolicy
 from .retry import find_retry_faults
 from .size_limits import find_excess
@@ -29,13 +30,17 @@ from .time_limits import find_limit_faults, find_on_timeout_faults
 
 if TYPE_CHECKING:
     import enum
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     Found = Iterator[Fault]
 
 
 def find_faults(
-    document: Any, *, complete: bool, known: Mapping[Any, Any] | None = None
+    document: Any,
+    *,
+    complete: bool,
+    known: Mapping[Any, Any] | None = None,
+    predicates: Collection[str] = (),
 ) -> list[Fault]:
     """Return all faults of a template document, in the order of the document.
 
@@ -46,25 +51,33 @@ def find_faults(
         document: The document, any object; it should be the dict form of a template.
         complete: Whether the template must be ready to run. If not, the number of root tasks is
             checked only if there are other faults.
-        known: The registered tasks by name; None if the names of tasks are not looked up.
+        known: The registered tasks by name; None if no names are looked up.
+        predicates: The names of the registered predicates.
     """
     if not isinstance(document, Mapping):
         problem = f"a template is a mapping, not {type_of(document)}"
         return [Fault("", problem, "give it the keys 'tasks' and 'graph'", TypeError)]
-    return find_excess(document) or _find_faults(document, complete=complete, known=known)
+    if excess := find_excess(document):
+        return excess
+    faults = _find_faults(document, complete=complete)
+    return faults if known is None else faults + _find_unknown(document, known, predicates)
 
 
-def find_all_faults(document: Mapping[str, Any], known: Mapping[Any, Any]) -> list[Fault]:
+def find_all_faults(
+    document: Mapping[str, Any], known: Mapping[Any, Any], predicates: Collection[str]
+) -> list[Fault]:
     """Return all faults of a template that must be ready to run.
 
     Args:
         document: The dict form of a template, as its `as_dict` gives it.
         known: The registered tasks by name: holder class (or None) and coroutine function.
+        predicates: The names of the registered predicates.
     """
     if excess := find_excess(document):
         return excess
     return [
-        *_find_faults(document, complete=True, known=known),
+        *_find_faults(document, complete=True),
+        *_find_unknown(document, known, predicates),
         *find_config_faults(document, known),
         *first_of(
             chain(
@@ -76,14 +89,22 @@ def find_all_faults(document: Mapping[str, Any], known: Mapping[Any, Any]) -> li
     ]
 
 
-def _find_faults(
-    document: Mapping[str, Any], *, complete: bool, known: Mapping[Any, Any] | None
-) -> list[Fault]:
+def _find_faults(document: Mapping[str, Any], *, complete: bool) -> list[Fault]:
     links = Links(document)
     faults = first_of(chain(_header(document), _tasks(document), links.faults))
     if complete or faults:
         faults += links.find_root_faults()
-    return faults if known is None else faults + find_unknown_names(document, known)
+    return faults
+
+
+def _find_unknown(
+    document: Mapping[str, Any], known: Mapping[Any, Any], predicates: Collection[str]
+) -> list[Fault]:
+    """Return the faults of names that are not registered."""
+    return [
+        *find_unknown_names(document, known),
+        *find_unknown_predicates(document, predicates),
+    ]
 
 
 def _header(document: Mapping[str, Any]) -> Found:
@@ -92,6 +113,7 @@ def _header(document: Mapping[str, Any]) -> Found:
     yield from _member("on_error", document.get("on_error"), ErrorPolicy)
     yield from _topics("topics", document.get("topics"))
     yield from find_limit_faults("timeout", document.get("timeout"))
+    yield from find_defaults_faults(document)
     schema = document.get("schema")
     if schema is not None and not (isinstance(schema, int) and not isinstance(schema, bool)):
         problem = f"must be an int, not {type_of(schema)}"
@@ -110,6 +132,7 @@ def _tasks(document: Mapping[str, Any]) -> Found:
             advice = "list the tasks" + (", each with its 'id'" if is_mapping(tasks) else "")
             yield Fault(key, f"must be a list, not {type_of(tasks)}", advice, TypeError)
         return
+    _, defaults = defaults_in(document)
     seen: dict[str, int] = {}
     for number, task in enumerate(tasks):
         path = f"{key}[{number}]"
@@ -117,14 +140,14 @@ def _tasks(document: Mapping[str, Any]) -> Found:
             problem = f"a task is a mapping, not {type_of(task)}"
             yield Fault(path, problem, "give it at least a 'name'", TypeError)
             continue
-        yield from _task(path, task)
+        yield from _task(path, task, defaults)
         uid = exact(task.get("id"))
         if is_id(uid) and seen.setdefault(uid, number) != number:
             problem = f"duplicate task id {shown(uid)}, also at {key}[{seen[uid]}]"
             yield Fault(f"{path}.id", problem, "give each task an id of its own")
 
 
-def _task(path: str, task: Mapping[str, Any]) -> Found:
+def _task(path: str, task: Mapping[str, Any], defaults: Mapping[Any, Any]) -> Found:
     yield from _name(path, task)
     yield from _text(f"{path}.id", task.get("id"))
     yield from _topics(f"{path}.topics", task.get("topics"))
@@ -134,7 +157,7 @@ def _task(path: str, task: Mapping[str, Any]) -> Found:
     yield from find_on_error_faults(f"{path}.on_error", task.get("on_error"))
     yield from find_uncopied(f"{path}.config", task.get("config"))
     yield from find_compensate_faults(f"{path}.compensate", task.get("compensate"))
-    yield from find_retry_faults(path, task)
+    yield from find_retry_faults(path, task, defaults)
     yield from find_join_faults(path, task)
     yield from _extra(f"{path}.", task, TASK_KEYS)
 

@@ -28,7 +28,6 @@ def report_of(
         data: Whether inputs, outputs and what holders report are in it.
     """
     start, end = times_of(run)
-    closing = closing_in(steps)
     document, tasks = run.plan.shape.edition.describe()
     for task, step in zip(tasks, steps, strict=True):
         task["exec"] = None if step is None else full_snapshot(step, data=data)
@@ -40,24 +39,33 @@ def report_of(
     }
     if run.reason is not None and run.ending is CANCELLED:
         execution["reason"] = run.reason
+    if run.appointment is not None:
+        execution["appointment"] = run.appointment
     if run.limit < math.inf:
-        until = run.backend.time() if run.ended_at is None else run.ended_at
-        if closing is not None and closing.began_at is not None:
-            # What closes it has a limit of its own.
-            until = closing.began_at
-        execution["elapsed"] = (run.template.timeout or 0) - (run.limit - until)
+        execution["elapsed"] = (run.template.timeout or 0) - (
+            run.limit - _limited_until(run, steps)
+        )
     if run.ledger is not None:
         ids = [task.uid for task in run.plan.shape.tasks]
         execution["order"] = [ids[number] for number in run.ledger.order]
         if run.ledger.forked_from is not None:
             execution["forked_from"] = run.ledger.forked_from
+    closing = closing_in(steps)
     if closing is not None and closing.began_at is not None and run.ending is not None:
         execution["ending"] = run.ending.value
-        document["closing"] = [_of_closing(step, data=data) for step in closing.steps]
+        document["closing"] = [_in_closing(step, data=data) for step in closing.steps]
     return document | {"exec": execution}
 
 
-def _of_closing(step: LiveStep, *, data: bool) -> dict[str, Any]:
+def _limited_until(run: RunState, steps: Sequence[LiveStep | None]) -> float:
+    """Return until when the time limit of a run counts: what closes it has one of its own."""
+    closing = closing_in(steps)
+    if closing is not None and closing.began_at is not None:
+        return closing.began_at
+    return run.backend.time() if run.ended_at is None else run.ended_at
+
+
+def _in_closing(step: LiveStep, *, data: bool) -> dict[str, Any]:
     """Return a step of the closing in the form of a task and its execution."""
     found = step.template.as_dict() | {"exec": full_snapshot(step, data=data)}
     undone = step.parent

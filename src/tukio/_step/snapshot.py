@@ -14,7 +14,8 @@ from .._model.logs import Log
 from .log_fields import log_fields
 
 if TYPE_CHECKING:
-    from .step import Extras, LiveStep
+    from .._model.attempts import Attempt
+    from .step import LiveStep
 
 log: Log = Log("tukio.run")
 
@@ -48,8 +49,7 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
     if step.chosen is not None:
         tasks = step.run.plan.shape.tasks
         found["chosen"] = [tasks[number].uid for number in step.chosen]
-    if step._extras is not None:
-        found |= _told_of_extras(step, step._extras)
+    found |= _told_of_ends(step)
     # Not `or`: an exception of a user's class may be false, or raise when it is asked.
     error = step.run.errors.get(step.template.uid)
     error = step.error if error is None else error
@@ -67,25 +67,31 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
     return found
 
 
-def _told_of_extras(step: LiveStep, extras: Extras) -> dict[str, Any]:
+def _told_of_ends(step: LiveStep) -> dict[str, Any]:
+    """Return what there is to tell of the ends of a step, and of the attempts before it."""
     found: dict[str, Any] = {}
-    if extras.overran:
-        found["overran"] = extras.overran
-    if extras.attempts:
-        found["attempts"] = [one.as_dict() for one in extras.attempts]
-        found |= _times_of_attempts(step, extras)
-    if extras.handled is not None:
+    if step._extras is not None and step._extras.overran:
+        found["overran"] = step._extras.overran
+    # The template that a run was rescued with may have no `retry` any more.
+    made = () if step._extras is None else step._extras.attempts
+    if made or step.template._retry is not None:
+        found |= _attempts_of(step, made)
+    if step._is_handled():
         found["handled"] = True
     return found
 
 
-def _times_of_attempts(step: LiveStep, extras: Extras) -> dict[str, Any]:
-    """Return when the next attempt is due, and for how long the task was tried if it goes on."""
-    backend, found = step.run.backend, dict[str, Any]()
-    if extras.due is not None:
+def _attempts_of(step: LiveStep, made: tuple[Attempt, ...]) -> dict[str, Any]:
+    """Return the attempts before a step, when it is due, and how long the task was tried so far."""
+    backend, extras, found = step.run.backend, step._extras, dict[str, Any]()
+    if made:
+        found["attempts"] = [one.as_dict() for one in made]
+    if extras is not None and extras.due is not None:
         found["due"] = backend.wall_time(extras.due)
-    if extras.first_at is not None and step.ended_at is None:
-        found["elapsed"] = backend.time() - extras.first_at
+    first = None if extras is None else extras.first_at
+    first = step.started_at if first is None else first
+    if first is not None and step.ended_at is None:
+        found["elapsed"] = backend.time() - first
     return found
 
 

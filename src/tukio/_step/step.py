@@ -254,6 +254,10 @@ class LiveStep(Step):
         Whoever waits for this step waits for the task: they are told when that is over.
         """
         extras = self._extras
+        if self.template._retry is not None and self.started_at is not None:
+            # The time for all attempts goes on.
+            first = None if extras is None else extras.first_at
+            new.extras.first_at = self.started_at if first is None else first
         if extras is None:
             # Nobody has got hold of this step.
             return

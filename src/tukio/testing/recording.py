@@ -212,7 +212,7 @@ def _fail_as_recorded(task: TaskTemplate, step: StepRecord) -> None:
 def _template(report: Mapping[str, Any], name: object) -> WorkflowTemplate:
     """Return the template in a report, with one name for all tasks; they end as it is recorded."""
     template = WorkflowTemplate.from_dict(report)
-    template.timeout = template.finally_ = None
+    template.timeout = template.finally_ = template.defaults = None
     for task in template.tasks:
         task.timeout = task.idle_timeout = task.retry = None
         task.on_timeout = task.compensate = None
