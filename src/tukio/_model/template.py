@@ -8,7 +8,6 @@ Source: 1.x `WorkflowTemplate`, which dropped `title`, `meta` and keys of the us
 
 from __future__ import annotations
 
-import enum
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from uuid import uuid4
@@ -22,7 +21,7 @@ from .fan_in import find_unsaid
 from .findings import first_of
 from .keys import WORKFLOW_KEYS
 from .listen import Listen, own_topics
-from .policy import ErrorPolicy, OverrunPolicy
+from .policy import ErrorPolicy, OverrunPolicy, member_of, value_of
 from .registry import registry_for
 from .task_template import TaskTemplate, copied, extra_keys
 from .validation import find_all_faults, find_faults
@@ -31,6 +30,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from .registry import Registry
+
+
+_ONLY_IF_SET = ("_meta", "_defaults", "_finally_", "_compensate_on")
+"""The slots of keys that the dict form has only if they are set."""
 
 
 class WorkflowTemplate(Changeable):
@@ -48,11 +51,9 @@ class WorkflowTemplate(Changeable):
         schema: The version of the template, for the user; None is 1.
         title: A name for people.
         on_error: The effect of a failed task on the others; None is `continue`.
-        finally_: The tasks that each run ends with, in order, whatever its ending: dicts with
-            `name`, `id`, `config`, `timeout` and `retry`. None is none.
+        finally_: The tasks that each run ends with, in order, as dicts; None is none.
         closing_timeout: Seconds that compensations and these may take together; None or 0 is none.
-        compensate_on: The endings of a run that are followed by compensations, of `exception`,
-            `timeout` and `cancelled`; None is all three.
+        compensate_on: The endings that are followed by compensations; None is all but a good one.
         defaults: What each task takes that says nothing of it: a dict with some of `timeout`,
             `idle_timeout`, `on_timeout` and `retry`. None is nothing.
 
@@ -84,14 +85,7 @@ class WorkflowTemplate(Changeable):
         "uid",
     )
 
-    DATA: ClassVar[tuple[str, ...]] = (
-        "_topics",
-        "_meta",
-        "_defaults",
-        "_extra",
-        "_finally_",
-        "_compensate_on",
-    )
+    DATA: ClassVar[tuple[str, ...]] = ("_topics", "_extra", *_ONLY_IF_SET)
 
     # The shape of the template, made on first use; only `shape_of` reads and sets it.
     compiled: Any
@@ -149,7 +143,7 @@ class WorkflowTemplate(Changeable):
         if name in {"uid", "title"}:
             value = exact(value)
         elif name in {"policy", "on_error"}:
-            value = _member(OverrunPolicy if name == "policy" else ErrorPolicy, value)
+            value = member_of(OverrunPolicy if name == "policy" else ErrorPolicy, value)
         super().__setattr__(name, value)
         if name != "compiled":
             self.note_change(name)
@@ -320,7 +314,7 @@ class WorkflowTemplate(Changeable):
     def _as_dict(self, own: Callable[[Any], Any]) -> dict[str, Any]:
         document: dict[str, Any] = {
             "id": self.uid,
-            "policy": _value(self.policy),
+            "policy": value_of(self.policy),
             "topics": own_topics(self._topics),
             "timeout": self.timeout,
             "schema": self.schema,
@@ -332,16 +326,11 @@ class WorkflowTemplate(Changeable):
         }
         if self.title is not None:
             document["title"] = self.title
-        if self._meta is not None:
-            document["meta"] = own(self._meta)
+        for slot in _ONLY_IF_SET:
+            if (value := getattr(self, slot)) is not None:
+                document[slot.strip("_")] = own(value)
         if self.on_error is not ErrorPolicy.CONTINUE:
-            document["on_error"] = _value(self.on_error)
-        said = {
-            "defaults": self._defaults,
-            "finally": self._finally_,
-            "compensate_on": self._compensate_on,
-        }
-        document |= {key: own(value) for key, value in said.items() if value is not None}
+            document["on_error"] = value_of(self.on_error)
         if self.closing_timeout != TIMEOUT:
             document["closing_timeout"] = self.closing_timeout
         return {**document, **own(self._extra)}
@@ -358,16 +347,3 @@ class WorkflowTemplate(Changeable):
 
 def _itself(value: Any) -> Any:
     return value
-
-
-def _member(choices: type[enum.Enum], value: Any) -> Any:
-    """Return the member with a value; any other object is kept for `validate` to report."""
-    try:
-        return choices(value)
-    except ValueError:
-        return value
-
-
-def _value(policy: Any) -> Any:
-    """Return the value of a policy; any other object is kept for `validate` to report."""
-    return policy.value if isinstance(policy, enum.Enum) else policy

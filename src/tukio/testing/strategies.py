@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 from hypothesis import strategies as st
 
 from .actors import ACTOR, MAY_GO_ON, PROMPT_ACTOR, WAITS
+from .endings import AFTER_FAILURES, CLOSINGS, after_failure, closed
 from .playing import EDITS
 
 if TYPE_CHECKING:
@@ -92,29 +93,6 @@ _defaults: SearchStrategy[Data | None] = st.sampled_from(
     ]
 )
 
-AFTER = ("stop", "abort", "output", "first", "last", "none")
-"""What follows from the failure of a task: the handlers are some of its successors."""
-
-LAST: Data = {"id": "last", "name": ACTOR, "config": {"seconds": 1}}
-CLOSINGS: tuple[Data, ...] = (
-    *({} for _ in range(6)),
-    {"undo": {"name": PROMPT_ACTOR}},
-    {"undo": {"name": ACTOR, "config": {"seconds": 2}, "begun": True}, "finally": [LAST]},
-    {"undo": {"name": ACTOR, "config": {"ends": "error"}}, "finally": [LAST]},
-    {"undo": {"name": ACTOR, "config": {"seconds": 9}, "timeout": 4}},
-    {"undo": {"name": ACTOR, "config": {"seconds": 3}}, "finally": [LAST], "closing_timeout": 5},
-    {"undo": {"name": ACTOR, "config": {"seconds": 1}}, "compensate_on": ["timeout"]},
-    {
-        "undo": {
-            "name": ACTOR,
-            "config": {"ends": "error"},
-            "retry": {"attempts": 2, "jitter": "none"},
-        }
-    },
-    {"finally": [LAST, {"id": "very last", "name": ACTOR, "config": {"ends": "text"}}]},
-)
-"""What a run still does when all else of it is over; `undo` is for each task."""
-
 # Whether an actor never waits if it can help it, and what it says of its limit: in one draw, so
 # that a task without more to it is five draws. So many Hypothesis leaves out together.
 _manners: SearchStrategy[tuple[bool, Data]] = st.sampled_from(
@@ -122,10 +100,8 @@ _manners: SearchStrategy[tuple[bool, Data]] = st.sampled_from(
 )
 _run_limits: SearchStrategy[int | None] = st.sampled_from([None, None, None, 3, 6, 12])
 _on_error: SearchStrategy[str | None] = st.sampled_from([None, None, None, "abort"])
-# For all tasks in one draw, so that a failure shrinks: in every second or third place, or in all.
-_after_failures: SearchStrategy[tuple[str, int] | None] = st.sampled_from(
-    [*[None] * 12, *((word, every) for word in AFTER for every in (1, 2, 3))]
-)
+# For all tasks in one draw, so that a failure shrinks.
+_after_failures: SearchStrategy[tuple[str, int] | None] = st.sampled_from(AFTER_FAILURES)
 _closings: SearchStrategy[Data] = st.sampled_from(CLOSINGS)
 _collects: SearchStrategy[str | None] = st.sampled_from([None, None, "merge", "all"])
 _task_topics: SearchStrategy[list[str] | None] = st.sampled_from([["red"], [*TOPICS], None, []])
@@ -217,7 +193,7 @@ def workflow_templates(draw: DrawFn, *, max_tasks: int = 6, tasks: Tasks = task_
         "policy": draw(_policies),
         "topics": draw(_topics),
         "tasks": [
-            drawn[uid] | _after_failure(after, place, uid, graph[uid])
+            drawn[uid] | after_failure(after, place, uid, graph[uid])
             for place, uid in enumerate(graph)
         ],
         "graph": graph,
@@ -228,7 +204,7 @@ def workflow_templates(draw: DrawFn, *, max_tasks: int = 6, tasks: Tasks = task_
         template["on_error"] = on_error
     if defaults := draw(_defaults):
         template["defaults"] = defaults
-    return _closed(template, closing)
+    return closed(template, closing)
 
 
 @st.composite
@@ -318,41 +294,6 @@ def _fan_in(draw: DrawFn, parents: int) -> Data:
     if join["join"] != "first" and (how := draw(_collects)):
         join["collect"] = how
     return join
-
-
-def _after_failure(
-    after: tuple[str, int] | None, place: int, uid: str, successors: Sequence[str]
-) -> Data:
-    """Return what follows from the failure of a task as a part of it, if its place is among some.
-
-    Args:
-        after: A word of `AFTER`, and how far apart those places are.
-        place: The place of the task.
-        uid: Its id.
-        successors: The ids of those that follow it.
-    """
-    if after is None or place % after[1]:
-        return {}
-    match after[0]:
-        case "output":
-            return {"on_error": {"output": {"instead": uid}}}
-        case "first":
-            return {"on_error": {"to": list(successors[:1])}}
-        case "last":
-            return {"on_error": {"to": list(successors[-1:])}}
-        case "none":
-            return {"on_error": {"to": []}}
-        case word:
-            return {"on_error": word}
-
-
-def _closed(template: Data, closing: Data) -> Data:
-    """Return a template that closes; what undoes a task, undoes each."""
-    words = {key: value for key, value in closing.items() if key != "undo"}
-    if "undo" not in closing:
-        return template | words
-    tasks = [task | {"compensate": closing["undo"]} for task in template["tasks"]]
-    return template | words | {"tasks": tasks}
 
 
 def _id(number: int) -> str:
