@@ -44,8 +44,7 @@ class WorkflowTemplate(Changeable):
 
     Args:
         uid: The id of the template; None makes a new one.
-        policy: The overrun policy, for data that arrives during a run; None is
-            `skip-until-unlock`.
+        policy: The overrun policy, for data during a run; None is `skip-until-unlock`.
         topics: The topics whose events trigger the workflow; None is every event, [] is none.
         timeout: Seconds that a run may take; None or 0 is no limit.
         schema: The version of the template, for the user; None is 1.
@@ -66,14 +65,11 @@ class WorkflowTemplate(Changeable):
         extra: Further keys of the user's own, kept likewise.
     """
 
+    DATA: ClassVar[tuple[str, ...]] = ("_topics", "_extra", *_ONLY_IF_SET)
+
     __slots__ = (
         "__weakref__",
-        "_compensate_on",
-        "_defaults",
-        "_extra",
-        "_finally_",
-        "_meta",
-        "_topics",
+        *DATA,
         "closing_timeout",
         "compiled",
         "dag",
@@ -84,8 +80,6 @@ class WorkflowTemplate(Changeable):
         "title",
         "uid",
     )
-
-    DATA: ClassVar[tuple[str, ...]] = ("_topics", "_extra", *_ONLY_IF_SET)
 
     # The shape of the template, made on first use; only `shape_of` reads and sets it.
     compiled: Any
@@ -249,10 +243,9 @@ class WorkflowTemplate(Changeable):
         return True
 
     def warnings(self) -> list[Fault]:
-        """Return what is likely a mistake, and no fault: the template can run.
+        """Return what is likely a mistake, and no fault; an engine logs it at load.
 
-        An engine logs these when the template is loaded. There is one for each task with several
-        parents that does not say, by `join`, for which of them it waits.
+        That is each task with several parents that does not say, by `join`, for which it waits.
         """
         return first_of(find_unsaid(self._as_dict(_itself)))
 
