@@ -77,7 +77,7 @@ def test_faults_of_compensate(words: Any, path: str, problem: str, advice: str) 
             "'canceled' is not one of exception, timeout, cancelled",
         ),
         ({"closing_timeuot": 3}, "closing_timeuot", "unknown key"),
-        ({"finaly": []}, "finaly", "unknown key"),
+        ({"fin_ally": []}, "fin_ally", "unknown key"),
     ],
     ids=str,
 )
