@@ -68,6 +68,7 @@ class Step:
     cut: str | None = None  # why it is interrupted: a key of `WEIGHTS`
     cut_at: float = 0.0
     beat: float = 0.0  # when it has shown its last sign of life
+    silent: bool = False  # cut because it has shown none for too long
     called_off: bool = False  # cancelled before it began
     cleaning: bool = False  # whether its teardown has begun
     attempt: int = 1  # as often it was run, those that have failed
