@@ -33,7 +33,7 @@ OF_FLOW: tuple[Mutant, ...] = (
     Mutant(
         name="goes on after the limit of a task that says nothing of it",
         file="flow/gathering.py",
-        old='        if document.get("timeout") or document.get("idle_timeout"):\n',
+        old='        if any(limits) and defaults.get("on_timeout") is None:\n',
         new="        if False:\n",
         why="a flow goes on with what a task that was cut never made (G4)",
         tests=("flow/test_both_forms.py",),
