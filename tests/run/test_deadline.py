@@ -377,6 +377,9 @@ class Zone(tzinfo):
 
     dst = tzname = utcoffset
 
+    def __repr__(self) -> str:
+        return "Zone()"
+
 
 class Moment(datetime):
     """A kind of datetime that raises."""

@@ -115,9 +115,9 @@ def check(workflow: Any, facts: list[Fact]) -> None:
 def check_attempts(workflow: Any, facts: list[Fact]) -> None:
     """Make sure that facts tell of each attempt that has failed, and of when the next is due."""
     told: dict[str, StepDue | StepEnded] = {}
-    for fact in facts:
-        if isinstance(fact, StepDue | StepEnded):
-            told[fact.task] = fact
+    for one in facts:
+        if isinstance(one, StepDue | StepEnded):
+            told[one.task] = one
     stopped = any(isinstance(fact, RunStopped) for fact in facts)
     for step in filter(None, workflow._steps):
         last = told.get(step.template.uid)

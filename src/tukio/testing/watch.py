@@ -149,11 +149,12 @@ def _limits_are_kept(run: Run) -> None:
 
 def _tried_until(step: TaskRun) -> float:
     """Return the instant after which no attempt at the task of a step goes on."""
-    within: float | None = (step.template._retry or {}).get("within")
+    within = (step.template._retry or {}).get("within")
     if not within or step.started_at is None:
         return math.inf
     # One that begins later ends as it begins.
-    return max(first_begin(step) + within, step.started_at)
+    limit: float = first_begin(step) + within
+    return max(limit, step.started_at)
 
 
 def _is_over(life: _Life) -> None:
