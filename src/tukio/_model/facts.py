@@ -57,6 +57,8 @@ class StepEnded(NamedTuple):
         reporting: The result of the holder's `report()`, in a tuple of one; empty if there is none.
         overran: The seconds by which the step ended later than its limit; 0 if it did not.
         attempts: The executions of the task before this one that have failed.
+        handled: Whether the step has failed, and leads on all the same: its output is what its
+            successors receive.
     """
 
     task: str
@@ -71,6 +73,7 @@ class StepEnded(NamedTuple):
     reporting: tuple[Any, ...] = ()
     overran: float = 0.0
     attempts: tuple[Attempt, ...] = ()
+    handled: bool = False
 
     @property
     def passes_on(self) -> Any:
@@ -123,6 +126,18 @@ class RunStopped(NamedTuple):
     final: bool
 
 
+class RunClosing(NamedTuple):
+    """All of the run is over but what undoes it, and what comes last.
+
+    The steps that end from now on are of those, and not of the graph.
+
+    Attributes:
+        ending: The state that the run will end in.
+    """
+
+    ending: FutureState
+
+
 class RunEnded(NamedTuple):
     """The run is over.
 
@@ -136,7 +151,14 @@ class RunEnded(NamedTuple):
 
 
 Fact: TypeAlias = (
-    RunStarted | StepEnded | StepDue | RunSuspended | RunResumed | RunStopped | RunEnded
+    RunStarted
+    | StepEnded
+    | StepDue
+    | RunSuspended
+    | RunResumed
+    | RunStopped
+    | RunClosing
+    | RunEnded
 )
 
 KINDS: Final[dict[str, type[Any]]] = {
@@ -146,6 +168,7 @@ KINDS: Final[dict[str, type[Any]]] = {
     "run-suspended": RunSuspended,
     "run-resumed": RunResumed,
     "run-stopped": RunStopped,
+    "run-closing": RunClosing,
     "run-ended": RunEnded,
 }
 _NAMES: Final = {kind: name for name, kind in KINDS.items()}

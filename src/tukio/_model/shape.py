@@ -8,12 +8,14 @@ from __future__ import annotations
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from .closing import words_of_closing
 from .defaults import with_defaults
 from .edition import Edition, is_same
 from .fan_in import JOIN_TASK, join_of
 from .kinds import kinds_of
 
 if TYPE_CHECKING:
+    from .closing import ClosingWords
     from .fan_in import Join
     from .task_template import TaskTemplate
     from .template import WorkflowTemplate
@@ -38,7 +40,8 @@ class Shape:
         kinds: For the number of each task whose steps do more than calling its function, what they
             do; see `kinds_of`.
         keeps_order: Whether the order of ends is kept for the report; true if there is a join of
-            either kind, which depends on the order.
+            either kind, or a compensation, which depend on the order.
+        closing: What the runs still do when all else of them is over; None for nothing.
         empty_plan: A plan without steps, shared by all runs that are over; None before the first
             run is. Set once, by `plan.empty_plan`.
         changes: The number of changes of the graph when this shape was made; see `DAG`.
@@ -54,6 +57,7 @@ class Shape:
     __slots__ = (
         "_order",
         "changes",
+        "closing",
         "edition",
         "empty_plan",
         "given",
@@ -99,6 +103,10 @@ class Shape:
         )
         asked = [(number, kinds_of(task)) for number, task in enumerate(self.tasks)]
         self.kinds: dict[int, tuple[str, ...]] = {number: kinds for number, kinds in asked if kinds}
+        self.closing: ClosingWords | None = words_of_closing(self.template, self.tasks)
+        if self.closing is not None and self.closing.undo:
+            # What is undone depends on the order.
+            self.keeps_order = True
         self.empty_plan: Any = None
         self.sound: tuple[Any, int, int] | None = None
 

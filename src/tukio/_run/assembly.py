@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from .._loop.turns import Turns
-from .._model.kinds import IDLE
+from .._model.kinds import CLOSING, HANDLED, IDLE
 from .._model.registry import REGISTRY
+from .closing_step import ClosingStep
 from .driver import drive
 from .environment import CLEANUP_TIMEOUT, Environment
+from .handled import HandledStep
 from .idle import IdleStep
 from .kinds import StepKinds
 from .task_run import TaskRun
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from .._model.registry import Registry
 
 
-KINDS: Final = StepKinds(TaskRun, {IDLE: IdleStep})
+KINDS: Final = StepKinds(TaskRun, {CLOSING: ClosingStep, HANDLED: HandledStep, IDLE: IdleStep})
 """The classes of the steps of all runs."""
 
 

@@ -49,12 +49,7 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
     if step.chosen is not None:
         tasks = step.run.plan.shape.tasks
         found["chosen"] = [tasks[number].uid for number in step.chosen]
-    if step._extras is not None and step._extras.overran:
-        found["overran"] = step._extras.overran
-    # The template that a run was rescued with may have no `retry` any more.
-    made = () if step._extras is None else step._extras.attempts
-    if made or step.template._retry is not None:
-        found |= _attempts_of(step, made)
+    found |= _told_of_ends(step)
     # Not `or`: an exception of a user's class may be false, or raise when it is asked.
     error = step.run.errors.get(step.template.uid)
     error = step.error if error is None else error
@@ -69,6 +64,20 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
         found["reporting"] = None
     elif reporting:
         [found["reporting"]] = reporting
+    return found
+
+
+def _told_of_ends(step: LiveStep) -> dict[str, Any]:
+    """Return what there is to tell of the ends of a step, and of the attempts before it."""
+    found: dict[str, Any] = {}
+    if step._extras is not None and step._extras.overran:
+        found["overran"] = step._extras.overran
+    # The template that a run was rescued with may have no `retry` any more.
+    made = () if step._extras is None else step._extras.attempts
+    if made or step.template._retry is not None:
+        found |= _attempts_of(step, made)
+    if step._is_handled():
+        found["handled"] = True
     return found
 
 

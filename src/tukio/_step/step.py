@@ -10,6 +10,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._model.account import RecordedError
+from .._model.after_failure import handled_in
 from .._model.display import escaped_id
 from .._model.event import EventSource
 from .._model.guard import program_end
@@ -79,6 +80,7 @@ class Extras:
         due: When this one begins, on the clock of the run, if it waits for that; else None.
         first_at: When the first attempt began, likewise; None if this is the first.
         overran: By how many seconds the step ended later than its limit; 0 if it did not.
+        handled: What the step has failed with, if the run goes on from that; else None.
         signs: The signs of life of the step; None unless its task has an `idle_timeout`.
     """
 
@@ -87,6 +89,7 @@ class Extras:
         "callbacks",
         "due",
         "first_at",
+        "handled",
         "mailbox",
         "over",
         "overran",
@@ -109,6 +112,7 @@ class Extras:
         self.attempts: tuple[Attempt, ...] = ()
         self.due: float | None = None
         self.first_at: float | None = None
+        self.handled: BaseException | None = None
         self.signs: Signs | None = None
 
 
@@ -290,6 +294,8 @@ class LiveStep(Step):
         if known.error is not None:
             self.error = RecordedError(*known.error)
         self.extras.overran, self.extras.attempts = known.overran, known.attempts
+        if known.handled and isinstance(self.error, RecordedError):
+            self.extras.handled = handled_in(self.error, known.task)
         if known.reporting:
             self.holder = Recorded(known.reporting[0])
 
@@ -302,6 +308,10 @@ class LiveStep(Step):
             return False
         self.extras.overran = now - begun - limit
         return True
+
+    def _is_handled(self) -> bool:
+        """Return whether this step has failed, and the run goes on from that."""
+        return self._extras is not None and self._extras.handled is not None
 
     def _limit_error(self) -> TaskTimedOut:
         """Return the error that stands for this step's having reached its limit."""
