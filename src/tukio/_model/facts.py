@@ -54,6 +54,7 @@ class StepEnded(NamedTuple):
         reporting: The result of the holder's `report()`, in a tuple of one; empty if there is none.
         overran: The seconds by which the step ended later than its limit; 0 if it did not.
         attempts: The executions of the task before this one that have failed.
+        child: The report of the run that the step has started, if that must be kept; else None.
     """
 
     task: str
@@ -68,6 +69,7 @@ class StepEnded(NamedTuple):
     reporting: tuple[Any, ...] = ()
     overran: float = 0.0
     attempts: tuple[Attempt, ...] = ()
+    child: dict[str, Any] | None = None
 
     @property
     def passes_on(self) -> Any:
@@ -90,6 +92,8 @@ class StepDue(NamedTuple):
         attempts: The executions before that have failed.
         due: When it is due, aware UTC; None for at once.
         tried: The seconds for which the task was tried so far.
+        child: The report of the run that the step has started, which is to go on; None if there is
+            none.
     """
 
     task: str
@@ -98,6 +102,12 @@ class StepDue(NamedTuple):
     attempts: tuple[Attempt, ...] = ()
     due: datetime | None = None
     tried: float = 0.0
+    child: dict[str, Any] | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the task is run for the first time, at once, and from the start."""
+        return not self.attempts and self.due is None and self.child is None
 
 
 class RunSuspended(NamedTuple):

@@ -15,9 +15,15 @@ IDLE: Final = "idle"
 """The step must show signs of life: its task has an `idle_timeout`."""
 
 
+CHILD: Final = "child"
+"""The step is a run of its own: its task has a `workflow` in place of a name."""
+
+
 def kinds_of(task: TaskTemplate) -> tuple[str, ...]:
     """Return what the steps of a task do beside calling its function, outermost first.
 
     Empty for most tasks.
     """
+    if task._workflow is not None:
+        return (CHILD,)
     return (IDLE,) if task.idle_timeout else ()

@@ -63,7 +63,7 @@ def find_config_faults(document: Mapping[str, Any], known: Mapping[Any, Any]) ->
     return first_of(
         Fault(f"tasks[{number}].config{path}", problem, advice)
         for number, task in enumerate(document["tasks"])
-        if is_in(task["name"], known)
+        if is_in(task.get("name"), known)
         for path, problem, advice in _check(
             known[task["name"]][0], task["config"], parents.get(task["id"], [])
         )

@@ -45,6 +45,7 @@ class StepRecord:
         attempts: The executions before this one that have failed.
         due: When this one is due; None if it does not wait for that.
         tried: The seconds for which the task was tried, if it is to be tried again.
+        child: The report of the run that the execution has started; None if there is none.
     """
 
     uid: str
@@ -60,6 +61,7 @@ class StepRecord:
     attempts: tuple[Attempt, ...]
     due: datetime | None
     tried: float
+    child: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +187,22 @@ def _read_step(execution: Mapping[str, Any]) -> StepRecord:
         attempts=read_attempts(execution.get("attempts", []), _time),
         due=_time(execution.get("due")),
         tried=max(float(execution.get("elapsed", 0.0)), 0.0),
+        child=_child(execution.get("child")),
     )
     if record.state.done() and record.end is None:
         msg = f"an execution that is {record.state.value} has no end"
         raise ValueError(msg)
     return record
+
+
+def _child(report: Any) -> dict[str, Any] | None:
+    """Return the report of a child, which is read when its template is known."""
+    if report is None:
+        return None
+    if not isinstance(report, Mapping):
+        msg = f"{shown(report)} is not the report of a child"
+        raise TypeError(msg)
+    return detached(dict(report))
 
 
 def _state(value: Any) -> FutureState:

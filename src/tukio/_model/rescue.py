@@ -58,11 +58,19 @@ def facts_of(record: RunRecord, shape: Shape) -> list[Fact]:
     started = RunStarted(record.uid, record.start, root.inputs)
     over = [step_ended(uid, steps[uid]) for uid in order_of_ends(record, shape)]
     due = [
-        StepDue(uid, known.inputs, known.start is not None, known.attempts, known.due, known.tried)
+        _step_due(uid, known)
         for uid, known in steps.items()
         if not known.state.done()
     ]
     return [started, *over, *due]
+
+
+def _step_due(uid: str, known: StepRecord) -> StepDue:
+    begun = known.start is not None
+    # One that waits for its next attempt has no child: that of the attempt before is over.
+    child = None if known.due is not None else known.child
+    earlier = (known.attempts, known.due, known.tried, child)
+    return StepDue(uid, known.inputs, begun, *earlier)
 
 
 def order_of_ends(record: RunRecord, shape: Shape) -> list[str]:
@@ -142,6 +150,7 @@ def step_ended(uid: str, known: StepRecord) -> StepEnded:
         reporting=(known.extra["reporting"],) if "reporting" in known.extra else (),
         overran=known.overran,
         attempts=known.attempts,
+        child=known.child,
     )
 
 

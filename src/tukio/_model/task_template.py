@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 from uuid import uuid4
 
 from .changes import Changeable, Data, exact, own, set_state, state_without
+from .children import document_of, id_of
+from .display import shown
 from .keys import TASK_KEYS
 from .listen import Listen, own_topics
 from .retry import Retry
@@ -30,7 +32,7 @@ class TaskTemplate(Changeable):
     """One task of a workflow: which registered task is run, and how.
 
     Args:
-        name: The name of a registered task.
+        name: The name of a registered task; None for a task with a `workflow`.
         uid: The id of the task within the workflow; None makes a new one.
         config: The argument of the task's holder class, which gets a deep copy for each run; None
             is {}.
@@ -53,6 +55,8 @@ class TaskTemplate(Changeable):
             limit.
         retry: Whether and when the task is run again after it has failed: a `Retry`, or the dict
             form of one; None is never.
+        workflow: What the task runs in place of a registered task, as a child of its run: the id of
+            a loaded template, or a template or its dict form. None for any other task.
 
     The fields may be changed at any time; this counts for the runs that are made from then on. The
     `template` of a step is a copy from when its run was made. The copy is equal to this object, has
@@ -69,6 +73,7 @@ class TaskTemplate(Changeable):
         "_retry",
         "_topics",
         "_watch",
+        "_workflow",
         "collect",
         "idle_timeout",
         "join",
@@ -78,7 +83,7 @@ class TaskTemplate(Changeable):
         "uid",
     )
 
-    DATA: ClassVar[tuple[str, ...]] = ("_config", "_retry", "_topics", "_extra")
+    DATA: ClassVar[tuple[str, ...]] = ("_config", "_retry", "_topics", "_workflow", "_extra")
 
     # The task that this is a copy of, for runs; None for any other task.
     _origin: TaskTemplate | None
@@ -88,11 +93,13 @@ class TaskTemplate(Changeable):
     _config: dict[str, Any]
     _retry: dict[str, Any] | None
     _topics: list[str] | None
+    _workflow: str | dict[str, Any] | None
     _extra: dict[str, Any]
 
     config: Data[dict[str, Any]] = Data()
     retry: Data[dict[str, Any] | None] = Data()
     topics: Data[list[str] | None] = Data()
+    workflow: Data[str | dict[str, Any] | None] = Data()
     extra: Data[dict[str, Any]] = Data()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -104,7 +111,7 @@ class TaskTemplate(Changeable):
 
     def __init__(  # noqa: PLR0913 - the fields of a task, by name
         self,
-        name: Any,
+        name: Any = None,
         uid: str | None = None,
         config: dict[str, Any] | None = None,
         timeout: float | None = None,
@@ -115,6 +122,7 @@ class TaskTemplate(Changeable):
         on_timeout: str | None = None,
         retry: Retry | dict[str, Any] | None = None,
         idle_timeout: float | None = None,
+        workflow: Any = None,
     ) -> None:
         self.name: Any = name
         self.uid: str = uid or str(uuid4())
@@ -123,11 +131,14 @@ class TaskTemplate(Changeable):
         self.collect: str | None = collect
         self.on_timeout: str | None = on_timeout
         self.idle_timeout: float | None = idle_timeout
-        set_state(self, (None, {"_config": {}, "_retry": None, "_topics": [], "_extra": {}}))
+        empty = {"_config": {}, "_retry": None, "_topics": [], "_workflow": None, "_extra": {}}
+        set_state(self, (None, empty))
         if config:
             self.config = config
         if retry is not None:
             self.retry = cast("dict[str, Any]", retry)
+        if workflow is not None:
+            self.workflow = workflow
         # Any other tuple is kept as it is, for `validate` to report.
         if topics != ():
             self.topics = cast("list[str] | None", topics)
@@ -158,6 +169,8 @@ class TaskTemplate(Changeable):
 
     def take(self, slot: str, value: Any) -> None:
         """Set the value of a field to one that a user may hold."""
+        if slot == "_workflow":
+            value = document_of(value)
         super().take(slot, value.as_dict() if isinstance(value, Retry) else value)
 
     def note_change(self, name: str) -> None:
@@ -211,13 +224,16 @@ class TaskTemplate(Changeable):
 
     @classmethod
     def from_dict(cls, task_dict: Mapping[str, Any]) -> Self:
-        """Return the template for a dict with the keys of `as_dict`; only `name` is needed.
+        """Return the template for a dict with the keys of `as_dict`.
+
+        Only `name`, or `workflow`, is needed.
 
         Raises:
-            KeyError: There is no `name`.
+            KeyError: There is neither.
         """
+        workflow = task_dict.get("workflow")
         task = cls(
-            task_dict["name"],
+            task_dict["name"] if workflow is None else task_dict.get("name"),
             uid=task_dict.get("id"),
             config=deepcopy(task_dict.get("config")),
             timeout=task_dict.get("timeout"),
@@ -227,6 +243,7 @@ class TaskTemplate(Changeable):
             on_timeout=task_dict.get("on_timeout"),
             retry=deepcopy(task_dict.get("retry")),
             idle_timeout=task_dict.get("idle_timeout"),
+            workflow=deepcopy(workflow),
         )
         task.extra.update(extra_keys(task_dict, TASK_KEYS))
         # It is all made of copies.
@@ -241,8 +258,10 @@ class TaskTemplate(Changeable):
         return self._as_dict(copied)
 
     def _as_dict(self, own: Callable[[Any], Any]) -> dict[str, Any]:
+        # A task without a name is written only if it is a fault, for `validate` to report.
+        named = {} if self._workflow is not None and self.name is None else {"name": self.name}
         document = {
-            "name": self.name,
+            **named,
             "id": self.uid,
             "config": own(self._config),
             "timeout": self.timeout,
@@ -253,10 +272,15 @@ class TaskTemplate(Changeable):
                 document[key] = value
         if self._retry is not None:
             document["retry"] = own(self._retry)
+        if self._workflow is not None:
+            document["workflow"] = own(self._workflow)
         return {**document, **own(self._extra)}
 
     def __str__(self) -> str:
-        return f"<TaskTemplate name={self.name}, uid={self.uid}>"
+        what = f"name={self.name}"
+        if self._workflow is not None:
+            what = f"workflow={shown(id_of(self._workflow))}"
+        return f"<TaskTemplate {what}, uid={self.uid}>"
 
     __repr__ = __str__
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from .changes import exact
+from .children import find_workflow_faults
 from .display import nearest, plain, shown
 from .errors import Fault
 from .fan_in import find_count_faults, find_join_faults
@@ -29,8 +31,9 @@ from .time_limits import find_limit_faults, find_on_timeout_faults
 
 if TYPE_CHECKING:
     import enum
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    Find = Callable[[Any], list[Fault]]
     Found = Iterator[Fault]
 
 
@@ -51,7 +54,8 @@ def find_faults(
     if not isinstance(document, Mapping):
         problem = f"a template is a mapping, not {type_of(document)}"
         return [Fault("", problem, "give it the keys 'tasks' and 'graph'", TypeError)]
-    return find_excess(document) or _find_faults(document, complete=complete, known=known)
+    find = partial(find_faults, complete=True, known=known)
+    return find_excess(document) or _find_faults(document, find, complete=complete, known=known)
 
 
 def find_all_faults(document: Mapping[str, Any], known: Mapping[Any, Any]) -> list[Fault]:
@@ -64,17 +68,25 @@ def find_all_faults(document: Mapping[str, Any], known: Mapping[Any, Any]) -> li
     if excess := find_excess(document):
         return excess
     return [
-        *_find_faults(document, complete=True, known=known),
+        *_find_faults(document, partial(_find_inner_faults, known), complete=True, known=known),
         *find_config_faults(document, known),
         *first_of(find_count_faults(document)),
     ]
 
 
+def _find_inner_faults(known: Mapping[Any, Any], document: Any) -> list[Fault]:
+    """Return all faults of a template that a task has for its `workflow`."""
+    if faults := find_faults(document, complete=True, known=known):
+        return faults
+    tasks = [{"config": {}, **task} for task in document["tasks"]]
+    return find_all_faults({"graph": {}, **document, "tasks": tasks}, known)
+
+
 def _find_faults(
-    document: Mapping[str, Any], *, complete: bool, known: Mapping[Any, Any] | None
+    document: Mapping[str, Any], find: Find, *, complete: bool, known: Mapping[Any, Any] | None
 ) -> list[Fault]:
     links = Links(document)
-    faults = first_of(chain(_header(document), _tasks(document), links.faults))
+    faults = first_of(chain(_header(document), _tasks(document, find), links.faults))
     if complete or faults:
         faults += links.find_root_faults()
     return faults if known is None else faults + find_unknown_names(document, known)
@@ -95,7 +107,7 @@ def _header(document: Mapping[str, Any]) -> Found:
     yield from _extra("", document, WORKFLOW_KEYS)
 
 
-def _tasks(document: Mapping[str, Any]) -> Found:
+def _tasks(document: Mapping[str, Any], find: Find) -> Found:
     key = spelt(document, "tasks", WORKFLOW_KEYS)
     tasks = document.get(key, ())
     if not isinstance(tasks, list | tuple):
@@ -110,14 +122,14 @@ def _tasks(document: Mapping[str, Any]) -> Found:
             problem = f"a task is a mapping, not {type_of(task)}"
             yield Fault(path, problem, "give it at least a 'name'", TypeError)
             continue
-        yield from _task(path, task)
+        yield from _task(path, task, find)
         uid = exact(task.get("id"))
         if is_id(uid) and seen.setdefault(uid, number) != number:
             problem = f"duplicate task id {shown(uid)}, also at {key}[{seen[uid]}]"
             yield Fault(f"{path}.id", problem, "give each task an id of its own")
 
 
-def _task(path: str, task: Mapping[str, Any]) -> Found:
+def _task(path: str, task: Mapping[str, Any], find: Find) -> Found:
     yield from _name(path, task)
     yield from _text(f"{path}.id", task.get("id"))
     yield from _topics(f"{path}.topics", task.get("topics"))
@@ -126,6 +138,7 @@ def _task(path: str, task: Mapping[str, Any]) -> Found:
     yield from find_on_timeout_faults(f"{path}.on_timeout", task.get("on_timeout"))
     yield from _data(f"{path}.config", task.get("config"))
     yield from find_retry_faults(path, task)
+    yield from find_workflow_faults(path, task, find)
     yield from find_join_faults(path, task)
     yield from _extra(f"{path}.", task, TASK_KEYS)
 
@@ -134,6 +147,8 @@ def _name(path: str, task: Mapping[str, Any]) -> Found:
     key = spelt(task, "name", TASK_KEYS)
     path = f"{path}.{plain(key)}"
     if key not in task:
+        if task.get(spelt(task, "workflow", TASK_KEYS)) is not None:
+            return
         advice = "say which registered task it runs"
         yield Fault(path, "missing name", advice, KeyError)
     elif not is_hashable(task[key]):

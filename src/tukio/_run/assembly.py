@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from .._loop.turns import Turns
-from .._model.kinds import IDLE
+from .._model.kinds import CHILD, IDLE
 from .._model.registry import REGISTRY
+from .child_step import ChildStep
 from .driver import drive
 from .environment import CLEANUP_TIMEOUT, Environment
 from .idle import IdleStep
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
     from .._events.broker import Broker
     from .._loop.contract import Backend
     from .._model.registry import Registry
+    from .environment import Children
 
 
-KINDS: Final = StepKinds(TaskRun, {IDLE: IdleStep})
+KINDS: Final = StepKinds(TaskRun, {IDLE: IdleStep, CHILD: ChildStep})
 """The classes of the steps of all runs."""
 
 
@@ -33,6 +35,7 @@ def assemble(
     registry: Registry | None = None,
     cleanup_timeout: float = CLEANUP_TIMEOUT,
     engine: Callable[[], Any] | None = None,
+    children: Children | None = None,
 ) -> Environment:
     """Return what the runs of one engine share.
 
@@ -42,6 +45,7 @@ def assemble(
         registry: Where the names of tasks are looked up; None is the one of the process.
         cleanup_timeout: Seconds that a `teardown()` may take.
         engine: A weak reference to the engine; None if there is none.
+        children: Makes and starts the children of steps; likewise.
     """
     registry = REGISTRY if registry is None else registry
     return Environment(
@@ -56,4 +60,5 @@ def assemble(
         turns=Turns(backend),
         drive=drive,
         engine=engine,
+        children=children,
     )

@@ -66,7 +66,18 @@ def finish_stopping(run: Run) -> None:
         run.call_off_what_is_due()
         for driver in list(run.drivers):
             run.interrupt(driver)
+        _finish_children(run)
         run.end_if_empty()
+
+
+def _finish_children(run: Run) -> None:
+    """Cancel the children of a run, and take the end of those whose end was cut."""
+    children = None if run.waiting is None else run.waiting.children
+    for child in list(children or ()):
+        if child.run.phase is not OVER:
+            child.stop(CANCELLED, final=False)
+        else:
+            child.step._child_is_over()
 
 
 def close_coroutine(driver: Driver) -> bool:
@@ -89,6 +100,7 @@ def _lost(run: Run) -> list[LiveStep]:
     held = {driver.step for driver in run.drivers}
     if run.waiting is not None:
         held.update(run.waiting.interrupted)
+        held.update(child.step for child in run.waiting.children or ())
     return [
         step
         for step in run.plan.steps

@@ -53,6 +53,8 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
     if step._extras is not None and step._extras.attempts:
         found["attempts"] = [one.as_dict() for one in step._extras.attempts]
         found |= _times_of_attempts(step, step._extras)
+    if step._extras is not None and step._extras.child is not None:
+        found["child"] = step._extras.child.report(data=data)
     # Not `or`: an exception of a user's class may be false, or raise when it is asked.
     error = step.run.errors.get(step.template.uid)
     error = step.error if error is None else error

@@ -18,6 +18,7 @@ from .._model.state import INTERRUPTED, PENDING
 from .._model.step import Step
 from .._model.task_ends import TaskTimedOut
 from .callbacks import Callbacks
+from .child import Reported
 from .holder import Recorded, execution_id
 from .log_fields import log_fields
 from .mailbox import Mailbox
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from .._model.state import FutureState
     from .._model.template import WorkflowTemplate
     from .callbacks import Function
+    from .child import ChildOfStep
     from .signs import Signs
 
 log: Log = Log("tukio.run")
@@ -80,11 +82,14 @@ class Extras:
         first_at: When the first attempt began, likewise; None if this is the first.
         overran: By how many seconds the step ended later than its limit; 0 if it did not.
         signs: The signs of life of the step; None unless its task has an `idle_timeout`.
+        child: The run that the step has started and waits for, or the report of that; None if there
+            is none.
     """
 
     __slots__ = (
         "attempts",
         "callbacks",
+        "child",
         "due",
         "first_at",
         "mailbox",
@@ -110,6 +115,7 @@ class Extras:
         self.due: float | None = None
         self.first_at: float | None = None
         self.signs: Signs | None = None
+        self.child: ChildOfStep | None = None
 
 
 class LiveStep(Step):
@@ -265,14 +271,17 @@ class LiveStep(Step):
         if self._extras is not None and self._extras.mailbox is not None:
             self._extras.mailbox.give_up_on(number)
 
-    def restore_attempts(self, known: StepDue) -> None:
+    def restore_earlier(self, known: StepDue) -> None:
         """Set what a fact tells of the executions before this one, and of when this one is due."""
         run: RunOfStep = self.run
         backend, extras = run.backend, self.extras
         extras.attempts = known.attempts
         extras.due = None if known.due is None else backend.instant(known.due)
-        # Downtime does not count.
-        extras.first_at = backend.time() - known.tried
+        if known.attempts or known.due is not None:
+            # Downtime does not count.
+            extras.first_at = backend.time() - known.tried
+        if known.child is not None:
+            extras.child = Reported(known.child)
 
     def restore(self, known: StepEnded) -> None:
         """Set the fields of this step as a fact tells of an execution that is over."""
@@ -288,6 +297,8 @@ class LiveStep(Step):
         self.extras.overran, self.extras.attempts = known.overran, known.attempts
         if known.reporting:
             self.holder = Recorded(known.reporting[0])
+        if known.child is not None:
+            self.extras.child = Reported(known.child)
 
     # For the run ---------------------------------------------------------------------------------
 

@@ -1,0 +1,90 @@
+"""The children of a run: runs that its steps have started, and that it waits for.
+
+Owns:   which runs are children of which step, until they are over.
+
+A run is not over before its children are, however it ends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .._model.state import CANCELLED, TIMED_OUT
+from .waiting import WaitsFor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._model.state import FutureState
+    from .._step.step import LiveStep
+    from .run import Run
+    from .workflow import Workflow
+
+
+class Child:
+    """A run that a step has started, and waits for.
+
+    Attributes:
+        step: The step. If that is interrupted, the one that runs the task again.
+        workflow: The run; it has no other owner before it has started.
+        is_suspended: Whether it was suspended because its parent was.
+        call_off: Calls off the alarm of the limit of the step; None if there is none.
+    """
+
+    __slots__ = ("call_off", "is_suspended", "step", "workflow")
+
+    def __init__(self, step: LiveStep, workflow: Workflow) -> None:
+        self.step: LiveStep = step
+        self.workflow: Workflow = workflow
+        self.is_suspended: bool = False
+        self.call_off: Callable[[], None] | None = None
+
+    @property
+    def run(self) -> Run:
+        """The run itself."""
+        return self.workflow._run
+
+    def report(self, *, data: bool = True) -> dict[str, Any]:
+        """Return the report of the run."""
+        return self.workflow.report(data=data)
+
+    def stop(self, ending: FutureState, *, final: bool = True) -> None:
+        """Cancel the run, for the reason for which the step is cut."""
+        if ending is not TIMED_OUT:
+            ending = CANCELLED
+            self.run.note_reason(self.step.run.reason)
+        self.run.stop(ending, final=final)
+
+    def stop_keeping_limit(self) -> None:
+        """Call off the alarm of the limit of the step."""
+        if self.call_off is not None:
+            self.call_off()
+            self.call_off = None
+
+
+def adopt(run: Run, child: Child) -> None:
+    """Have a run wait for a child, which has not started."""
+    run.wait_for(WaitsFor.CHILD)
+    assert run.waiting is not None
+    if run.waiting.children is None:
+        run.waiting.children = {}
+    run.waiting.children[child] = None
+
+
+def let_go(run: Run, child: Child) -> None:
+    """Have a run wait no more for a child, which is over or was never started."""
+    child.stop_keeping_limit()
+    waiting = run.waiting
+    if waiting is None or waiting.children is None or child not in waiting.children:
+        return
+    del waiting.children[child]
+    if not waiting.children:
+        run.stop_waiting(WaitsFor.CHILD)
+
+
+def stop_children(run: Run, *, final: bool) -> None:
+    """Cancel the children of a run that stops, for the reason for which it does."""
+    assert run.waiting is not None
+    assert run.ending is not None
+    for child in list(run.waiting.children or ()):
+        child.stop(run.ending, final=final or run.ending is TIMED_OUT)
