@@ -12,15 +12,20 @@ import inspect
 from typing import TYPE_CHECKING, Any
 
 from .._model.changes import exact
-from .._model.children import DEEPEST, too_deep
+from .._model.children import DEEPEST, has_begun, too_deep
 from .._model.display import nearest, shown
+from .._model.errors import RescueError, TemplateError
+from .._model.record import NOT_WHOLE, read
 from .._model.selector import Selector
+from .._model.template import WorkflowTemplate
+from .._run import restoring
+from .._run.children import Child
+from .._run.environment import ChildOf
+from .._step.child import Reported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._model.template import WorkflowTemplate
-    from .._run.environment import ChildOf
     from .._run.run import Run
     from .._run.workflow import Workflow
     from .binding import Binding
@@ -73,15 +78,75 @@ class ChildRuns:
         """
         self._instances.launch(run, start, when_over)
 
-    async def _loaded(self, template_id: str) -> WorkflowTemplate:
+    async def restore(self, run: Run) -> None:
+        """Make the children of a run that was restored, at any depth; none starts.
+
+        Raises:
+            RescueError: The report of a child cannot be continued.
+
+        Cancellation: nothing was started.
+        """
+        runs = [run]
+        while runs:
+            parent = runs.pop()
+            for step in parent.plan.ready:
+                extras = step._extras
+                if extras is None or not isinstance(extras.child, Reported):
+                    continue
+                if step.template._workflow is None or not has_begun(extras.child.report()):
+                    # What the task runs is no workflow any more; or it is to start anew.
+                    extras.child = None
+                    continue
+                workflow = await self._restored(step, parent, extras.child)
+                extras.child = Child(step, workflow)
+                runs.append(workflow._run)
+
+    async def _restored(self, step: Any, parent: Run, child: Reported) -> Workflow:
+        """Return the child of a step as a report shows it, not started.
+
+        Raises:
+            RescueError: The report cannot be continued.
+        """
+        report, what, uid = child.report(), step._workflow(), step._child_id()
+        template = await self._get(what) if isinstance(what, str) else what
+        if template is None:
+            # It goes on as it was, though nobody has its template any more.
+            template = _template_in(report, uid)
+        record = read(report, template, is_child=True)
+        workflow = await self.make(ChildOf(parent.face, step), template, uid)
+        run = workflow._run
+        restoring.restore(run, record, run.plan.shape)
+        # Its parent may have another id now: see `tukio.again`.
+        run._uid = uid
+        return workflow
+
+    async def _get(self, template_id: str) -> WorkflowTemplate | None:
         found = self.selector.get(exact(template_id))
         template: WorkflowTemplate | None = await found if inspect.isawaitable(found) else found
-        if not template:
+        return template or None
+
+    async def _loaded(self, template_id: str) -> WorkflowTemplate:
+        template = await self._get(template_id)
+        if template is None:
             known = [one.uid for one in _all_of(self.selector)]
             advice = nearest(template_id, known, "load it first, by await engine.load(template)")
             msg = f"no workflow is loaded as {shown(template_id)} - {advice}"
             raise LookupError(msg)
         return template
+
+
+def _template_in(report: dict[str, Any], uid: str) -> WorkflowTemplate:
+    """Return the template that a report has, without what its run was like.
+
+    Raises:
+        RescueError: It has none.
+    """
+    try:
+        tasks = [{key: task[key] for key in task if key != "exec"} for task in report["tasks"]]
+        document = {key: report[key] for key in report if key != "exec"}
+        return WorkflowTemplate.from_dict({**document, "tasks": tasks})
+    except (*NOT_WHOLE, TemplateError) as error:
+        raise RescueError(uid, f"its template is not loaded, nor in it ({shown(error)})") from error
 
 
 def _all_of(selector: Any) -> list[WorkflowTemplate]:

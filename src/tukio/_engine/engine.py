@@ -290,11 +290,17 @@ class Engine(Templates):
         if self._stopping:
             return self._refuse(Reason.STOPPING, template.uid)
         record = read(report, template)
-        if self.get(record.uid) is not None:
-            raise RescueError(record.uid, "it is still in progress in this engine")
         workflow = self._binding.new_workflow(template)
         run = workflow._run
-        restoring.restore(run, record, run.plan.shape)
+        if self.get(record.uid) is None:
+            restoring.restore(run, record, run.plan.shape)
+            # Before anything starts: what cannot be continued is refused.
+            await self._children.restore(run)
+        if self.get(record.uid) is not None:
+            raise RescueError(record.uid, "it is still in progress in this engine")
+        if self._stopping:
+            # Meanwhile: a selector of the user's own may be async.
+            return self._refuse(Reason.STOPPING, template.uid)
         self._instances.launch(run, partial(restoring.go_on, run))
         return workflow
 

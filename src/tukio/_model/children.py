@@ -106,6 +106,12 @@ def find_workflow_faults(
         yield Fault(f"{path}.workflow", problem, advice, TypeError)
 
 
+def has_begun(report: Mapping[str, Any]) -> bool:
+    """Return whether a report tells of a run that has begun; what is no report is for others."""
+    execution = report.get("exec")
+    return not is_mapping(execution) or execution.get("start", "") is not None
+
+
 def without_data(report: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of a report without inputs, outputs and what holders report, at any depth."""
     made = detached(dict(report))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from .attempts import read_attempts
 from .display import listed, shown
+from .findings import is_mapping
 from .state import SKIPPED, TIMED_OUT, FutureState
 
 if TYPE_CHECKING:
@@ -212,3 +213,7 @@ def _restore_fields(body: Mapping[str, Any], fields: dict[str, Any], kind: type[
             fields[name] = tuple(fields[name])
     if "attempts" in fields:
         fields["attempts"] = _attempts(body, fields["attempts"])
+    child = fields.get("child")
+    if not (child is None or is_mapping(child)):
+        msg = f"{shown(body)} has not the child of a {body['kind']}"
+        raise ValueError(msg)

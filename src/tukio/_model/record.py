@@ -94,18 +94,20 @@ NOT_WHOLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, Rec
 """Raised when data that is not a report is read as one."""
 
 
-def read(report: Any, template: WorkflowTemplate) -> RunRecord:
+def read(report: Any, template: WorkflowTemplate, *, is_child: bool = False) -> RunRecord:
     """Return the record of a report about a run of a template; the run must have started.
 
     Args:
         report: The report, as `Workflow.report()` made it, or after it went through JSON, whoever
             has read the text.
         template: The template of the run; it may have gained tasks since.
+        is_child: Whether the report is in that of another run. Then the values in it were read, and
+            its time limit may be used up: the run ends by that.
 
     Raises:
         RescueError: The data is not a report, or it is not about such a run.
     """
-    report = decoded(report)
+    report = report if is_child else decoded(report)
     uid = _uid_of(report)
     if uid is None:
         raise RescueError(None, "it is not the report of a run: there is no 'exec.id'")
@@ -121,7 +123,7 @@ def read(report: Any, template: WorkflowTemplate) -> RunRecord:
         refuse(record, f"executed tasks are not in the template: {listed(unknown)}")
     if template.root().uid not in record.steps:
         refuse(record, "its root task was never due - start the workflow anew")
-    if template.timeout and record.elapsed >= template.timeout:
+    if template.timeout and record.elapsed >= template.timeout and not is_child:
         refuse(record, f"its time limit of {template.timeout} s is used up - raise it first")
     return record
 
@@ -202,7 +204,8 @@ def _child(report: Any) -> dict[str, Any] | None:
     if not isinstance(report, Mapping):
         msg = f"{shown(report)} is not the report of a child"
         raise TypeError(msg)
-    return detached(dict(report))
+    child: dict[str, Any] = detached(dict(report))
+    return child
 
 
 def _state(value: Any) -> FutureState:

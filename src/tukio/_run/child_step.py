@@ -16,10 +16,17 @@ from .._loop.surroundings import surroundings
 from .._model.errors import EngineError, failure_of
 from .._model.event import sent_by
 from .._model.guard import attempt, make_sure_of_room
-from .._model.logs import Log
-from .._model.state import CANCELLED, FINISHED, OVER, RUNNING, STOPPING, SUSPENDED, TASK_BEGIN, TIMED_OUT
+from .._model.state import (
+    CANCELLED,
+    FINISHED,
+    OVER,
+    RUNNING,
+    STOPPING,
+    SUSPENDED,
+    TASK_BEGIN,
+    TIMED_OUT,
+)
 from .._step.child import Reported
-from .._step.log_fields import log_fields
 from . import restoring
 from .children import Child, adopt, let_go
 from .environment import ChildOf
@@ -34,8 +41,6 @@ from .within import check_time_left, time_left
 
 if TYPE_CHECKING:
     from .._model.template import WorkflowTemplate
-
-log: Log = Log("tukio.run")
 
 CUT: Final = {CANCELLED, TIMED_OUT}
 
@@ -88,8 +93,8 @@ class ChildStep(TaskRun):
             # From a report.
             start = partial(restoring.go_on, child.run)
         else:
-            uid, child_of = f"{self._key}/{self.attempt}", ChildOf(run.face, self)
-            workflow = await children.make(child_of, self._workflow(), uid)
+            child_of = ChildOf(run.face, self)
+            workflow = await children.make(child_of, self._workflow(), self._child_id())
             extras.child = child = Child(self, workflow)
             start = partial(workflow._run.start, sent_by(self, self.input_data))
         # First: whatever happens from here on, the run is not over before its child is.
@@ -103,6 +108,9 @@ class ChildStep(TaskRun):
                 raise
             # It was told to stop before it began.
         raise Parked
+
+    def _child_id(self) -> str:
+        return f"{self._key}/{self.attempt}"
 
     def _workflow(self) -> WorkflowTemplate | str:
         """Return what the task runs: a template, or the id of a loaded one."""
@@ -243,6 +251,6 @@ class ChildStep(TaskRun):
         """Keep the report of the child, which is over, in place of the child."""
         report, problem = attempt(child.report)
         if problem is not None:
-            uid, extra = self.template.uid, log_fields(self.run, self)
-            log.error("the child of task '%s' has no report", uid, exc_info=problem, extra=extra)
+            # It is nested too deeply.
+            record_error(self.run, self, problem)
         self.extras.child = None if report is None else Reported(report)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .._loop.alarms import Alarms
     from .._step.step import LiveStep
-    from .child import Child
+    from .children import Child
 
 
 class WaitsFor(enum.Enum):

@@ -48,13 +48,8 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
     if step.chosen is not None:
         tasks = step.run.plan.shape.tasks
         found["chosen"] = [tasks[number].uid for number in step.chosen]
-    if step._extras is not None and step._extras.overran:
-        found["overran"] = step._extras.overran
-    if step._extras is not None and step._extras.attempts:
-        found["attempts"] = [one.as_dict() for one in step._extras.attempts]
-        found |= _times_of_attempts(step, step._extras)
-    if step._extras is not None and step._extras.child is not None:
-        found["child"] = step._extras.child.report(data=data)
+    if step._extras is not None:
+        found |= _of_extras(step, step._extras, data=data)
     # Not `or`: an exception of a user's class may be false, or raise when it is asked.
     error = step.run.errors.get(step.template.uid)
     error = step.error if error is None else error
@@ -69,6 +64,19 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
         found["reporting"] = None
     elif reporting:
         [found["reporting"]] = reporting
+    return found
+
+
+def _of_extras(step: LiveStep, extras: Extras, *, data: bool) -> dict[str, Any]:
+    """Return what a report shows of the optional parts of a step."""
+    found = dict[str, Any]()
+    if extras.overran:
+        found["overran"] = extras.overran
+    if extras.attempts:
+        found["attempts"] = [one.as_dict() for one in extras.attempts]
+        found |= _times_of_attempts(step, extras)
+    if extras.child is not None:
+        found["child"] = extras.child.report(data=data)
     return found
 
 
