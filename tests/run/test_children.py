@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -66,7 +67,7 @@ def inner(chain: str = "in nap", **fields: Any) -> dict[str, Any]:
     ids = chain.split()
     names = {"in": "quick", "out": "quick"}
     tasks = [{"id": uid, "name": names.get(uid, uid)} for uid in ids]
-    graph = {up: [down] for up, down in zip(ids, ids[1:], strict=False)}
+    graph = {up: [down] for up, down in pairwise(ids)}
     return {"id": "inner", "tasks": tasks, "graph": graph, **fields}
 
 

@@ -14,7 +14,6 @@ import anyio.lowlevel
 from .._loop.turns import Turns
 from .._model.changes import exact
 from .._model.errors import RescueError
-from .._model.event import Event
 from .._model.guard import attempt
 from .._model.logs import Log
 from .._model.not_started import IdConflict, Reason, id_from
@@ -22,6 +21,7 @@ from .._model.policy import OverrunPolicy
 from .._model.record import read
 from .._run import restoring
 from .._run.environment import CLEANUP_TIMEOUT
+from .hops import MOST_HOPS, received
 from .refusal import Refusal
 from .silence import Silence, templates_of
 from .started import Started
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from .._loop.services import AsyncioLoop
     from .._model.documents import TemplateLike
+    from .._model.event import Event
     from .._model.registry import Registry
     from .._model.template import WorkflowTemplate
     from .._run.workflow import Workflow
@@ -122,7 +123,7 @@ class Engine(Templates):
         if topic is not None and not isinstance(topic, str):
             msg = f"topic must be a string or None, not {type(topic).__name__}"
             raise TypeError(msg)
-        event = Event(data, topic)
+        event = received(data, topic)
         backend = self._binding.bound()
         if self._starts.is_due():
             # Before the event is dispatched: a cancelled call has done nothing.
@@ -190,7 +191,7 @@ class Engine(Templates):
         Cancellation: nothing was started. The call waits only for an async selector, and in one of
         `BURST` calls before it does anything.
         """
-        event = Event(data)
+        event = received(data)
         chosen = None if policy is None else OverrunPolicy.get(policy)
         uid = None if id is None else id_from(id)
         backend = self._binding.bound()
@@ -222,7 +223,7 @@ class Engine(Templates):
         Cancellation: nothing was started. The call waits only for an async selector, and in one of
         `BURST` calls before it does anything.
         """
-        event = Event(data)
+        event = received(data)
         backend = self._binding.bound()
         if self._starts.is_due():
             await backend.checkpoint()
@@ -250,13 +251,15 @@ class Engine(Templates):
         Cancellation: nothing was started. The call waits only in one of `BURST` calls, before it
         does anything.
         """
-        event = Event(data)
+        event = received(data)
         backend = self._binding.bound()
         if self._starts.is_due():
             await backend.checkpoint()
         template = self._as_template(template)
         if self._stopping:
             return self._refuse(Reason.STOPPING, template.uid)
+        if event.hops > MOST_HOPS:
+            return self._refuse_hops(template)
         workflow = self._binding.new_workflow(template)
         run = workflow._run
         self._instances.launch(run, partial(run.start, event))
@@ -327,11 +330,18 @@ class Engine(Templates):
         """Start a run as the overrun policy says, without an await between decision and act."""
         if self._stopping:
             return self._refuse(Reason.STOPPING, template.uid)
+        if event.hops > MOST_HOPS:
+            return self._refuse_hops(template)
         workflow = self._instances.start(template, event, self._binding.new_workflow, wish)
         if workflow is None:
             self._silence.skipped(template, policy_for(template, wish))
             return self._refuse(Reason.SKIPPED, template.uid)
         return workflow
+
+    def _refuse_hops(self, template: WorkflowTemplate) -> Refusal:
+        """Refuse data that has come through too many runs."""
+        self._silence.too_many_hops(template)
+        return self._refuse(Reason.TOO_MANY_HOPS, template.uid)
 
     def _known(self, uid: str, template: WorkflowTemplate, event: Event) -> Workflow | None:
         """Return the run with an id that a caller gives another run; None if there is none.

@@ -131,7 +131,13 @@ class TaskTemplate(Changeable):
         self.collect: str | None = collect
         self.on_timeout: str | None = on_timeout
         self.idle_timeout: float | None = idle_timeout
-        empty: dict[str, Any] = {"_config": {}, "_retry": None, "_topics": [], "_workflow": None, "_extra": {}}
+        empty: dict[str, Any] = {
+            "_config": {},
+            "_retry": None,
+            "_topics": [],
+            "_workflow": None,
+            "_extra": {},
+        }
         set_state(self, (None, empty))
         if config:
             self.config = config
