@@ -34,13 +34,7 @@ def received(data: Mapping[str, Any] | Event, topic: str | None = None) -> Event
     event = Event(data, topic)
     around = surroundings.get(None)
     if around is not None:
-        event._hops = max(event.hops, hops_of(around[0].run) + 1)
+        trigger = around[0].run._trigger
+        led = trigger.hops if type(trigger) is Event else 0
+        event._hops = max(event.hops, led + 1)
     return event
-
-
-def hops_of(run: Any) -> int:
-    """Return the number of runs that have led to a run; a child has that of its parent."""
-    while run.environment.child_of is not None:
-        run = run.environment.child_of.step.run
-    trigger = run._trigger
-    return trigger.hops if type(trigger) is Event else 0

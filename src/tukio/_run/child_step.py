@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from .._loop.surroundings import surroundings
 from .._model.errors import EngineError, failure_of
-from .._model.event import sent_by
+from .._model.event import Event, sent_by
 from .._model.guard import attempt, make_sure_of_room
 from .._model.state import (
     CANCELLED,
@@ -96,7 +96,7 @@ class ChildStep(TaskRun):
             child_of = ChildOf(run.face, self)
             workflow = await children.make(child_of, self._workflow(), self._child_id())
             extras.child = child = Child(self, workflow)
-            start = partial(workflow._run.start, sent_by(self, self.input_data))
+            start = partial(workflow._run.start, self._event())
         # First: whatever happens from here on, the run is not over before its child is.
         adopt(run, child)
         try:
@@ -108,6 +108,13 @@ class ChildStep(TaskRun):
                 raise
             # It was told to stop before it began.
         raise Parked
+
+    def _event(self) -> Event:
+        """Return the event that the child starts with: as many runs have led to it as to this."""
+        event, trigger = sent_by(self, self.input_data), self.run._trigger
+        if type(trigger) is Event and trigger.hops:
+            event._hops = trigger.hops
+        return event
 
     def _child_id(self) -> str:
         return f"{self._key}/{self.attempt}"
