@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import anyio.lowlevel
 
 from .._loop.turns import Turns
-from .._model.changes import exact
 from .._model.errors import RescueError
 from .._model.guard import attempt
 from .._model.logs import Log
@@ -82,19 +81,6 @@ class Engine(Templates):
         self._starts: Turns = Turns(anyio.lowlevel)
 
     # Runs ----------------------------------------------------------------------------------------
-
-    @property
-    def instances(self) -> list[Workflow]:
-        """The runs that are not over, in the order in which they were started."""
-        faces: list[Any] = [run.face for run in self._instances.all()]
-        return [face for face in faces if face is not None]
-
-    def get(self, run_id: str) -> Workflow | None:
-        """Return the run with an execution id; None if the run is over or unknown."""
-        run = self._instances.get(exact(run_id))
-        face: Any = None if run is None else run.face
-        workflow: Workflow | None = face
-        return workflow
 
     async def data_received(
         self, data: dict[str, Any] | Event, topic: str | None = None

@@ -7,7 +7,7 @@ A run is not over before its children are, however it ends.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .._model.state import CANCELLED, TIMED_OUT
 from .waiting import WaitsFor
@@ -16,9 +16,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .._model.state import FutureState
-    from .._step.step import LiveStep
-    from .run import Run
-    from .workflow import Workflow
+    from .waiting import Waiting
+
+
+class RunOfChildren(Protocol):
+    """What the children of a run ask of it."""
+
+    ending: FutureState | None
+    waiting: Waiting | None
+
+    def wait_for(self, reason: WaitsFor) -> None:
+        """Wait for something."""
+        ...
+
+    def stop_waiting(self, *reasons: WaitsFor) -> None:
+        """Wait for some things no more."""
+        ...
 
 
 class Child:
@@ -27,26 +40,29 @@ class Child:
     Attributes:
         step: The step. If that is interrupted, the one that runs the task again.
         workflow: The run; it has no other owner before it has started.
+        data: What it was started with, for one that code has started; else None.
         is_suspended: Whether it was suspended because its parent was.
         call_off: Calls off the alarm of the limit of the step; None if there is none.
     """
 
-    __slots__ = ("call_off", "is_suspended", "step", "workflow")
+    __slots__ = ("call_off", "data", "is_suspended", "step", "workflow")
 
-    def __init__(self, step: LiveStep, workflow: Workflow) -> None:
-        self.step: LiveStep = step
-        self.workflow: Workflow = workflow
+    def __init__(self, step: Any, workflow: Any) -> None:
+        self.step: Any = step
+        self.workflow: Any = workflow
+        self.data: Any = None
         self.is_suspended: bool = False
         self.call_off: Callable[[], None] | None = None
 
     @property
-    def run(self) -> Run:
+    def run(self) -> Any:
         """The run itself."""
         return self.workflow._run
 
     def report(self, *, data: bool = True) -> dict[str, Any]:
         """Return the report of the run."""
-        return self.workflow.report(data=data)
+        report: dict[str, Any] = self.workflow.report(data=data)
+        return report
 
     def stop(self, ending: FutureState, *, final: bool = True) -> None:
         """Cancel the run, for the reason for which the step is cut."""
@@ -62,7 +78,7 @@ class Child:
             self.call_off = None
 
 
-def adopt(run: Run, child: Child) -> None:
+def adopt(run: RunOfChildren, child: Child) -> None:
     """Have a run wait for a child, which has not started."""
     run.wait_for(WaitsFor.CHILD)
     assert run.waiting is not None
@@ -71,7 +87,7 @@ def adopt(run: Run, child: Child) -> None:
     run.waiting.children[child] = None
 
 
-def let_go(run: Run, child: Child) -> None:
+def let_go(run: RunOfChildren, child: Child) -> None:
     """Have a run wait no more for a child, which is over or was never started."""
     child.stop_keeping_limit()
     waiting = run.waiting
@@ -82,7 +98,7 @@ def let_go(run: Run, child: Child) -> None:
         run.stop_waiting(WaitsFor.CHILD)
 
 
-def stop_children(run: Run, *, final: bool) -> None:
+def stop_children(run: RunOfChildren, *, final: bool) -> None:
     """Cancel the children of a run that stops, for the reason for which it does."""
     assert run.waiting is not None
     assert run.ending is not None

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from .._model.template import WorkflowTemplate
     from .run import Run
     from .task_run import TaskRun
-    from .workflow import Workflow
 
 _WITH_OUTPUT = {FINISHED, SKIPPED, TIMED_OUT}
 
@@ -46,13 +45,6 @@ class RunView:
         any more, it is an equal one.
         """
         return self._run.plan.shape.edition.original
-
-    @property
-    def parent(self) -> Workflow | None:
-        """The run that has started this one as its child, and waits for it; None for any other."""
-        child_of = self._run.environment.child_of
-        parent: Workflow | None = None if child_of is None else child_of.workflow
-        return parent
 
     @property
     def state(self) -> FutureState:

@@ -19,6 +19,23 @@ class ChildOfStep(Protocol):
         ...
 
 
+class CallsOfStep(Protocol):
+    """What a step asks of the runs that its code has started."""
+
+    @property
+    def awaited(self) -> int:
+        """How many of them the step awaits."""
+        ...
+
+    def handed_over(self, step: Any) -> CallsOfStep:
+        """Return what the next execution of the task begins with."""
+        ...
+
+    def drop(self) -> None:
+        """Called when the step is over: cancel those that it does not await."""
+        ...
+
+
 class Reported:
     """A child of which only the report is there: it is over, or is to go on after a rescue."""
 

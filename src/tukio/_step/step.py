@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .._model.state import FutureState
     from .._model.template import WorkflowTemplate
     from .callbacks import Function
-    from .child import ChildOfStep
+    from .child import CallsOfStep, ChildOfStep
     from .signs import Signs
 
 log: Log = Log("tukio.run")
@@ -82,13 +82,14 @@ class Extras:
         first_at: When the first attempt began, likewise; None if this is the first.
         overran: By how many seconds the step ended later than its limit; 0 if it did not.
         signs: The signs of life of the step; None unless its task has an `idle_timeout`.
-        child: The run that the step has started and waits for, or the report of that; None if there
-            is none.
+        child: The run that the step is, or the report of that; None if it is none.
+        calls: The runs that the code of the task has started; None if there are none.
     """
 
     __slots__ = (
         "attempts",
         "callbacks",
+        "calls",
         "child",
         "due",
         "first_at",
@@ -116,6 +117,7 @@ class Extras:
         self.first_at: float | None = None
         self.signs: Signs | None = None
         self.child: ChildOfStep | None = None
+        self.calls: CallsOfStep | None = None
 
 
 class LiveStep(Step):
@@ -262,6 +264,8 @@ class LiveStep(Step):
         extras.replaced_by = new
         if extras.attempts:
             new.extras.attempts, new.extras.first_at = extras.attempts, extras.first_at
+        if extras.calls and self.state is INTERRUPTED:
+            new.extras.calls = extras.calls.handed_over(new)
         if extras.callbacks is not None or extras.over is not None:
             new.extras.callbacks, extras.callbacks = extras.callbacks, None
             new.extras.over, extras.over = extras.over, None
@@ -319,6 +323,8 @@ class LiveStep(Step):
         self.driver = None
         if self._extras is not None and self._extras.mailbox is not None:
             self._extras.mailbox.close()
+        if self._extras is not None and self._extras.calls and self.state is not INTERRUPTED:
+            self._extras.calls.drop()
 
     def _run_done_callbacks(self) -> None:
         """Called when the step is over: tell those that wait for that, once each."""
