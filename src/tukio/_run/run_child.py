@@ -187,7 +187,8 @@ async def _unwound(child: Child) -> None:
 
 def _reason(step: Any) -> FutureState:
     """Return what a child is cut for whose step is cut."""
-    if step.run.phase is STOPPING or step.cancel_called:
+    # A run that stops has told its children why, if it has any that are not over.
+    if step.run.stop_if_expired() or step.run.phase is STOPPING or step.cancel_called:
         return CANCELLED
     is_late = step.interrupted_for is TIMED_OUT or _has_reached_limit(step)
     return TIMED_OUT if is_late else CANCELLED

@@ -47,3 +47,8 @@ class Reported:
     def report(self, *, data: bool = True) -> dict[str, Any]:
         """Return a copy of the report."""
         return detached(dict(self._report)) if data else without_data(self._report)
+
+
+def reported(report: Mapping[str, Any] | None) -> Reported | None:
+    """Return a child of which a report tells; None if there is none."""
+    return None if report is None else Reported(report)

@@ -18,7 +18,7 @@ from .._model.state import INTERRUPTED, PENDING
 from .._model.step import Step
 from .._model.task_ends import TaskTimedOut
 from .callbacks import Callbacks
-from .child import Reported
+from .child import reported
 from .holder import Recorded, execution_id
 from .log_fields import log_fields
 from .mailbox import Mailbox
@@ -284,8 +284,7 @@ class LiveStep(Step):
         if known.attempts or known.due is not None:
             # Downtime does not count.
             extras.first_at = backend.time() - known.tried
-        if known.child is not None:
-            extras.child = Reported(known.child)
+        extras.child = reported(known.child)
 
     def restore(self, known: StepEnded) -> None:
         """Set the fields of this step as a fact tells of an execution that is over."""
@@ -301,8 +300,7 @@ class LiveStep(Step):
         self.extras.overran, self.extras.attempts = known.overran, known.attempts
         if known.reporting:
             self.holder = Recorded(known.reporting[0])
-        if known.child is not None:
-            self.extras.child = Reported(known.child)
+        self.extras.child = reported(known.child)
 
     # For the run ---------------------------------------------------------------------------------
 
