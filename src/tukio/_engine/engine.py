@@ -245,7 +245,8 @@ class Engine(Templates):
         if self._stopping:
             return self._refuse(Reason.STOPPING, template.uid)
         if event.hops > MOST_HOPS:
-            return self._refuse_hops(template)
+            self._silence.too_many_hops(template)
+            return self._refuse(Reason.TOO_MANY_HOPS, template.uid)
         workflow = self._binding.new_workflow(template)
         run = workflow._run
         self._instances.launch(run, partial(run.start, event))
@@ -317,17 +318,13 @@ class Engine(Templates):
         if self._stopping:
             return self._refuse(Reason.STOPPING, template.uid)
         if event.hops > MOST_HOPS:
-            return self._refuse_hops(template)
+            self._silence.too_many_hops(template)
+            return self._refuse(Reason.TOO_MANY_HOPS, template.uid)
         workflow = self._instances.start(template, event, self._binding.new_workflow, wish)
         if workflow is None:
             self._silence.skipped(template, policy_for(template, wish))
             return self._refuse(Reason.SKIPPED, template.uid)
         return workflow
-
-    def _refuse_hops(self, template: WorkflowTemplate) -> Refusal:
-        """Refuse data that has come through too many runs."""
-        self._silence.too_many_hops(template)
-        return self._refuse(Reason.TOO_MANY_HOPS, template.uid)
 
     def _known(self, uid: str, template: WorkflowTemplate, event: Event) -> Workflow | None:
         """Return the run with an id that a caller gives another run; None if there is none.

@@ -22,8 +22,15 @@ if TYPE_CHECKING:
 class RunOfChildren(Protocol):
     """What the children of a run ask of it."""
 
-    ending: FutureState | None
-    waiting: Waiting | None
+    @property
+    def ending(self) -> FutureState | None:
+        """How it is about to end."""
+        ...
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """What it waits for."""
+        ...
 
     def wait_for(self, reason: WaitsFor) -> None:
         """Wait for something."""

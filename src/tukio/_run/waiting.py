@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import enum
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .._loop.alarms import Alarms
     from .._step.step import LiveStep
-    from .children import Child
 
 
 class WaitsFor(enum.Enum):
@@ -56,7 +55,7 @@ class Waiting:
         # A step gets here only while the run is suspended: otherwise it is run again, or cancelled.
         self.interrupted: list[LiveStep] = []
         self.put_off: dict[LiveStep, Callable[[], None]] = {}
-        self.children: dict[Child, None] | None = None
+        self.children: dict[Any, None] | None = None
         # Calls off the alarm; None exactly when there is none.
         self._call_off: Callable[[], None] | None = None
 
