@@ -202,7 +202,7 @@ async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
 async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
     tasks = [{"id": text, "name": "trigger", "config": {"template": text}}]
     async with tukio.Engine() as engine:
-        await engine.load(named(text, "trigger", tasks=tasks))
+        await engine.load(named(text, "trigger", tasks=tasks, policy="start-new"))
         await engine.start(text, {"card": SECRET})
         await engine._instances.drained()
 
