@@ -98,7 +98,7 @@ class ChildRuns:
                     extras.child = None
                     continue
                 workflow = await self._restored(step, parent, extras.child)
-                extras.child = Child(step, workflow)
+                extras.child = Child(step, workflow, is_step=True)
                 runs.append(workflow._run)
 
     async def _restored(self, step: Any, parent: Run, child: Reported) -> Workflow:

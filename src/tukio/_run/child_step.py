@@ -95,12 +95,13 @@ class ChildStep(TaskRun):
         else:
             child_of = ChildOf(run.face, self)
             workflow = await children.make(child_of, self._workflow(), self._child_id())
-            extras.child = child = Child(self, workflow)
+            extras.child = child = Child(self, workflow, is_step=True)
             start = partial(workflow._run.start, self._event())
         # First: whatever happens from here on, the run is not over before its child is.
-        adopt(run, child)
+        when_over = partial(self._child_is_over, child)
+        adopt(run, child, when_over)
         try:
-            children.launch(child.run, start, self._child_is_over)
+            children.launch(child.run, start, when_over)
         except Exception:
             if child.run.ending not in CUT:
                 extras.child = None
@@ -192,15 +193,13 @@ class ChildStep(TaskRun):
 
     # Its end ------------------------------------------------------------------------------------
 
-    def _child_is_over(self) -> None:
+    def _child_is_over(self, child: Child) -> None:
         """Called when the child is over."""
-        child = self._child
-        assert child is not None
         if self.ended_at is not None:
             # The program ends, and has cut the begin of this.
             let_go(self.run, child)
             self.run.end_if_empty()
-        elif self.driver is None:
+        elif self.driver not in self.run.drivers:
             self._take_end(child)
         # Else it has ended before this step has left its driver, which comes to `_park`.
 

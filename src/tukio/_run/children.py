@@ -49,14 +49,27 @@ class Child:
         workflow: The run; it has no other owner before it has started.
         data: What it was started with, for one that code has started; else None.
         is_suspended: Whether it was suspended because its parent was.
+        when_over: Called when the run is over.
+        is_step: Whether the run is all that the step does, which then has no driver.
         call_off: Calls off the alarm of the limit of the step; None if there is none.
     """
 
-    __slots__ = ("call_off", "data", "is_suspended", "step", "workflow")
+    __slots__ = (
+        "call_off",
+        "data",
+        "is_step",
+        "is_suspended",
+        "step",
+        "when_over",
+        "workflow",
+    )
 
-    def __init__(self, step: Any, workflow: Any) -> None:
+    when_over: Callable[[], object]
+
+    def __init__(self, step: Any, workflow: Any, *, is_step: bool) -> None:
         self.step: Any = step
         self.workflow: Any = workflow
+        self.is_step: bool = is_step
         self.data: Any = None
         self.is_suspended: bool = False
         self.call_off: Callable[[], None] | None = None
@@ -85,8 +98,9 @@ class Child:
             self.call_off = None
 
 
-def adopt(run: RunOfChildren, child: Child) -> None:
+def adopt(run: RunOfChildren, child: Child, when_over: Callable[[], object]) -> None:
     """Have a run wait for a child, which has not started."""
+    child.when_over = when_over
     run.wait_for(WaitsFor.CHILD)
     assert run.waiting is not None
     if run.waiting.children is None:

@@ -129,13 +129,14 @@ async def _started(step: Any, number: int, what: Any, event: Event) -> Child:
     run, engine = step.run, step.run.environment.children
     uid = f"{step._key}/{step.attempt}/{number}"
     made = await engine.make(ChildOf(run.face, step), what, uid)
-    child = Child(step, made)
+    child = Child(step, made, is_step=False)
     # A copy: tasks share the nested values, and may change them.
     child.data = own(event.data)
     # First: whatever happens from here on, the run is not over before its child is.
-    adopt(run, child)
+    when_over = partial(_is_over, run, child)
+    adopt(run, child, when_over)
     try:
-        engine.launch(made._run, partial(made._run.start, event), partial(_is_over, run, child))
+        engine.launch(made._run, partial(made._run.start, event), when_over)
     except Exception:
         let_go(run, child)
         raise

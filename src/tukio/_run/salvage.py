@@ -16,6 +16,7 @@ from .._model.state import CANCELLED, INTERRUPTED, OVER, PENDING
 from .concluding import wind_up
 from .outcome import cancelled
 from .settling import settle
+from .waiting import WaitsFor
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -71,13 +72,16 @@ def finish_stopping(run: Run) -> None:
 
 
 def _finish_children(run: Run) -> None:
-    """Cancel the children of a run, and take the end of those whose end was cut."""
-    children = None if run.waiting is None else run.waiting.children
-    for child in list(children or ()):
-        if child.run.phase is not OVER:
-            child.stop(CANCELLED, final=False)
-        else:
-            child.step._child_is_over()
+    """Cancel the children of a run, and take the end of those whose begin or end was cut."""
+    waiting = run.waiting
+    if waiting is None or WaitsFor.CHILD not in waiting.reasons:
+        return
+    for child in list(waiting.children or ()):
+        child.stop(CANCELLED, final=False)
+        if child.run.phase is OVER and child in (waiting.children or ()):
+            child.when_over()
+    if not waiting.children:
+        run.stop_waiting(WaitsFor.CHILD)
 
 
 def close_coroutine(driver: Driver) -> bool:
@@ -100,7 +104,7 @@ def _lost(run: Run) -> list[LiveStep]:
     held = {driver.step for driver in run.drivers}
     if run.waiting is not None:
         held.update(run.waiting.interrupted)
-        held.update(child.step for child in run.waiting.children or ())
+        held.update(one.step for one in run.waiting.children or () if one.is_step)
     return [
         step
         for step in run.plan.steps
