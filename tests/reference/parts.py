@@ -71,6 +71,7 @@ class Step:
     queue: list[Data] = field(default_factory=list[Data])
     reads: bool = False  # whether it waits for something to come into the queue
     heard: list[Data] = field(default_factory=list[Data])  # what it has taken out of the queue
+    child: Any = None  # the run that it is, if it is one, while that is not over
 
     @property
     def config(self) -> Data:
@@ -80,7 +81,7 @@ class Step:
     @property
     def is_join(self) -> bool:
         """Whether it is the join task."""
-        return bool(self.task["name"] == "join")
+        return bool(self.task.get("name") == "join")
 
     @property
     def at_work(self) -> bool:

@@ -244,7 +244,7 @@ async def test_a_retry_is_a_new_child(begun: Begun) -> None:
     """With the number of the attempt in its id."""
     ids: list[str] = []
     async with tukio.Engine() as engine:
-        engine.tap(lambda kind, run, *_: kind == "workflow-begin" and ids.append(run.uid))
+        engine.tap(lambda kind, run, *_: ids.extend([run.uid] * (kind == "workflow-begin")))
         template = outer(
             inner("flaky", on_error="abort"), retry={"attempts": 3, "jitter": "none", "initial": 1}
         )

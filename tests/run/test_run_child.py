@@ -68,7 +68,7 @@ async def test_each_call_has_a_child_of_its_own(task: Tasks, begun: Begun) -> No
                 group.start_soon(tukio.run_child, inner(), {"n": number})
 
     async with tukio.Engine() as engine:
-        engine.tap(lambda kind, run, *_: kind == "workflow-begin" and ids.append(run.uid))
+        engine.tap(lambda kind, run, *_: ids.extend([run.uid] * (kind == "workflow-begin")))
         run = await engine.start(flow("many"), {}, id="run")
         await run.wait(check=True)
     assert sorted(ids) == ["run", *(f"run/many/1/{number}" for number in (1, 2, 3))]

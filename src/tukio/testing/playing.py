@@ -173,7 +173,9 @@ class _Stage:
                 EDITS[detail](edited)
             case _:
                 for run in self.engine.instances:
-                    self._act_on(run, deed, detail)
+                    # What reaches a run reaches its children.
+                    if run.parent is None:
+                        self._act_on(run, deed, detail)
 
     def _act_on(self, run: Workflow, deed: str, detail: Any) -> None:
         if deed == "report":
