@@ -39,7 +39,7 @@ OF_CHILDREN: tuple[Mutant, ...] = (
         old="            if child_of is not None and not final:\n",
         new="            if False:\n",
         why="a run fails because its engine ends, and what follows is run",
-        tests=(*TESTS, "testing/test_everywhere.py"),
+        tests=TESTS,
     ),
     Mutant(
         name="forgets the limit of a task that is a run",
@@ -101,7 +101,7 @@ OF_CHILDREN: tuple[Mutant, ...] = (
         name="keeps no report of the child of a cancelled task",
         file="_run/child_step.py",
         old="            self._keep_report(child)\n            if problems",
-        new="            if problems",
+        new="            self.extras.child = None\n            if problems",
         why="a rescue of a cancelled run runs again what was over (G11)",
         tests=REPORTED,
     ),

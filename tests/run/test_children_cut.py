@@ -133,6 +133,30 @@ async def test_an_engine_that_is_left_leaves_no_child(begun: Begun) -> None:
     assert runs[0].errors == {}
 
 
+async def test_whatever_ends_around_the_engine_is_not_the_end_of_a_child(begun: Begun) -> None:
+    """The child may learn of it first: its task is cancelled all the same, and has not failed."""
+    runs: list[tukio.Workflow] = []
+    with anyio.move_on_after(0.5):
+        async with tukio.Engine() as engine:
+            runs.append(await engine.start(outer(inner(), more={"on_error": "abort"}), {}))
+            await anyio.sleep(0.25)
+            runs.append(the_child(engine))
+            await anyio.sleep(5)
+    assert [run.state.value for run in runs] == ["cancelled"] * 2
+    assert (step_of(runs[0], "sub").state.value, runs[0].errors) == ("cancelled", {})
+
+
+async def test_a_child_that_is_cancelled_by_the_end_takes_its_parent_along(begun: Begun) -> None:
+    """As if the loop of the child ended: nothing of either starts any more."""
+    async with tukio.Engine() as engine:
+        run = await engine.start(outer(inner()), {})
+        await anyio.sleep(0.5)
+        the_child(engine)._run.cancel_from_outside()
+        assert run.status == "closing"
+    assert (run.state.value, run.errors) == ("cancelled", {})
+    assert step_of(run, "sub").state.value == "cancelled"
+
+
 async def test_a_handler_may_cancel_at_each_event(begun: Begun) -> None:
     """Of either run; both are over then, and nothing is left."""
     for number in range(12):

@@ -155,3 +155,17 @@ async def test_a_rescued_attempt_keeps_its_number(begun: Begun) -> None:
         assert the_child(engine).uid == "run/sub/2"
         await again.wait(check=True)
     assert [uid for _, uid in begun] == ["nap", "last"]
+
+
+async def test_a_kept_report_without_data_has_none_at_any_depth(begun: Begun) -> None:
+    """Of a task that was cancelled the report is kept, and its child has one."""
+    middle = {"id": "middle", "tasks": [{"id": "m", "workflow": inner()}]}
+    run = await ended(outer(middle), {"k": "SECRET"}, act=lambda run, _: run.cancel())
+    whole, short = run.report(), run.report(data=False)
+    assert "SECRET" in str(child_in(whole)["tasks"][0]["exec"]["child"])
+    assert "SECRET" not in str(short)
+    state = child_in(short)["tasks"][0]["exec"]["child"]["exec"]["state"]
+    assert state == "cancelled"
+    assert run.report() == whole
+    child_in(whole)["tasks"].clear()
+    assert child_in(run.report())["tasks"]
