@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 import tukio
-from support.children import Begun, child_in, inner, outer, since, the_child
+from support.children import Begun, child_in, ended, inner, outer, since, the_child
 
 # Reports ------------------------------------------------------------------------------------------
 
