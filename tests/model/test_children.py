@@ -85,8 +85,8 @@ def test_faults_of_it_have_their_path(workflow: Any, fault: str) -> None:
 
 def test_a_misspelt_key_is_told_and_no_missing_name() -> None:
     """What is meant is seen."""
-    (fault,) = faults(worflow="child")
-    assert fault.startswith("tasks[0].worflow: unknown key; did you mean 'workflow'?")
+    (fault,) = faults(workflo="child")
+    assert fault.startswith("tasks[0].workflo: unknown key; did you mean 'workflow'?")
 
 
 def test_names_configs_and_counts_within_are_looked_at() -> None:
@@ -126,7 +126,7 @@ def test_a_chain_that_is_too_deep_is_named_at_both_ends() -> None:
 def test_a_report_without_data() -> None:
     """At any depth; what is there is not touched."""
     step: dict[str, Any] = {"state": "pending", "inputs": 1, "outputs": 2, "reporting": 3}
-    inner = {"tasks": [{"id": "x", "exec": {**step}}, {"id": "y", "exec": None}], "exec": {}}
+    inner: dict[str, Any] = {"tasks": [{"exec": {**step}}, {"exec": None}], "exec": {}}
     report = {"tasks": [{"id": "a", "exec": {**step, "child": inner}}], "exec": {}}
     short = without_data(report)
     assert short["tasks"][0]["exec"]["child"]["tasks"][0]["exec"] == {"state": "pending"}
@@ -135,6 +135,6 @@ def test_a_report_without_data() -> None:
 
 def test_whether_a_report_is_of_a_run_that_has_begun() -> None:
     """What is no report is looked at later."""
-    begun = [{"exec": {"start": "2026"}}, {"exec": {}}, {"exec": 3}, {}]
+    begun: list[Any] = [{"exec": {"start": "2026"}}, {"exec": {}}, {"exec": 3}, {}]
     assert all(has_begun(one) for one in begun)
     assert not has_begun({"exec": {"start": None}})

@@ -262,7 +262,7 @@ async def _rescue(run: Workflow, report: dict[str, Any], undisturbed: Workflow) 
     demand("G11", outcome == expected, problem, outcome, expected, timeline)
 
 
-def _over(report: dict[str, Any]) -> Iterator[str]:
+def _over(report: Any) -> Iterator[str]:
     """Yield the ids of the tasks that were over, also in the children of those that were not."""
     for task in report["tasks"]:
         shown = task["exec"] or {"end": None}
