@@ -95,8 +95,8 @@ def test_a_loaded_workflow_is_a_task_by_its_id() -> None:
     for wrong in ("", 3):
         with pytest.raises(TypeError, match="the id of a template is a text"):
             loaded(wrong)  # type: ignore[arg-type]  # that is it
-    with pytest.raises(TypeError, match="unknown key 'timeot'"):
-        loaded("a", timeot=3)  # type: ignore[call-arg]  # that is it
+    with pytest.raises(TypeError, match="unknown key 'limits'"):
+        loaded("a", limits=3)  # type: ignore[call-arg]  # that is it
     with pytest.raises(TypeError, match="the id of a task is a text"):
         inner.of(id="")
 
