@@ -261,8 +261,8 @@ def back_off(effort: Effort) -> Plan:
 def children(effort: Effort) -> Plan:
     """What does a task cost that is a workflow of one task, beside that task itself?
 
-    Between two others; none of them suspends. A child is a run of its own: it has a start, an end, a
-    driver, and events if anybody listens.
+    Between two others; none of them suspends. A child is a run of its own: it has a start, an end,
+    a driver, and events if anybody listens.
     """
     found = tuple(jobs((OURS,), ("child", "no child"), effort.sizes(1_000)))
     without = Comparison("/ without", lambda job: replace(job, work="no child"))
