@@ -1,12 +1,15 @@
-"""The limits of a step: how long it may take, and how long it may show no sign of life.
+"""The limits of a step: how long it may take, be tried, and show no sign of life.
 
 Knows:  the run, whose instant it is, and which cuts a step.
 """
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING
+
+from . import retries
 
 if TYPE_CHECKING:
     from .model import Run
@@ -15,7 +18,9 @@ if TYPE_CHECKING:
 
 def begin(run: Run, step: Step) -> None:
     """Count from now on."""
-    if limit := step.task.get("timeout"):
+    remaining = retries.left(run, step)
+    limit = min(step.task.get("timeout") or math.inf, remaining)
+    if limit < math.inf:
         run.later(run.now + limit, lambda: run.cut(step, "limit"), step)
     if idle := step.task.get("idle_timeout"):
         step.beat = run.now

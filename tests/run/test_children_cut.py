@@ -83,6 +83,20 @@ async def test_a_limit_may_fail_the_task(begun: Begun) -> None:
     assert [uid for _, uid in begun] == ["first", "in", "nap"]
 
 
+async def test_a_deadline_is_that_of_children_too(begun: Begun) -> None:
+    """Their tasks can tell."""
+    async with tukio.Engine() as engine:
+        backend = engine._binding.bound()
+        until = backend.wall_time(backend.time() + 3)
+        run = await engine.start(outer(inner()), {"takes": 50}, deadline=until)
+        await anyio.sleep(0.5)
+        child = the_child(engine)
+        assert step_of(child, "nap").deadline == until
+        await run.wait()
+    assert (run.state.value, child.state.value) == ("timeout", "timeout")
+    assert step_of(run, "sub").state.value == "cancelled"
+
+
 async def test_the_watchdog_looks_at_the_tasks_of_the_child(begun: Begun) -> None:
     """The task that waits for it is not stuck; the one in the child is."""
     async with tukio.Engine() as engine:

@@ -19,6 +19,7 @@ from .._model.record import NOT_WHOLE, read
 from .._model.selector import Selector
 from .._model.template import WorkflowTemplate
 from .._run import restoring
+from .._run.appointment import appoint
 from .._run.children import Child
 from .._run.environment import ChildOf
 from .._step.child import Reported
@@ -65,7 +66,10 @@ class ChildRuns:
         if len(above) > DEEPEST:
             raise too_deep([*above, template.uid])
         workflow = self.binding.new_child(template, child_of)
-        workflow._run._uid = uid
+        run, appointment = workflow._run, child_of.step.run.appointment
+        run._uid = uid
+        if appointment is not None:
+            appoint(run, appointment)
         return workflow
 
     def launch(

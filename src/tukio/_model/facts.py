@@ -30,11 +30,14 @@ class RunStarted(NamedTuple):
         uid: The execution id of the run.
         start: The time of its start, aware UTC.
         data: The inputs of the root task.
+        appointment: When the run ends at the latest, as its start has said, aware UTC; None if that
+            has said nothing.
     """
 
     uid: str
     start: datetime
     data: Any
+    appointment: datetime | None = None
 
 
 class StepEnded(NamedTuple):
@@ -108,7 +111,7 @@ class StepDue(NamedTuple):
     @property
     def is_first(self) -> bool:
         """Whether the task is run for the first time, at once, and from the start."""
-        return not self.attempts and self.due is None and self.child is None
+        return not (self.attempts or self.tried or self.child) and self.due is None
 
 
 class RunSuspended(NamedTuple):

@@ -55,7 +55,7 @@ def facts_of(record: RunRecord, shape: Shape) -> list[Fact]:
     """
     steps = record.steps
     root = steps[shape.tasks[shape.root].uid]
-    started = RunStarted(record.uid, record.start, root.inputs)
+    started = RunStarted(record.uid, record.start, root.inputs, record.appointment)
     over = [step_ended(uid, steps[uid]) for uid in order_of_ends(record, shape)]
     due = [_step_due(uid, known) for uid, known in steps.items() if not known.state.done()]
     return [started, *over, *due]

@@ -258,6 +258,10 @@ class LiveStep(Step):
         Whoever waits for this step waits for the task: they are told when that is over.
         """
         extras = self._extras
+        if self.template._retry is not None and self.started_at is not None:
+            # The time for all attempts goes on.
+            first = None if extras is None else extras.first_at
+            new.extras.first_at = self.started_at if first is None else first
         if extras is None:
             # Nobody has got hold of this step.
             return
@@ -281,7 +285,7 @@ class LiveStep(Step):
         backend, extras = run.backend, self.extras
         extras.attempts = known.attempts
         extras.due = None if known.due is None else backend.instant(known.due)
-        if known.attempts or known.due is not None:
+        if known.attempts or known.due is not None or known.tried:
             # Downtime does not count.
             extras.first_at = backend.time() - known.tried
         extras.child = reported(known.child)

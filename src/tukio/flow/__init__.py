@@ -22,7 +22,18 @@ from __future__ import annotations
 from .chain import Chain
 from .decorator import task
 from .flows import Flow, flow
-from .keys import FlowKeys, TaskKeys
+from .keys import Defaults, FlowKeys, TaskKeys
 from .tasks import Task, loaded, named
 
-__all__ = ["Chain", "Flow", "FlowKeys", "Task", "TaskKeys", "flow", "loaded", "named", "task"]
+__all__ = [
+    "Chain",
+    "Defaults",
+    "Flow",
+    "FlowKeys",
+    "Task",
+    "TaskKeys",
+    "flow",
+    "loaded",
+    "named",
+    "task",
+]
