@@ -15,7 +15,8 @@ from .log_fields import log_fields
 
 if TYPE_CHECKING:
     from .._model.attempts import Attempt
-    from .step import Extras, LiveStep
+    from .extras import Extras
+    from .step import LiveStep
 
 log: Log = Log("tukio.run")
 

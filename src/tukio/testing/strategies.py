@@ -21,12 +21,12 @@ from __future__ import annotations
 
 from copy import deepcopy
 from functools import cache
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hypothesis import strategies as st
 
 from .actors import ACTOR, MAY_GO_ON, PROMPT_ACTOR, WAITS
+from .children import CHILDREN
 from .playing import EDITS
 
 if TYPE_CHECKING:
@@ -94,45 +94,7 @@ _defaults: SearchStrategy[Data | None] = st.sampled_from(
     ]
 )
 
-
-def _child(*behaviours: Data, **keys: Any) -> Data:
-    """Return the template of a child: a chain of actors."""
-    ids = ("x", "y", "z")[: len(behaviours)]
-    tasks = [
-        {"id": uid, "name": ACTOR, "config": behaviour}
-        for uid, behaviour in zip(ids, behaviours, strict=True)
-    ]
-    graph = {up: [down] for up, down in pairwise(ids)}
-    return {"id": "child", "tasks": tasks, "graph": graph, **keys}
-
-
-_NAP: Data = {"seconds": 2}
-CHILDREN: tuple[Data, ...] = (
-    _child({}),
-    _child(_NAP),
-    _child({"seconds": 1}, {"seconds": 3}),
-    _child({"seconds": 1}, {"seconds": 9, "shields": 2}),
-    _child({"seconds": 1, "ends": "none"}),
-    _child({"seconds": 1, "ends": "text"}),
-    _child(_NAP, {"ends": "error"}),
-    _child({"ends": "error"}, on_error="abort"),
-    _child({"seconds": 3, "when_cut": "error"}, on_error="abort"),
-    _child({"seconds": 9, "cleans": 1}, timeout=2),
-)
-CHILDREN_OF_CHILDREN: tuple[Data, ...] = (
-    {"id": "middle", "tasks": [{"id": "m", "workflow": CHILDREN[2]}]},
-    {"id": "middle", "tasks": [{"id": "m", "workflow": CHILDREN[7]}], "on_error": "abort"},
-)
-"""What a task may run in place of an actor, as a child of its run."""
-
 _BESIDE_WORKFLOW = frozenset({"id", "join", "collect"})
-
-_child_limits: tuple[Data, ...] = (
-    *({} for _ in range(3)),
-    *({"timeout": limit} for limit in (1, 3)),
-    {"timeout": 2, "on_timeout": "fail"},
-    {"retry": {"attempts": 2, "jitter": "none"}},
-)
 
 # Whether an actor never waits if it can help it, and what it says of its limit: in one draw, so
 # that a task without more to it is five draws. So many Hypothesis leaves out together. What the
@@ -140,9 +102,7 @@ _child_limits: tuple[Data, ...] = (
 _manners: SearchStrategy[tuple[bool, Data]] = st.sampled_from(
     [
         *((is_prompt, limits) for is_prompt in (False, True) for limits in LIMITS),
-        *((False, {"workflow": one}) for one in (*CHILDREN, *CHILDREN_OF_CHILDREN)),
-        *((False, {"workflow": CHILDREN[3], **limits}) for limits in _child_limits),
-        (False, {"workflow": CHILDREN[7], **_child_limits[-1]}),
+        *((False, child) for child in CHILDREN),
     ]
 )
 _run_limits: SearchStrategy[int | None] = st.sampled_from([None, None, None, 3, 6, 12])
