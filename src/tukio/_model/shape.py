@@ -13,12 +13,12 @@ from .defaults import with_defaults
 from .edition import Edition, is_same
 from .fan_in import JOIN_TASK, join_of
 from .kinds import kinds_of
+from .template import WorkflowTemplate
 
 if TYPE_CHECKING:
     from .closing import ClosingWords
     from .fan_in import Join
     from .task_template import TaskTemplate
-    from .template import WorkflowTemplate
 
 Numbers: TypeAlias = tuple[tuple[int, ...], ...]
 
@@ -55,6 +55,7 @@ class Shape:
     # Slots, because each step reads three of these: up to Python 3.11 an attribute is slow to read
     # if further attributes of the instance are added later.
     __slots__ = (
+        "_children",
         "_order",
         "changes",
         "closing",
@@ -94,6 +95,7 @@ class Shape:
         self.root: int = number[self.template.root()]
         self.predecessors: Numbers = _turned_round(successors)
         self._order: tuple[int, ...] = ()
+        self._children: dict[int, WorkflowTemplate] = {}
         waits = [(number, join_of(task)) for number, task in enumerate(self.tasks)]
         self.joins: dict[int, Join] = {
             number: join for number, join in waits if join is not None and self.predecessors[number]
@@ -109,6 +111,16 @@ class Shape:
             self.keeps_order = True
         self.empty_plan: Any = None
         self.sound: tuple[Any, int, int] | None = None
+
+    def child(self, number: int) -> WorkflowTemplate | str:
+        """Return what a task with a `workflow` runs: its template, or the id of a loaded one."""
+        workflow: Any = self.tasks[number]._workflow
+        if not isinstance(workflow, dict):
+            return workflow  # type: ignore[no-any-return]  # an id, or a fault
+        made = self._children.get(number)
+        if made is None:
+            made = self._children[number] = WorkflowTemplate._from_sound(workflow)
+        return made
 
     @property
     def order(self) -> tuple[int, ...]:
