@@ -301,7 +301,7 @@ async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
         await anyio.sleep(2)
 
     template = named(text, "sleeps")
-    template.finally_ = [{"name": "sleeps", "id": "first"}, {"name": "sleeps", "id": text}]
+    template.finally_ = [{"name": "sleeps", "id": "first"}, {"name": "sleeps", "id": text + "!"}]
     template.closing_timeout = 1
     async with tukio.Engine() as engine:
         run: Any = await engine.run_once(template, {})

@@ -379,3 +379,17 @@ async def test_again_leaves_it_alone(seen: Seen) -> None:
     run = await ended(shop({"output": {"x": 1}}), error=OSError())
     with pytest.raises(ValueError, match="nothing went wrong"):
         tukio.again(run.report())
+
+
+async def test_a_rescue_by_a_template_that_provides_for_nothing_any_more(seen: Seen) -> None:
+    """The run has gone on from the error before, and goes on from there."""
+    template = shop({"to": ["ask"]}, on_error="abort")
+    async with tukio.Engine() as engine:
+        run = await engine.start(template, {"fails": "always"})
+        await anyio.sleep(0.5)
+        report = run.report()
+        await run.wait()
+        rescued = await engine.rescue(shop(None, on_error="abort"), report)
+        await rescued.wait()
+    assert states(rescued) == states(run)
+    assert rescued.ok

@@ -198,8 +198,10 @@ def workflow_templates(draw: DrawFn, *, max_tasks: int = 6, tasks: Tasks = task_
         parents[uid] = ups
         drawn[uid] = draw(tasks(uid, parents=ups))
     graph = _graph(draw, parents)
-    after = draw(_after_failures)
-    closing = draw(_closings)
+    # Tasks of the user's own are undone by none of these.
+    are_actors = tasks is task_templates
+    after = draw(_after_failures) if are_actors else None
+    closing = draw(_closings) if are_actors else {}
     template: Data = {
         "id": "random",
         "policy": draw(_policies),
