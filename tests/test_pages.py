@@ -85,6 +85,9 @@ def examples(title: str) -> dict[str, Any]:
 def test_the_examples_on_the_page_are_a_template() -> None:
     """All of them together have no fault, and come back as they are."""
     document, task = examples("Keys of a template"), examples("Keys of a task")
+    child = {key: task[key] for key in ("id", "workflow", "timeout", "topics", "retry")}
+    child |= {"config": {}, "topics": []}
+    del task["workflow"]
     template = tukio.WorkflowTemplate.from_dict(document)
     whole = template.as_dict()
     assert {key: whole[key] for key in document.keys() - {"tasks", "graph"}}.items() <= (
@@ -92,7 +95,8 @@ def test_the_examples_on_the_page_are_a_template() -> None:
     )
     assert [one.uid for one in template.tasks] == [one["id"] for one in document["tasks"]]
     assert tukio.TaskTemplate.from_dict(task).as_dict() == task
-    tukio.WorkflowTemplate.from_dict({"tasks": [task]})
+    assert tukio.TaskTemplate.from_dict(child).as_dict() == child
+    tukio.WorkflowTemplate.from_dict({"tasks": [task, child | {"id": "child"}]})
 
 
 WORDS: dict[tuple[str, str], set[str]] = {

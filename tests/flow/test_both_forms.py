@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 import tukio
 from tukio._model.registry import Registry
-from tukio.flow import Chain, flow, named, task as registered
+from tukio.flow import Chain, Flow, flow, named, task as registered
 from tukio.testing import BACKENDS, run
 from tukio.testing.strategies import dags, workflow_templates
 
@@ -90,19 +90,30 @@ def is_limited(task: dict[str, Any], defaults: dict[str, Any]) -> bool:
     return any(limits) and "on_timeout" not in defaults
 
 
+def chain_of(task: dict[str, Any]) -> Chain[Any, Any]:
+    """Return a task of a document, in code form; one that is a workflow is written out in it."""
+    keys = {key: value for key, value in task.items() if key not in OURS}
+    if "workflow" not in task:
+        return named(task["name"], id=task["id"], **keys)
+    inner: Any = Flow.from_dict(keys.pop("workflow"))
+    task["workflow"] = inner.as_dict()
+    made: Chain[Any, Any] = inner.of(id=task["id"], **keys)
+    return made
+
+
 @given(st.data(), workflow_templates())
 def test_flows_say_any_template(data: st.DataObject, template: dict[str, Any]) -> None:
     """Each key of it, where nothing is left to be written out."""
     template = {**template, "graph": in_order(template["graph"])}
     parents = [down for downs in template["graph"].values() for down in downs]
     tasks: dict[str, Chain[Any, Any]] = {}
+    defaults = template.get("defaults") or {}
     for task in template["tasks"]:
-        if is_limited(task, template.get("defaults", {})):
+        if is_limited(task, defaults):
             task.setdefault("on_timeout", "continue")
-        if parents.count(task["id"]) > 1 and task["name"] != "join":
+        if parents.count(task["id"]) > 1 and task.get("name") != "join":
             task.setdefault("join", "first")
-        keys = {key: value for key, value in task.items() if key not in OURS}
-        tasks[task["id"]] = named(task["name"], id=task["id"], **keys)
+        tasks[task["id"]] = chain_of(task)
     left_out = {"id", "tasks", "graph"}
     # `finally` is no name in Python.
     names = {key: "finally_" if key == "finally" else key for key in template}

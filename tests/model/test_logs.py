@@ -198,6 +198,15 @@ async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
             await engine.data_received({"card": SECRET}, text)
 
 
+@leads_to(of("is started by its own runs"))
+async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
+    tasks = [{"id": text, "name": "trigger", "config": {"template": text}}]
+    async with tukio.Engine() as engine:
+        await engine.load(named(text, "trigger", tasks=tasks, policy="start-new"))
+        await engine.start(text, {"card": SECRET})
+        await engine._instances.drained()
+
+
 @leads_to("tap %s failed on '%s'")
 async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
     def tap(*args: Any) -> None:

@@ -8,6 +8,7 @@ One that survives tells of a missing test.
 from __future__ import annotations
 
 from .mutant import Mutant
+from .of_children import OF_CHILDREN
 from .of_closing import OF_CLOSING
 from .of_core import OF_CORE
 from .of_engine import OF_ENGINE
@@ -232,8 +233,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="forgets that a step was put off until the resume",
         file="_run/suspending.py",
-        old="    if run.phase is SUSPENDED:\n",
-        new="    if False:\n",
+        old="    step._release()\n    if run.phase is SUSPENDED:\n",
+        new="    step._release()\n    if False:\n",
         why="if there is no resume, it is nowhere told that the step was cancelled (G2)",
         tests=("run/test_suspending.py",),
     ),
@@ -398,6 +399,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *OF_CORE,
     *OF_ENGINE,
     *OF_FAN_IN,
+    *OF_CHILDREN,
     *OF_FLOW,
     *OF_LIMITS,
     *OF_PATHS,

@@ -13,10 +13,11 @@ steps at work, orders from outside.
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import body, closing, failures, fan_in, joins, limits, parts, retries
+from . import body, children, closing, failures, fan_in, joins, limits, parts, retries
 from .parts import ENDS, STOPS, WEIGHTS, Outcome, Step
 from .timeline import Timeline
 
@@ -106,12 +107,45 @@ class Run(Timeline):
         """Return what may happen next; orders of instant 0 come before the run begins."""
         if self.phase == "new":
             return self.due_now()[:1] or [self.begin_run]
+        return self.own() + self.due_now()
+
+    def own(self) -> list[Callable[[], object]]:
+        """Return what may happen next by itself, here and in children."""
+        if self.phase == "new":
+            return [] if self.ending else [self.begin_run]
         acts: list[Callable[[], object]] = []
         if self.phase in {"running", "closing"} and self.ready:
             acts.append(self.begin_next)
-        if self.is_at_rest():
+        if self.is_at_rest() and self.phase != "over":
             acts.append(self.over)
-        return acts + self.due_now()
+        alive = [step.child for step in self.steps.values() if step.child]
+        return acts + [act for child in alive for act in child.own()]
+
+    @staticmethod
+    def child_of(parent: Run, step: Step) -> Run:
+        """Return a run that is the child of a step."""
+        return ChildRun(parent, step)
+
+    def unhandled(self) -> bool:
+        """Return whether anything did not go well that no cut of the run explains."""
+        cut = self.ending != "finished"
+        limits_said = [
+            step
+            for step in self.steps.values()
+            if (step.state == "timeout" and step.task.get("on_timeout") != "continue")
+            or (step.state == "cancelled" and not cut)
+        ]
+        return bool(self.errors or limits_said)
+
+    def handed_over(self) -> Any:
+        """Return what its end tasks have returned, for whoever has started it."""
+        found = {
+            uid: step.outputs
+            for uid, step in self.steps.items()
+            if step.state in children.OUTPUTS and not (self.graph[uid] and step.chosen != [])
+        }
+        several = sum(not downs for downs in self.graph.values()) > 1
+        return found if several else next(iter(found.values()), None)
 
     def obey(self, orders: list[Order]) -> None:
         """Do what is ordered from outside, one after the other without a pause."""
@@ -191,6 +225,9 @@ class Run(Timeline):
             self.ready += again
             self.to_announce = (self.to_announce or []) + again
             self.announce()
+            for step in list(self.steps.values()):
+                if step.child:
+                    step.child.resume()
             if self.is_at_rest():
                 self.over()  # at once: it was suspended as its last step ended
 
@@ -249,7 +286,9 @@ class Run(Timeline):
             self.fail(step, "TaskTimedOut")
             return
         limits.begin(self, step)
-        if not step.is_join:
+        if step.task.get("workflow"):
+            children.begin(self, step)
+        elif not step.is_join:
             body.begin(self, step)
         elif self.due_now():
             joins.wake(self, step.uid)  # it looks round in a turn of its own
@@ -369,7 +408,9 @@ class Run(Timeline):
         """Interrupt a step at work; what is due at this very instant may still come first."""
         if not step.at_work or step.state == "suspended":
             return
-        if step.cut is None:
+        if step.child:
+            children.cut(self, step, why)
+        elif step.cut is None:
             self.forget(step, after=self.now)
             step.cut, step.cut_at = why, self.now
             self.later(self.now, lambda: self.reach(step), step)
@@ -476,3 +517,64 @@ class Run(Timeline):
         errors = {uid: sorted(kinds) for uid, kinds in self.errors.items()}
         seen = (self.ending, self.now, tasks, errors, outputs, self.story)
         return Outcome(*seen, self.choices, self.slow)
+
+
+class ChildRun(Run):
+    """A run that is a step of another one, with which it shares the timeline.
+
+    Args:
+        parent: The other one.
+        above: The step.
+    """
+
+    def __init__(self, parent: Run, above: Step) -> None:
+        self.parent = parent
+        self.above = above
+        # What is planned as it is made counts from its start.
+        self.since = parent.now
+        template = {"graph": {}} | above.task["workflow"]
+        super().__init__(template, above.inputs, (), horizon=math.inf)
+        self.since = 0.0
+
+    @property
+    def now(self) -> float:
+        """The instant."""
+        return self.parent.now
+
+    @now.setter
+    def now(self, value: float) -> None:
+        del value
+
+    def later(self, at: float, act: Callable[[], object], owner: object = None) -> None:
+        """Plan something."""
+        if at < math.inf:
+            self.parent.later(self.since + at, act, self if owner is None else owner)
+
+    def forget(self, owner: object, after: float = -1) -> None:
+        """Drop what is planned for somebody."""
+        self.parent.forget(owner, after)
+
+    def due_now(self) -> list[Callable[[], object]]:
+        """Return what was planned for this instant."""
+        return self.parent.due_now()
+
+    def tell(self, kind: str, uid: str | None, content: Any) -> None:
+        """Tell nobody."""
+
+    def close(self) -> None:
+        """Expect nothing."""
+
+    def stop(self, ending: str) -> None:
+        """Cancel everything; one that has not begun ends in the turn of its begin."""
+        if self.phase == "new" and not self.ending:
+            self.ending, self.ready = ending, []
+            self.parent.later(self.now, self.over, self)
+        else:
+            super().stop(ending)
+
+    def over(self) -> None:
+        """Come to the end, and end the step above."""
+        if self.phase != "over":
+            super().over()
+            self.parent.forget(self)
+            children.over(self.parent, self.above)

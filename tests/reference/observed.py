@@ -90,7 +90,7 @@ def seen(task: Data, began: datetime) -> Data | None:
     known = {key: untold(step.get(key)) for key in SEEN}
     for key in ("start", "end"):
         known[key] = known[key] and (known[key] - began).total_seconds()
-    if task["name"] == "join":
+    if task.get("name") == "join":
         # One that was called off before it began has nothing to say.
         reporting = step.get("reporting", {"tasks": [], "status": "running"})
         known["joined"] = [parent["id"] for parent in reporting["tasks"]]

@@ -32,7 +32,12 @@ def tasks_of(template: Data) -> dict[str, Data]:
     """Return the tasks of a template by id, each with what it takes of the defaults."""
     defaults = template.get("defaults") or {}
     return {
-        task["id"]: task | {key: value for key, value in defaults.items() if task.get(key) is None}
+        task["id"]: task
+        | {
+            key: value
+            for key, value in defaults.items()
+            if task.get(key) is None and not (key == "idle_timeout" and "workflow" in task)
+        }
         for task in template["tasks"]
     }
 
@@ -68,6 +73,7 @@ class Step:
     cut: str | None = None  # why it is interrupted: a key of `WEIGHTS`
     cut_at: float = 0.0
     beat: float = 0.0  # when it has shown its last sign of life
+    silent: bool = False  # cut because it has shown none for too long
     loose: bool = False  # whether it is of no task in the graph
     called_off: bool = False  # cancelled before it began
     cleaning: bool = False  # whether its teardown has begun
@@ -82,6 +88,7 @@ class Step:
     queue: list[Data] = field(default_factory=list[Data])
     reads: bool = False  # whether it waits for something to come into the queue
     heard: list[Data] = field(default_factory=list[Data])  # what it has taken out of the queue
+    child: Any = None  # the run that it is, if it is one, while that is not over
 
     @property
     def config(self) -> Data:
@@ -91,7 +98,7 @@ class Step:
     @property
     def is_join(self) -> bool:
         """Whether it is the join task."""
-        return bool(self.task["name"] == "join")
+        return bool(self.task.get("name") == "join")
 
     @property
     def at_work(self) -> bool:

@@ -162,6 +162,26 @@ def closing(
     return template
 
 
+def nested(names: str = "x=quick y=slow", *, keys: Any = None, **fields: Any) -> Any:
+    """Return a fork whose second task is a chain of its own, by its key `workflow`."""
+    graph = {"x": ["y"], "y": ["z"]} if "z=" in names else {"x": ["y"]}
+    child = simple(graph, names, id="child", **fields)
+    template = simple(FORK, "a=quick b=quick c=slow d=quick")
+    document = template.as_dict()
+    task = {"id": "b", "workflow": child.as_dict(), **(keys or {})}
+    document["tasks"] = [task if one["id"] == "b" else one for one in document["tasks"]]
+    return tukio.WorkflowTemplate.from_dict(document)
+
+
+def doubly_nested() -> Any:
+    """Return a workflow whose child has a child."""
+    document = nested("x=slow y=quick z=quick").as_dict()
+    tasks = document["tasks"][1]["workflow"]["tasks"]
+    inner = simple("s t", "s=quick t=cleans_up", id="inner").as_dict()
+    tasks[1] = {"id": "y", "workflow": inner}
+    return tukio.WorkflowTemplate.from_dict(document)
+
+
 def waiting(join: str | int, names: str = "a=quick b=slow c=slow d=quick e=quick") -> Any:
     """Return a diamond whose last task waits for parents by its key `join`, and a task after it."""
     template = simple({"a": ["b", "c"], "b": ["d"], "c": ["d"], "d": ["e"]}, names)
@@ -236,6 +256,20 @@ WORKFLOWS: dict[str, tukio.WorkflowTemplate] = {
         {"name": "flaky", "retry": {"jitter": "none"}, "begun": True},
     ),
     "closing at its limit": closing("a=slow b=slow c=slow", graph="a b c", timeout=2.5),
+    "child": nested(),
+    "child that fails": nested("x=quick y=fails z=quick", on_error="abort"),
+    "child with errors": nested("x=quick y=fails z=quick"),
+    "child at its limit": nested(timeout=0.5),
+    "child at the limit of its task": nested(keys={"timeout": 0.5}),
+    "child that fails at the limit of its task": nested(
+        "x=cleans_up y=quick", keys={"timeout": 0.5, "on_timeout": "fail"}
+    ),
+    "child that is run again": nested(
+        "x=fails y=quick",
+        on_error="abort",
+        keys={"retry": {"attempts": 2, "jitter": "none", "initial": 0.25}},
+    ),
+    "child of a child": doubly_nested(),
     "join at its limit": joining(ALL_THREE, limits={"j": 100}),
 }
 """Name -> template. The outcome of none depends on the order of what happens at one instant."""

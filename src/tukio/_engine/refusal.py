@@ -48,6 +48,7 @@ class InPlaceOfRun:
         ok: Never
         output: Never
         outputs: Never
+        parent: Never
         policy: Never
         report: Never
         resume: Never

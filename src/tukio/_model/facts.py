@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from .attempts import read_attempts
 from .display import listed, shown
+from .findings import is_mapping
 from .state import SKIPPED, TIMED_OUT, FutureState
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class StepEnded(NamedTuple):
         attempts: The executions of the task before this one that have failed.
         handled: Whether the step has failed, and leads on all the same: its output is what its
             successors receive.
+        child: The report of the run that the step has started, if that must be kept; else None.
     """
 
     task: str
@@ -74,6 +76,7 @@ class StepEnded(NamedTuple):
     overran: float = 0.0
     attempts: tuple[Attempt, ...] = ()
     handled: bool = False
+    child: dict[str, Any] | None = None
 
     @property
     def passes_on(self) -> Any:
@@ -96,6 +99,8 @@ class StepDue(NamedTuple):
         attempts: The executions before that have failed.
         due: When it is due, aware UTC; None for at once.
         tried: The seconds for which the task was tried so far.
+        child: The report of the run that the step has started, which is to go on; None if there is
+            none.
     """
 
     task: str
@@ -104,6 +109,12 @@ class StepDue(NamedTuple):
     attempts: tuple[Attempt, ...] = ()
     due: datetime | None = None
     tried: float = 0.0
+    child: dict[str, Any] | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the task is run for the first time, at once, and from the start."""
+        return not (self.attempts or self.tried or self.child) and self.due is None
 
 
 class RunSuspended(NamedTuple):
@@ -228,3 +239,7 @@ def _restore_fields(body: Mapping[str, Any], fields: dict[str, Any], kind: type[
             fields[name] = tuple(fields[name])
     if "attempts" in fields:
         fields["attempts"] = _attempts(body, fields["attempts"])
+    child = fields.get("child")
+    if not (child is None or is_mapping(child)):
+        msg = f"{shown(body)} has not the child of a {body['kind']}"
+        raise ValueError(msg)

@@ -30,6 +30,7 @@ TASK_KEYS: Final = frozenset(
         "retry",
         "timeout",
         "topics",
+        "workflow",
     }
 )
 WORKFLOW_KEYS: Final = frozenset(

@@ -23,10 +23,16 @@ IDLE: Final = "idle"
 """The step must show signs of life: its task has an `idle_timeout`."""
 
 
+CHILD: Final = "child"
+"""The step is a run of its own: its task has a `workflow` in place of a name."""
+
+
 def kinds_of(task: TaskTemplate) -> tuple[str, ...]:
     """Return what the steps of a task do beside calling its function, outermost first.
 
     Empty for most tasks.
     """
     words = (HANDLED,) if has_handlers(task) else ()
+    if task._workflow is not None:
+        return (*words, CHILD)
     return (*words, IDLE) if task.idle_timeout else words

@@ -105,7 +105,7 @@ def find_config_faults(document: Mapping[str, Any], known: Mapping[Any, Any]) ->
     """
     parents = parents_in(document)
     configs: list[tuple[str, Any, Any, list[str]]] = [
-        (f"tasks[{number}]", task["name"], task["config"], parents.get(task["id"], []))
+        (f"tasks[{number}]", task.get("name"), task["config"], parents.get(task["id"], []))
         for number, task in enumerate(document["tasks"])
     ]
     for path, name, words in names_in_closing(document["tasks"], "tasks", document.get("finally")):

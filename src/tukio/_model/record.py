@@ -47,6 +47,7 @@ class StepRecord:
         due: When this one is due; None if it does not wait for that.
         tried: The seconds for which the task was tried, if it is to be tried again.
         handled: Whether the task has failed, and its template provides for that.
+        child: The report of the run that the execution has started; None if there is none.
     """
 
     uid: str
@@ -63,6 +64,7 @@ class StepRecord:
     due: datetime | None
     tried: float
     handled: bool
+    child: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,18 +102,20 @@ NOT_WHOLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, Rec
 """Raised when data that is not a report is read as one."""
 
 
-def read(report: Any, template: WorkflowTemplate) -> RunRecord:
+def read(report: Any, template: WorkflowTemplate, *, is_child: bool = False) -> RunRecord:
     """Return the record of a report about a run of a template; the run must have started.
 
     Args:
         report: The report, as `Workflow.report()` made it, or after it went through JSON, whoever
             has read the text.
         template: The template of the run; it may have gained tasks since.
+        is_child: Whether the report is in that of another run. Then the values in it were read, and
+            its time limit may be used up: the run ends by that.
 
     Raises:
         RescueError: The data is not a report, or it is not about such a run.
     """
-    report = decoded(report)
+    report = report if is_child else decoded(report)
     uid = _uid_of(report)
     if uid is None:
         raise RescueError(None, "it is not the report of a run: there is no 'exec.id'")
@@ -127,7 +131,8 @@ def read(report: Any, template: WorkflowTemplate) -> RunRecord:
         refuse(record, f"executed tasks are not in the template: {listed(unknown)}")
     if template.root().uid not in record.steps:
         refuse(record, "its root task was never due - start the workflow anew")
-    if template.timeout and record.elapsed >= template.timeout and record.ending is None:
+    is_past = bool(template.timeout) and record.elapsed >= (template.timeout or 0)
+    if is_past and record.ending is None and not is_child:
         refuse(record, f"its time limit of {template.timeout} s is used up - raise it first")
     return record
 
@@ -223,11 +228,23 @@ def _read_step(execution: Mapping[str, Any]) -> StepRecord:
         due=_time(execution.get("due")),
         tried=max(float(execution.get("elapsed", 0.0)), 0.0),
         handled=execution.get("handled") is True,
+        child=_child(execution.get("child")),
     )
     if record.state.done() and record.end is None:
         msg = f"an execution that is {record.state.value} has no end"
         raise ValueError(msg)
     return record
+
+
+def _child(report: Any) -> dict[str, Any] | None:
+    """Return the report of a child, which is read when its template is known."""
+    if report is None:
+        return None
+    if not isinstance(report, Mapping):
+        msg = f"{shown(report)} is not the report of a child"
+        raise TypeError(msg)
+    child: dict[str, Any] = detached(dict(report))
+    return child
 
 
 def _state(value: Any) -> FutureState:

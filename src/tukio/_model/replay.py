@@ -67,8 +67,8 @@ def replay(plan: Plan[Any], facts: Iterable[Fact]) -> None:
         verb = "was begun" if fact.begun else "was due"
         step = _reached(plan, numbers, fact.task, verb)
         _give_inputs(step, fact.inputs)
-        if fact.attempts or fact.due is not None or fact.tried:
-            step.restore_attempts(fact)
+        if not fact.is_first:
+            step.restore_earlier(fact)
 
 
 def _reached(plan: Plan[Any], numbers: dict[str, int], task: str, verb: str) -> Any:

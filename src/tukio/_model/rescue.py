@@ -65,11 +65,7 @@ def facts_of(record: RunRecord, shape: Shape) -> list[Fact]:
     if record.ending is not None:
         closing.append(RunClosing(record.ending))
         closing += [step_ended(*one) for one in record.closing.items() if one[1].state.done()]
-    due = [
-        StepDue(uid, known.inputs, known.start is not None, known.attempts, known.due, known.tried)
-        for uid, known in steps.items()
-        if not is_over(known, record)
-    ]
+    due = [_step_due(uid, known) for uid, known in steps.items() if not is_over(known, record)]
     return [started, *over, *due, *closing]
 
 
@@ -81,6 +77,14 @@ def is_over(known: StepRecord, record: RunRecord) -> bool:
     return known.state.done() or (
         record.ending is not None and known.state is CANCELLED and known.end is not None
     )
+
+
+def _step_due(uid: str, known: StepRecord) -> StepDue:
+    begun = known.start is not None
+    # One that waits for its next attempt has no child: that of the attempt before is over.
+    child = None if known.due is not None else known.child
+    earlier = (known.attempts, known.due, known.tried, child)
+    return StepDue(uid, known.inputs, begun, *earlier)
 
 
 def order_of_ends(record: RunRecord, shape: Shape) -> list[str]:
@@ -161,6 +165,7 @@ def step_ended(uid: str, known: StepRecord) -> StepEnded:
         overran=known.overran,
         attempts=known.attempts,
         handled=known.handled and known.state is FAILED,
+        child=known.child,
     )
 
 

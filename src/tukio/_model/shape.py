@@ -13,12 +13,12 @@ from .defaults import with_defaults
 from .edition import Edition, is_same
 from .fan_in import JOIN_TASK, join_of
 from .kinds import kinds_of
+from .template import WorkflowTemplate
 
 if TYPE_CHECKING:
     from .closing import ClosingWords
     from .fan_in import Join
     from .task_template import TaskTemplate
-    from .template import WorkflowTemplate
 
 Numbers: TypeAlias = tuple[tuple[int, ...], ...]
 
@@ -48,11 +48,14 @@ class Shape:
         watched: Lists that are empty while the fields of tasks are as they were; see `Edition`.
         given: Data of the template that somebody may change in place; see `Edition`.
         kept: The same data as it was when this shape was made.
+        sound: What the template was found sound by, in the state that this shape is made of; see
+            `as_template`. None while it was not looked at.
     """
 
     # Slots, because each step reads three of these: up to Python 3.11 an attribute is slow to read
     # if further attributes of the instance are added later.
     __slots__ = (
+        "_children",
         "_order",
         "changes",
         "closing",
@@ -65,6 +68,7 @@ class Shape:
         "kinds",
         "predecessors",
         "root",
+        "sound",
         "successors",
         "tasks",
         "template",
@@ -91,6 +95,7 @@ class Shape:
         self.root: int = number[self.template.root()]
         self.predecessors: Numbers = _turned_round(successors)
         self._order: tuple[int, ...] = ()
+        self._children: dict[int, WorkflowTemplate] = {}
         waits = [(number, join_of(task)) for number, task in enumerate(self.tasks)]
         self.joins: dict[int, Join] = {
             number: join for number, join in waits if join is not None and self.predecessors[number]
@@ -105,6 +110,17 @@ class Shape:
             # What is undone depends on the order.
             self.keeps_order = True
         self.empty_plan: Any = None
+        self.sound: tuple[Any, int, int] | None = None
+
+    def child(self, number: int) -> WorkflowTemplate | str:
+        """Return what a task with a `workflow` runs: its template, or the id of a loaded one."""
+        workflow: Any = self.tasks[number]._workflow
+        if not isinstance(workflow, dict):
+            return workflow  # type: ignore[no-any-return]  # an id, or a fault
+        made = self._children.get(number)
+        if made is None:
+            made = self._children[number] = WorkflowTemplate._from_sound(workflow)
+        return made
 
     @property
     def order(self) -> tuple[int, ...]:
@@ -131,13 +147,20 @@ def shape_of(template: WorkflowTemplate) -> Shape:
     Raises:
         WorkflowRootTaskError: There is not exactly one root task.
     """
-    shape = template.compiled
+    shape = known_shape(template)
+    if shape is None:
+        shape = template.compiled = Shape(template)
+    return shape
+
+
+def known_shape(template: WorkflowTemplate) -> Shape | None:
+    """Return the shape of a template as the template is now; None if none was made of that."""
+    shape: Shape | None = template.compiled
     if (
         shape is None
         or shape.changes != template.dag.changes
         or any(shape.watched)
         or (shape.given and not is_same(shape.given, shape.kept))
     ):
-        shape = Shape(template)
-        template.compiled = shape
-    return shape  # type: ignore[no-any-return]  # the template does not know what a shape is
+        return None
+    return shape

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 from uuid import uuid4
 
 from .changes import Changeable, Data, exact, own, set_state, state_without
+from .children import document_of, id_of
+from .display import shown
 from .keys import TASK_KEYS
 from .listen import Listen, own_topics
 from .retry import Retry
@@ -30,7 +32,7 @@ class TaskTemplate(Changeable):
     """One task of a workflow: which registered task is run, and how.
 
     Args:
-        name: The name of a registered task.
+        name: The name of a registered task; None for a task with a `workflow`.
         uid: The id of the task within the workflow; None makes a new one.
         config: The argument of the task's holder class, which gets a deep copy for each run; None
             is {}.
@@ -60,6 +62,8 @@ class TaskTemplate(Changeable):
             limit.
         retry: Whether and when the task is run again after it has failed: a `Retry`, or the dict
             form of one; None is never.
+        workflow: What the task runs in place of a registered task, as a child of its run: the id of
+            a loaded template, or a template or its dict form. None for any other task.
 
     The fields may be changed at any time; this counts for the runs that are made from then on. The
     `template` of a step is a copy from when its run was made. The copy is equal to this object, has
@@ -78,6 +82,7 @@ class TaskTemplate(Changeable):
         "_retry",
         "_topics",
         "_watch",
+        "_workflow",
         "collect",
         "idle_timeout",
         "join",
@@ -93,6 +98,7 @@ class TaskTemplate(Changeable):
         "_on_error",
         "_retry",
         "_topics",
+        "_workflow",
         "_extra",
     )
 
@@ -106,6 +112,7 @@ class TaskTemplate(Changeable):
     _on_error: str | dict[str, Any] | None
     _retry: dict[str, Any] | None
     _topics: list[str] | None
+    _workflow: str | dict[str, Any] | None
     _extra: dict[str, Any]
 
     compensate: Data[str | dict[str, Any] | None] = Data()
@@ -113,6 +120,7 @@ class TaskTemplate(Changeable):
     on_error: Data[str | dict[str, Any] | None] = Data()
     retry: Data[dict[str, Any] | None] = Data()
     topics: Data[list[str] | None] = Data()
+    workflow: Data[str | dict[str, Any] | None] = Data()
     extra: Data[dict[str, Any]] = Data()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -124,7 +132,7 @@ class TaskTemplate(Changeable):
 
     def __init__(  # noqa: PLR0913 - the fields of a task, by name
         self,
-        name: Any,
+        name: Any = None,
         uid: str | None = None,
         config: dict[str, Any] | None = None,
         timeout: float | None = None,
@@ -137,6 +145,7 @@ class TaskTemplate(Changeable):
         compensate: str | dict[str, Any] | None = None,
         retry: Retry | dict[str, Any] | None = None,
         idle_timeout: float | None = None,
+        workflow: Any = None,
     ) -> None:
         self.name: Any = name
         self.uid: str = uid or str(uuid4())
@@ -146,7 +155,7 @@ class TaskTemplate(Changeable):
         self.on_timeout: str | None = on_timeout
         self.idle_timeout: float | None = idle_timeout
         empty: dict[str, Any] = {"_config": {}, "_topics": [], "_extra": {}}
-        empty |= dict.fromkeys(("_compensate", "_on_error", "_retry"))
+        empty |= dict.fromkeys(("_compensate", "_on_error", "_retry", "_workflow"))
         set_state(self, (None, empty))
         if compensate is not None:
             self.compensate = compensate
@@ -156,6 +165,8 @@ class TaskTemplate(Changeable):
             self.on_error = on_error
         if retry is not None:
             self.retry = cast("dict[str, Any]", retry)
+        if workflow is not None:
+            self.workflow = workflow
         # Any other tuple is kept as it is, for `validate` to report.
         if topics != ():
             self.topics = cast("list[str] | None", topics)
@@ -186,6 +197,8 @@ class TaskTemplate(Changeable):
 
     def take(self, slot: str, value: Any) -> None:
         """Set the value of a field to one that a user may hold."""
+        if slot == "_workflow":
+            value = document_of(value)
         super().take(slot, value.as_dict() if isinstance(value, Retry) else value)
 
     def note_change(self, name: str) -> None:
@@ -239,13 +252,16 @@ class TaskTemplate(Changeable):
 
     @classmethod
     def from_dict(cls, task_dict: Mapping[str, Any]) -> Self:
-        """Return the template for a dict with the keys of `as_dict`; only `name` is needed.
+        """Return the template for a dict with the keys of `as_dict`.
+
+        Only `name`, or `workflow`, is needed.
 
         Raises:
-            KeyError: There is no `name`.
+            KeyError: There is neither.
         """
+        workflow = task_dict.get("workflow")
         task = cls(
-            task_dict["name"],
+            task_dict["name"] if workflow is None else task_dict.get("name"),
             uid=task_dict.get("id"),
             config=deepcopy(task_dict.get("config")),
             timeout=task_dict.get("timeout"),
@@ -257,6 +273,7 @@ class TaskTemplate(Changeable):
             compensate=deepcopy(task_dict.get("compensate")),
             retry=deepcopy(task_dict.get("retry")),
             idle_timeout=task_dict.get("idle_timeout"),
+            workflow=deepcopy(workflow),
         )
         task.extra.update(extra_keys(task_dict, TASK_KEYS))
         # It is all made of copies.
@@ -271,8 +288,10 @@ class TaskTemplate(Changeable):
         return self._as_dict(copied)
 
     def _as_dict(self, own: Callable[[Any], Any]) -> dict[str, Any]:
+        # A task without a name is written only if it is a fault, for `validate` to report.
+        named = {} if self._workflow is not None and self.name is None else {"name": self.name}
         document = {
-            "name": self.name,
+            **named,
             "id": self.uid,
             "config": own(self._config),
             "timeout": self.timeout,
@@ -281,13 +300,16 @@ class TaskTemplate(Changeable):
         for key in _ONLY_IF_SET:
             if (value := getattr(self, key)) is not None:
                 document[key] = value
-        for key in ("on_error", "compensate", "retry"):
+        for key in ("on_error", "compensate", "retry", "workflow"):
             if (value := getattr(self, f"_{key}")) is not None:
                 document[key] = own(value)
         return {**document, **own(self._extra)}
 
     def __str__(self) -> str:
-        return f"<TaskTemplate name={self.name}, uid={self.uid}>"
+        what = f"name={self.name}"
+        if self._workflow is not None:
+            what = f"workflow={shown(id_of(self._workflow))}"
+        return f"<TaskTemplate {what}, uid={self.uid}>"
 
     __repr__ = __str__
 

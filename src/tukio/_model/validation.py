@@ -9,11 +9,13 @@ Source: 1.x, which accepted many faults and failed later, or hung. The `kind` of
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from .after_failure import find_handler_faults, find_on_error_faults
 from .changes import exact
+from .children import find_workflow_faults
 from .closing_words import find_closing_faults, find_closing_ids, find_compensate_faults
 from .defaults import defaults_in, find_defaults_faults
 from .display import nearest, plain, shown
@@ -30,8 +32,9 @@ from .time_limits import find_limit_faults, find_on_timeout_faults
 
 if TYPE_CHECKING:
     import enum
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
+    Find = Callable[[Any], list[Fault]]
     Found = Iterator[Fault]
 
 
@@ -59,7 +62,8 @@ def find_faults(
         return [Fault("", problem, "give it the keys 'tasks' and 'graph'", TypeError)]
     if excess := find_excess(document):
         return excess
-    faults = _find_faults(document, complete=complete)
+    find = partial(find_faults, complete=True, known=known, predicates=predicates)
+    faults = _find_faults(document, find, complete=complete)
     return faults if known is None else faults + _find_unknown(document, known, predicates)
 
 
@@ -75,8 +79,9 @@ def find_all_faults(
     """
     if excess := find_excess(document):
         return excess
+    find = partial(_find_inner_faults, known, predicates)
     return [
-        *_find_faults(document, complete=True),
+        *_find_faults(document, find, complete=True),
         *_find_unknown(document, known, predicates),
         *find_config_faults(document, known),
         *first_of(
@@ -89,9 +94,19 @@ def find_all_faults(
     ]
 
 
-def _find_faults(document: Mapping[str, Any], *, complete: bool) -> list[Fault]:
+def _find_inner_faults(
+    known: Mapping[Any, Any], predicates: Collection[str], document: Any
+) -> list[Fault]:
+    """Return all faults of a template that a task has for its `workflow`."""
+    if faults := find_faults(document, complete=True, known=known, predicates=predicates):
+        return faults
+    tasks = [{"config": {}, **task} for task in document["tasks"]]
+    return find_all_faults({"graph": {}, **document, "tasks": tasks}, known, predicates)
+
+
+def _find_faults(document: Mapping[str, Any], find: Find, *, complete: bool) -> list[Fault]:
     links = Links(document)
-    faults = first_of(chain(_header(document), _tasks(document), links.faults))
+    faults = first_of(chain(_header(document), _tasks(document, find), links.faults))
     if complete or faults:
         faults += links.find_root_faults()
     return faults
@@ -124,7 +139,7 @@ def _header(document: Mapping[str, Any]) -> Found:
     yield from _extra("", document, WORKFLOW_KEYS)
 
 
-def _tasks(document: Mapping[str, Any]) -> Found:
+def _tasks(document: Mapping[str, Any], find: Find) -> Found:
     key = spelt(document, "tasks", WORKFLOW_KEYS)
     tasks = document.get(key, ())
     if not isinstance(tasks, list | tuple):
@@ -141,6 +156,7 @@ def _tasks(document: Mapping[str, Any]) -> Found:
             yield Fault(path, problem, "give it at least a 'name'", TypeError)
             continue
         yield from _task(path, task, defaults)
+        yield from find_workflow_faults(path, task, find)
         uid = exact(task.get("id"))
         if is_id(uid) and seen.setdefault(uid, number) != number:
             problem = f"duplicate task id {shown(uid)}, also at {key}[{seen[uid]}]"
@@ -166,6 +182,8 @@ def _name(path: str, task: Mapping[str, Any]) -> Found:
     key = spelt(task, "name", TASK_KEYS)
     path = f"{path}.{plain(key)}"
     if key not in task:
+        if task.get(spelt(task, "workflow", TASK_KEYS)) is not None:
+            return
         advice = "say which registered task it runs"
         yield Fault(path, "missing name", advice, KeyError)
     elif not is_hashable(task[key]):

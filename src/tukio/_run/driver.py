@@ -22,6 +22,7 @@ from .._model.logs import Log
 from .._model.state import CLOSING, FAILED, RUNNING
 from .._step.log_fields import log_fields
 from .outcome import failed, finished
+from .parking import Parked
 from .retrying import settle_failure
 from .salvage import finish_stopping
 from .settling import settle
@@ -261,6 +262,10 @@ async def _failed(
     """
     step = driver.step
     assert step is not None
+    if isinstance(exc, Parked):
+        driver.scope_spent |= _is_cut(driver.scope)
+        step._park()
+        return run.backend.time()
     if pinned and isinstance(exc, GeneratorExit):
         # Nothing can be awaited in here, also if only the step was closed: see `is_closed`.
         raise exc

@@ -29,12 +29,13 @@ from .._model.state import (
 )
 from .._model.step import LOOSE
 from .announcement import Announcement
+from .children import stop_children
 from .closing import bound_closing, close, cut_short
 from .concluding import conclude
 from .outcome import cancelled
 from .run_state import RunState
 from .settling import settle
-from .waiting import Waiting, WaitsFor
+from .waiting import CALLED_OFF, Waiting, WaitsFor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -265,6 +266,8 @@ class Run(RunState):
             # Also when a handler has ended the program: the steps at work are told.
             for driver in list(self.drivers):
                 self.interrupt(driver)
+            if self.waiting is not None and self.waiting.children:
+                stop_children(self, final=final)
             self.end_if_empty()
         return True
 
@@ -284,7 +287,13 @@ class Run(RunState):
         # From here on nothing starts: drivers look at the phase before each step.
         self.phase = after(self.phase, Move.STOP)
         self.keep_fact(RunStopped(ending, final))
-        self.call_off_what_is_due()
+        child_of = self.environment.child_of
+        try:
+            if child_of is not None and not final:
+                # All of it ends: the run above is not to take that for the end of its child alone.
+                child_of.step.run.stop(CANCELLED, final=False)
+        finally:
+            self.call_off_what_is_due()
         return True
 
     def start_closing(self, ending: FutureState, until: float) -> None:
@@ -309,7 +318,7 @@ class Run(RunState):
             self.announcement.call_off()
         interrupted: list[LiveStep] = []
         if self.waiting is not None:
-            self.stop_waiting(*WaitsFor)
+            self.stop_waiting(*CALLED_OFF)
             # There will be no resume.
             interrupted = self.waiting.take_interrupted()
             unbegun += self.waiting.take_put_off()

@@ -17,6 +17,7 @@ from .closing import closing_of
 from .concluding import wind_up
 from .outcome import cancelled
 from .settling import settle
+from .waiting import WaitsFor
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -68,7 +69,21 @@ def finish_stopping(run: Run) -> None:
             run.call_off_what_is_due()
             for driver in list(run.drivers):
                 run.interrupt(driver)
+            _finish_children(run)
         run.end_if_empty()
+
+
+def _finish_children(run: Run) -> None:
+    """Cancel the children of a run, and take the end of those whose begin or end was cut."""
+    waiting = run.waiting
+    if waiting is None or WaitsFor.CHILD not in waiting.reasons:
+        return
+    for child in list(waiting.children or ()):
+        child.stop(CANCELLED, final=False)
+        if child.run.phase is OVER and child in (waiting.children or ()):
+            child.when_over()
+    if not waiting.children:
+        run.stop_waiting(WaitsFor.CHILD)
 
 
 def close_coroutine(driver: Driver) -> bool:
@@ -92,6 +107,8 @@ def _lost(run: Run) -> list[LiveStep]:
     if run.waiting is not None:
         held.update(run.waiting.interrupted)
     steps = list(run.plan.steps)
+    if run.waiting is not None:
+        held.update(one.step for one in run.waiting.children or () if one.is_step)
     if run.phase is CLOSING:
         closing = closing_of(run)
         held.update(closing.due)

@@ -99,6 +99,19 @@ def leads_nowhere(step: LiveStep) -> bool:
     return not (successors if step.chosen is None else step.chosen)
 
 
+def handed_over(run: Run, workflow: Any) -> Any:
+    """Return what came of a run that has come to its end, for whoever has started it.
+
+    That is what its one end task returned; if there are several, a dict of their ids to that.
+    """
+    output = workflow.output
+    *successors, _ = run.plan.shape.successors
+    # One that has come to its end before its last task has chosen to: this is what came of it.
+    if sum(not leads_to for leads_to in successors) > 1:
+        return output
+    return next(iter(output.values()), None)
+
+
 def reason_from(given: Any) -> str | None:
     """Return the reason of a cancellation as a text; None if there is none."""
     return exact(given) if given is None or isinstance(given, str) else shown(given)

@@ -15,6 +15,7 @@ from .log_fields import log_fields
 
 if TYPE_CHECKING:
     from .._model.attempts import Attempt
+    from .extras import Extras
     from .step import LiveStep
 
 log: Log = Log("tukio.run")
@@ -50,6 +51,8 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
         tasks = step.run.plan.shape.tasks
         found["chosen"] = [tasks[number].uid for number in step.chosen]
     found |= _told_of_ends(step)
+    if step._extras is not None:
+        found |= _of_extras(step._extras, data=data)
     # Not `or`: an exception of a user's class may be false, or raise when it is asked.
     error = step.run.errors.get(step.template.uid)
     error = step.error if error is None else error
@@ -68,16 +71,24 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
 
 
 def _told_of_ends(step: LiveStep) -> dict[str, Any]:
-    """Return what there is to tell of the ends of a step, and of the attempts before it."""
+    """Return what there is to tell of the attempts before a step, and of its failure."""
     found: dict[str, Any] = {}
-    if step._extras is not None and step._extras.overran:
-        found["overran"] = step._extras.overran
     # The template that a run was rescued with may have no `retry` any more.
     made = () if step._extras is None else step._extras.attempts
     if made or step.template._retry is not None:
         found |= _attempts_of(step, made)
     if step._is_handled():
         found["handled"] = True
+    return found
+
+
+def _of_extras(extras: Extras, *, data: bool) -> dict[str, Any]:
+    """Return what a report shows of the optional parts of a step."""
+    found = dict[str, Any]()
+    if extras.overran:
+        found["overran"] = extras.overran
+    if extras.child is not None:
+        found["child"] = extras.child.report(data=data)
     return found
 
 

@@ -19,21 +19,19 @@ from .._model.state import INTERRUPTED, PENDING
 from .._model.step import Step
 from .._model.task_ends import TaskTimedOut
 from .callbacks import Callbacks
+from .child import reported
+from .extras import Extras
 from .holder import Recorded, execution_id
 from .log_fields import log_fields
 from .mailbox import Mailbox
 
 if TYPE_CHECKING:
-    import anyio
-
     from .._events.broker import Broker
     from .._loop.contract import Backend, Driver
-    from .._model.attempts import Attempt
     from .._model.facts import StepDue, StepEnded
     from .._model.state import FutureState
     from .._model.template import WorkflowTemplate
     from .callbacks import Function
-    from .signs import Signs
 
 log: Log = Log("tukio.run")
 
@@ -60,60 +58,6 @@ class RunOfStep(Protocol):
     def backend(self) -> Backend:
         """The backend, for its clock."""
         ...
-
-
-class Extras:
-    """Optional parts of a step, created on first use; most steps have none.
-
-    Attributes:
-        uid: The id of the execution, made on first use; never changed then.
-        workflow: The workflow, for user code that keeps only the step; set by `_keep_workflow`.
-        mailbox: The mailbox of the step, made on first use; never changed then.
-        callbacks: Functions that are called with the step when the step is over, in this order.
-            None if there are none, and from then on.
-        over: Set when the step is over, and replaced by None. Made by the first that waits, so that
-            thousands may wait, and give up, one by one.
-        replaced_by: The step that runs the task again, if this one was interrupted; else None. Set
-            once, by `hand_over`.
-        progress: The instant and the content of the newest progress; None if there is none.
-        attempts: The executions of the task before this one that have failed.
-        due: When this one begins, on the clock of the run, if it waits for that; else None.
-        first_at: When the first attempt began, likewise; None if this is the first.
-        overran: By how many seconds the step ended later than its limit; 0 if it did not.
-        handled: What the step has failed with, if the run goes on from that; else None.
-        signs: The signs of life of the step; None unless its task has an `idle_timeout`.
-    """
-
-    __slots__ = (
-        "attempts",
-        "callbacks",
-        "due",
-        "first_at",
-        "handled",
-        "mailbox",
-        "over",
-        "overran",
-        "progress",
-        "replaced_by",
-        "signs",
-        "uid",
-        "workflow",
-    )
-
-    def __init__(self) -> None:
-        self.uid: str | None = None
-        self.workflow: Any = None
-        self.mailbox: Mailbox | None = None
-        self.callbacks: Callbacks | None = None
-        self.over: anyio.Event | None = None
-        self.replaced_by: Any = None
-        self.overran: float = 0.0
-        self.progress: tuple[float, Any] | None = None
-        self.attempts: tuple[Attempt, ...] = ()
-        self.due: float | None = None
-        self.first_at: float | None = None
-        self.handled: BaseException | None = None
-        self.signs: Signs | None = None
 
 
 class LiveStep(Step):
@@ -264,6 +208,8 @@ class LiveStep(Step):
         extras.replaced_by = new
         if extras.attempts:
             new.extras.attempts, new.extras.first_at = extras.attempts, extras.first_at
+        if extras.calls and self.state is INTERRUPTED:
+            new.extras.calls = extras.calls.handed_over(new)
         if extras.callbacks is not None or extras.over is not None:
             new.extras.callbacks, extras.callbacks = extras.callbacks, None
             new.extras.over, extras.over = extras.over, None
@@ -273,14 +219,16 @@ class LiveStep(Step):
         if self._extras is not None and self._extras.mailbox is not None:
             self._extras.mailbox.give_up_on(number)
 
-    def restore_attempts(self, known: StepDue) -> None:
+    def restore_earlier(self, known: StepDue) -> None:
         """Set what a fact tells of the executions before this one, and of when this one is due."""
         run: RunOfStep = self.run
         backend, extras = run.backend, self.extras
         extras.attempts = known.attempts
         extras.due = None if known.due is None else backend.instant(known.due)
-        # Downtime does not count.
-        extras.first_at = backend.time() - known.tried
+        if known.attempts or known.due is not None or known.tried:
+            # Downtime does not count.
+            extras.first_at = backend.time() - known.tried
+        extras.child = reported(known.child)
 
     def restore(self, known: StepEnded) -> None:
         """Set the fields of this step as a fact tells of an execution that is over."""
@@ -298,6 +246,7 @@ class LiveStep(Step):
             self.extras.handled = handled_in(self.error, known.task)
         if known.reporting:
             self.holder = Recorded(known.reporting[0])
+        self.extras.child = reported(known.child)
 
     # For the run ---------------------------------------------------------------------------------
 
@@ -322,6 +271,8 @@ class LiveStep(Step):
         self.driver = None
         if self._extras is not None and self._extras.mailbox is not None:
             self._extras.mailbox.close()
+        if self._extras is not None and self._extras.calls and self.state is not INTERRUPTED:
+            self._extras.calls.drop()
 
     def _run_done_callbacks(self) -> None:
         """Called when the step is over: tell those that wait for that, once each."""

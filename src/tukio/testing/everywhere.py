@@ -25,7 +25,7 @@ from .timeline import Timeline
 from .watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     Act = Callable[[Workflow], BaseException | None]
     MakeRun = Callable[[Engine], Awaitable[Workflow]]
@@ -241,8 +241,7 @@ async def result_of(result: Any) -> Any:
 
 
 async def _rescue(run: Workflow, report: dict[str, Any], undisturbed: Workflow) -> None:
-    shown = [*report["tasks"], *report.get("closing", ())]
-    over = {task["id"] for task in shown if task["exec"] and task["exec"]["end"]}
+    over = set(_over(report))
     async with Engine() as engine:
         watch, timeline = Watch.of(engine), Timeline.of(engine)
         try:
@@ -264,6 +263,16 @@ async def _rescue(run: Workflow, report: dict[str, Any], undisturbed: Workflow) 
     expected, outcome = outcome_of(undisturbed), outcome_of(rescued)
     problem = "the rescued run came to\n{}\ninstead of\n{}\n{}"
     demand("G11", outcome == expected, problem, outcome, expected, timeline)
+
+
+def _over(report: Any) -> Iterator[str]:
+    """Yield the ids of the tasks that were over, also in the children of those that were not."""
+    for task in report["tasks"]:
+        shown = task["exec"] or {"end": None}
+        if shown["end"] is not None and shown["state"] != FutureState.cancelled.value:
+            yield task["id"]
+        elif shown.get("child"):
+            yield from _over(shown["child"])
 
 
 def outcome_of(run: Workflow) -> dict[str, Any]:

@@ -216,5 +216,7 @@ def _template(report: Mapping[str, Any], name: object) -> WorkflowTemplate:
     for task in template.tasks:
         task.timeout = task.idle_timeout = task.retry = None
         task.on_timeout = task.compensate = None
+        # A child is a task that ends as it did.
+        task.workflow = None
         task.name = name
     return template

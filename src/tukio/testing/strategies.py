@@ -19,12 +19,14 @@ never comes at the same instant as an event of a run, unless a suspension has sh
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hypothesis import strategies as st
 
 from .actors import ACTOR, MAY_GO_ON, PROMPT_ACTOR, WAITS
+from .children import CHILDREN
 from .endings import AFTER_FAILURES, CLOSINGS, after_failure, closed
 from .playing import EDITS
 
@@ -93,10 +95,16 @@ _defaults: SearchStrategy[Data | None] = st.sampled_from(
     ]
 )
 
+_BESIDE_WORKFLOW = frozenset({"id", "join", "collect"})
+
 # Whether an actor never waits if it can help it, and what it says of its limit: in one draw, so
-# that a task without more to it is five draws. So many Hypothesis leaves out together.
+# that a task without more to it is five draws. So many Hypothesis leaves out together. What the
+# task is in place of an actor is in the same draw.
 _manners: SearchStrategy[tuple[bool, Data]] = st.sampled_from(
-    [(is_prompt, limits) for is_prompt in (False, True) for limits in LIMITS]
+    [
+        *((is_prompt, limits) for is_prompt in (False, True) for limits in LIMITS),
+        *((False, child) for child in CHILDREN),
+    ]
 )
 _run_limits: SearchStrategy[int | None] = st.sampled_from([None, None, None, 3, 6, 12])
 _on_error: SearchStrategy[str | None] = st.sampled_from([None, None, None, "abort"])
@@ -164,6 +172,10 @@ def task_templates(draw: DrawFn, uid: str = "a", *, parents: Sequence[str] = ())
         if len(parents) > 1 and draw(_flags):
             task |= _fan_in(draw, len(parents))
     is_prompt, limits = draw(_manners)
+    if "workflow" in limits and task["name"] == ACTOR:
+        task = {key: value for key, value in task.items() if key in _BESIDE_WORKFLOW}
+        return deepcopy(task | limits)
+    limits = {key: value for key, value in limits.items() if key != "workflow"}
     if is_prompt and task["name"] == ACTOR and WAITS.isdisjoint(task["config"]):
         task["name"] = PROMPT_ACTOR
     return task | limits

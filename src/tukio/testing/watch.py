@@ -121,14 +121,28 @@ class Watch:
             _limits_are_kept(life.run)
         stops = life.run.phase is Phase.STOPPING
         demand("G3", not (stops and life.run.plan.ready), "the run stops, and tasks are ready")
+        child_of = life.run.environment.child_of
+        if child_of is not None:
+            parent = child_of.step
+            alive = parent.ended_at is None and parent.run.phase is not Phase.OVER
+            demand("G1", alive, "{!r} goes on after its task {!r}", life.run.face, parent)
         if kind in TERMINAL:
             _is_over(life)
+            self._has_no_children(life.run, "the run told its end before its child {!r}")
         elif execution is not None and kind == TASK_BEGIN:
             step = _begins(life, execution, content)
             self._is_now(life.run, step.started_at)
         elif execution is not None and kind in TASK_ENDS:
             step = _ends(life, execution, kind, content)
             self._is_now(life.run, step.ended_at)
+            self._has_no_children(step, "a task told its end before its child {!r}")
+
+    def _has_no_children(self, parent: Run | TaskRun, problem: str) -> None:
+        """Check that no child of a run, or of a step, goes on."""
+        for child in self._engine._instances.all():
+            child_of = child.environment.child_of
+            if child_of is not None and parent in {child_of.step, child_of.step.run}:
+                demand("G1", child.phase is Phase.OVER, problem, child.face)
 
     def _is_now(self, run: Run, instant: float | None) -> None:
         now = run.backend.time()
@@ -147,11 +161,17 @@ def _limits_are_kept(run: Run) -> None:
         limits = (step.started_at + limit, run.deadline, _missed(step), _tried_until(step))
         late = now > min(limits)
         demand("G4", not late or driver.scope.cancel_called, "{!r} goes on past its limit", step)
+    for child in () if run.waiting is None else run.waiting.children or ():
+        step = child.step
+        limit = step.template.timeout
+        late = limit and step.started_at is not None and now > step.started_at + limit
+        stops = child.run.phase in {Phase.STOPPING, Phase.OVER} or step.driver is not None
+        demand("G4", not late or stops, "{!r} goes on past its limit", step)
 
 
 def _tried_until(step: TaskRun) -> float:
     """Return the instant after which no attempt at the task of a step goes on."""
-    within: float | None = (step.template._retry or {}).get("within")
+    within = (step.template._retry or {}).get("within")
     if not within or step.started_at is None:
         return math.inf
     # One that begins later ends as it begins.
