@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import anyio
@@ -10,6 +11,7 @@ import pytest
 import tukio
 from support.closing import Story, ended, order, register, since
 from support.flow import Tasks, flow, kinds, listen, states, step_of
+from tukio._model.registry import TaskRegistry
 from tukio.errors import TaskCancelled, TaskTimedOut
 
 
@@ -380,6 +382,39 @@ async def test_a_stop_with_grace(story: Story) -> None:
     assert since(story, start)[2:] == cut
     assert set(run.errors) == {"book.compensate", "tell"}
     assert anyio.current_time() == start + 12
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_the_end_of_the_loop_of_a_loose_engine(cancelled: bool) -> None:
+    """Nothing waits for the run: it ends at once, and says what was not done."""
+    runs: list[Any] = []
+
+    @tukio.register("loose work")
+    async def work(event: tukio.Event) -> None:
+        await anyio.sleep(0.01)
+
+    @tukio.register("loose sleep")
+    async def sleep(event: tukio.Event) -> None:
+        await anyio.sleep(9)
+
+    template = flow("a b", names={"a": "loose work", "b": "loose sleep"})
+    template.tasks[0].compensate = "loose sleep"
+
+    async def main() -> None:
+        engine = tukio.Engine(loop=asyncio.get_running_loop())
+        runs.append(await engine.run_once(template, {}))
+        await anyio.sleep(0.1)
+        if cancelled:
+            runs[0].cancel()
+            await anyio.sleep(0.1)
+
+    try:
+        asyncio.run(main())
+    finally:
+        for name in ("loose work", "loose sleep"):
+            TaskRegistry.remove(name)
+    assert runs[0].status == "cancelled"
+    assert set(runs[0].errors) == {"a.compensate"}
 
 
 async def test_an_heir_waits_for_it(story: Story) -> None:

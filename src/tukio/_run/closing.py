@@ -240,7 +240,7 @@ def no_time_left(run: ClosingRun, step: LiveStep) -> CleanupTimedOut:
     """Return the error that stands for a step that the limit of the closing has cut."""
     began_at = closing_of(run).began_at
     assert began_at is not None
-    return CleanupTimedOut(step.template.uid, run.deadline - began_at, closing=True)
+    return CleanupTimedOut(step.template.uid, max(run.deadline - began_at, 0.0), closing=True)
 
 
 def cut_short(run: ClosingRun) -> None:

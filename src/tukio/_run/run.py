@@ -338,6 +338,7 @@ class Run(RunState):
 
     def start_stopping_from_outside(self) -> None:
         """Start nothing any more because the loop of the run ends, which cancels the rest."""
+        bound_closing(self, self.backend.time())  # nothing would come of one
         if self.start_stopping(CANCELLED, final=False) and self.backend.roots is not None:
             self.backend.roots.cut_short(self)
 
