@@ -216,3 +216,16 @@ def test_a_task_of_closing_fails_at_its_limit() -> None:
     closing = shape_of(template).closing
     assert closing is not None
     assert [task.on_timeout for task in closing.last] == ["fail", "retry"]
+
+
+def test_an_object_with_tasks_that_are_none(registry: Registry) -> None:
+    """All that is wrong is told, and nothing is looked for in there."""
+    template = WorkflowTemplate("x", finally_=[5, {"name": 5}])  # type: ignore[list-item]
+    template.add(tukio.TaskTemplate("a", uid="pay", compensate={"name": 5}))
+    with pytest.raises(tukio.TemplateError) as wrong:
+        template.validate(registry)
+    assert [fault.path for fault in wrong.value.faults] == [
+        "finally[0]",
+        "finally[1].name",
+        "tasks[0].compensate.name",
+    ]

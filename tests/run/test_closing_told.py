@@ -251,3 +251,19 @@ async def test_a_rescue_with_other_words(story: Story) -> None:
         await run.wait()
         with pytest.raises(RescueError, match="closes with tasks that are not in the templ"):
             await engine.rescue(flow("book pay ship"), report)
+
+
+async def test_a_closing_that_was_spoilt(story: Story) -> None:
+    """What was not to be done there is done anew; what is no list of tasks is refused."""
+    template = order("slow")
+    run = await ended(template, lambda run: run.cancel())
+    report = run.report()
+    with pytest.raises(RescueError, match="it is not a whole report"):
+        tukio.again(report | {"closing": [{"undoes": 5, "exec": {"start": 5}}]})
+    for task in report["closing"]:
+        task["exec"] = None
+    story.clear()
+    async with tukio.Engine() as engine:
+        rescued = await engine.rescue(template, report)
+        await rescued.wait()
+    assert [uid for _, uid, _ in story] == ["slow", "tell"]
