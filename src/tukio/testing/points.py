@@ -59,7 +59,7 @@ class Points:
         self._chosen: int = chosen
         self._act: Callable[[Workflow], BaseException | None] | None = act
 
-    def are_of(self, run: Run) -> bool:
+    def are_of(self, run: Any) -> bool:
         """Return whether the points of a run are counted: of that run, and of its children."""
         while run is not self._run and run.environment.child_of is not None:
             run = run.environment.child_of.step.run
