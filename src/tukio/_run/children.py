@@ -48,6 +48,7 @@ class Child:
         step: The step. If that is interrupted, the one that runs the task again.
         workflow: The run; it has no other owner before it has started.
         data: What it was started with, for one that code has started; else None.
+        is_told: Whether the errors that it has finished with are known as those of the step.
         is_suspended: Whether it was suspended because its parent was.
         when_over: Called when the run is over.
         is_step: Whether the run is all that the step does, which then has no driver.
@@ -59,6 +60,7 @@ class Child:
         "data",
         "is_step",
         "is_suspended",
+        "is_told",
         "step",
         "when_over",
         "workflow",
@@ -72,6 +74,7 @@ class Child:
         self.is_step: bool = is_step
         self.data: Any = None
         self.is_suspended: bool = False
+        self.is_told: bool = False
         self.call_off: Callable[[], None] | None = None
 
     @property
