@@ -51,7 +51,10 @@ def test_every_key_of_a_template_is_on_its_page(title: str) -> None:
 def test_the_defaults_on_the_page_are_those_of_a_template() -> None:
     """As the dict form has them, or the words that a key left out stands for."""
     template = tukio.WorkflowTemplate.from_dict({})
-    found = template.as_dict() | {"on_error": template.on_error.value}
+    found = template.as_dict() | {
+        "on_error": template.on_error.value,
+        "closing_timeout": template.closing_timeout,
+    }
     assert told_defaults("Keys of a template", found) == {}
     task = tukio.TaskTemplate.from_dict({"name": "x"})
     assert told_defaults("Keys of a task", task.as_dict()) == {}
@@ -155,7 +158,7 @@ def public(kind: type) -> set[str]:
 # Reports -----------------------------------------------------------------------------------------
 
 FIELDS = {
-    "`exec` of the run": ("_run/reporting.py", {"exec"}),
+    "`exec` of the run": ("_run/reporting.py", {"closing", "exec", "undoes"}),
     "`exec` of a task": ("_step/snapshot.py", set[str]()),
     "`error`": ("_model/account.py", set[str]()),
 }

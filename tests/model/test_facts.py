@@ -139,6 +139,7 @@ def test_every_kind_of_fact_has_a_name_and_its_fields_in_its_body() -> None:
         "run-suspended": "RunSuspended",
         "run-resumed": "RunResumed",
         "run-stopped": "RunStopped",
+        "run-closing": "RunClosing",
         "run-ended": "RunEnded",
     }
     assert to_body(over("a", SKIPPED, chosen=("b",))) == {
@@ -155,6 +156,7 @@ def test_every_kind_of_fact_has_a_name_and_its_fields_in_its_body() -> None:
         "reporting": (),
         "overran": 0.0,
         "attempts": [],
+        "handled": False,
         "child": None,
     }
     assert to_body(RunStopped(CANCELLED, final=False)) == {

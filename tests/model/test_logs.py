@@ -294,6 +294,20 @@ async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
         await run.wait()
 
 
+@leads_to("task '%s' of workflow %s was not begun")
+async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
+    @task
+    async def sleeps(event: tukio.Event) -> None:
+        await anyio.sleep(2)
+
+    template = named(text, "sleeps")
+    template.finally_ = [{"name": "sleeps", "id": "first"}, {"name": "sleeps", "id": text + "!"}]
+    template.closing_timeout = 1
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(template, {})
+        await run.wait()
+
+
 @leads_to("task '%s' was skipped: %s")
 async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
     @task

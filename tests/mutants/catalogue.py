@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .mutant import Mutant
 from .of_children import OF_CHILDREN
+from .of_closing import OF_CLOSING
 from .of_core import OF_CORE
 from .of_engine import OF_ENGINE
 from .of_fan_in import OF_FAN_IN
@@ -394,6 +395,7 @@ MUTANTS: tuple[Mutant, ...] = (
         why="a task gets a placeholder for its data (G11)",
         tests=("model/test_record.py",),
     ),
+    *OF_CLOSING,
     *OF_CORE,
     *OF_ENGINE,
     *OF_FAN_IN,

@@ -33,15 +33,16 @@ def look(run: Run, step: Step) -> None:
     if run.now < due:
         run.later(due, partial(look, run, step), step)
     else:
+        step.silent = True
         run.cut(step, "limit")
 
 
 def has_overrun(run: Run, step: Step) -> bool:
     """Say whether a step that comes to its end, and was cut, is late.
 
-    Cut for another reason than a limit, it owes no signs of life.
+    Cut for another reason than a limit, it owes no signs of life from then on.
     """
     limit, idle = step.task.get("timeout"), step.task.get("idle_timeout")
     if limit and run.now > (step.start or 0.0) + limit:
         return True
-    return bool(idle and step.cut == "limit" and run.now > step.beat + idle)
+    return bool(idle and (step.silent or step.cut == "limit") and run.now > step.beat + idle)

@@ -17,7 +17,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import body, children, fan_in, joins, limits, parts, retries
+from . import body, children, closing, failures, fan_in, joins, limits, parts, retries
 from .parts import ENDS, STOPS, WEIGHTS, Outcome, Step
 from .timeline import Timeline
 
@@ -68,11 +68,10 @@ class Run(Timeline):
         self.parents = {
             uid: [up for up in self.graph if uid in self.graph[up]] for uid in self.tasks
         }
+        self.template, self.data = template, data
         self.aborts = template.get("on_error") == "abort"
-        self.data = data
         self.steps: dict[str, Step] = {}
-        self.ready: list[Step] = []
-        self.put_off: list[Step] = []
+        self.ready, self.put_off = list[Step](), list[Step]()
         self.waiting: list[Step] = []  # for their next attempt
         self.to_announce: list[Step] | None = None
         self.came: dict[str, dict[str, Data]] = {uid: {} for uid in self.tasks}
@@ -80,7 +79,11 @@ class Run(Timeline):
         self.spoilt: set[str] = set()  # tasks that a parent is lost to because of a failure
         self.errors: dict[str, list[str]] = {}
         self.slow: dict[str, float] = {}
-        self.phase = "new"  # then "running", "suspended", "over"
+        self.ended: list[str] = []  # tasks that are over, in the order of their ends
+        self.begun: set[str] = set()  # tasks that have begun, and are to be run again
+        self.to_close, self.closes_until = list[Step](), float("inf")
+        self.no_time = False  # whether that is over
+        self.phase = "new"  # then "running", "suspended", "closing", "over"
         self.ending: str | None = None
         if deadline is not None:
             # Before all orders: past that, nothing of it begins.
@@ -111,7 +114,7 @@ class Run(Timeline):
         if self.phase == "new":
             return [] if self.ending else [self.begin_run]
         acts: list[Callable[[], object]] = []
-        if self.phase == "running" and self.ready:
+        if self.phase in {"running", "closing"} and self.ready:
             acts.append(self.begin_next)
         if self.is_at_rest() and self.phase != "over":
             acts.append(self.over)
@@ -162,6 +165,8 @@ class Run(Timeline):
             case "resume":
                 self.resume()
             case "stop" if detail:
+                bound = self.now + detail + closing.limit(self)
+                self.closes_until = min(self.closes_until, bound)
                 self.later(self.now + detail, partial(self.stop, "cancelled"))
             case _:
                 self.stop(STOPS[name])
@@ -229,9 +234,11 @@ class Run(Timeline):
     def again(self, step: Step) -> Step:
         """Return a new execution of an interrupted step, which has lost the events it had."""
         new = Step(step.uid, step.task, step.inputs, late=[*step.late], queue=[*step.late])
-        new.attempt = step.attempt
+        new.attempt, new.loose = step.attempt, step.loose
         if step.start is not None:
             new.first = retries.begun(step)
+            if not step.loose:
+                self.begun.add(step.uid)
         self.steps[step.uid] = new
         return new
 
@@ -250,7 +257,9 @@ class Run(Timeline):
         return not (at_work or waits)
 
     def over(self) -> None:
-        """Tell the end, once and last (G2)."""
+        """Tell the end, once and last (G2); before that, do what closes it (G16)."""
+        if closing.close(self):
+            return
         self.phase = "over"
         self.ending = self.ending or "finished"
         kind, content = ENDS[self.ending]
@@ -268,6 +277,7 @@ class Run(Timeline):
         step.start = self.now
         self.tell("task-begin", step.uid, step.inputs)
         self.announce()
+        failures.begin(self, step)
         if step.called_off:
             self.end(step, "cancelled", "task-cancel", None)
             self.lead_on(step, None)
@@ -327,9 +337,13 @@ class Run(Timeline):
                 error, content = raised, None
         for one in (*step.beside, error):
             self.note(step, one)
+        data = failures.handled(self, step, error)
+        if data is not None:
+            step.outputs = data
+            content = {"exception": error, "handled": True}
         self.end(step, "exception", "task-error", content or {"exception": error})
-        self.lead_on(step, None)
-        if self.aborts:
+        self.lead_on(step, data)
+        if data is None and failures.aborts(self, step):
             self.stop("exception")
 
     def note(self, step: Step, error: str) -> None:
@@ -340,6 +354,8 @@ class Run(Timeline):
         """Let a step be over, and tell it."""
         self.forget(step)
         step.state, step.end = state, self.now
+        if not step.loose and state != "retried":
+            self.ended.append(step.uid)
         self.tell(kind, step.uid, content)
 
     def lead_on(self, step: Step, data: Data | None) -> None:
@@ -482,6 +498,8 @@ class Run(Timeline):
             step.outputs = result
             self.end(step, "timeout", "task-timeout", result)
             self.lead_on(step, result)
+        elif step.loose and self.no_time:
+            self.fail(step, "CleanupTimedOut")
         else:
             self.end(step, "cancelled", "task-cancel", None)
             self.lead_on(step, None)
@@ -490,7 +508,11 @@ class Run(Timeline):
         """Return what there is to see, now that the run is over."""
         tasks = dict.fromkeys(self.tasks) | {uid: step.seen() for uid, step in self.steps.items()}
         states = ("finished", "skipped", "timeout")
-        outputs = {s.uid: s.outputs for s in self.steps.values() if s.state in states}
+        outputs = {
+            s.uid: s.outputs
+            for s in self.steps.values()
+            if not s.loose and (s.state in states or failures.gives_output(s))
+        }
         assert self.ending
         errors = {uid: sorted(kinds) for uid, kinds in self.errors.items()}
         seen = (self.ending, self.now, tasks, errors, outputs, self.story)

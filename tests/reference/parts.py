@@ -64,7 +64,7 @@ class Step:
 
     uid: str
     task: Data
-    inputs: Data
+    inputs: Any
     state: str = "pending"
     outputs: Any = None
     start: float | None = None
@@ -73,6 +73,8 @@ class Step:
     cut: str | None = None  # why it is interrupted: a key of `WEIGHTS`
     cut_at: float = 0.0
     beat: float = 0.0  # when it has shown its last sign of life
+    silent: bool = False  # cut because it has shown none for too long
+    loose: bool = False  # whether it is of no task in the graph
     called_off: bool = False  # cancelled before it began
     cleaning: bool = False  # whether its teardown has begun
     attempt: int = 1  # as often it was run, those that have failed
@@ -107,7 +109,8 @@ class Step:
         """Return what it returns, if it ends in one of the ways that do."""
         if how in ("none", "text"):
             return {"none": None, "text": "text"}[how]
-        return {**self.inputs, self.uid: how} | ({"heard": [*self.heard]} if self.heard else {})
+        inputs = self.inputs if isinstance(self.inputs, dict) else {}
+        return {**inputs, self.uid: how} | ({"heard": [*self.heard]} if self.heard else {})
 
     def seen(self) -> Data | None:
         """Return what there is to see of it; None if it never began."""

@@ -140,6 +140,28 @@ def watched(silent: float) -> tukio.WorkflowTemplate:
     return template
 
 
+def failing(says: Any, names: str = "a=quick b=fails c=slow d=quick", **fields: Any) -> Any:
+    """Return a fork whose second task says what follows from its failure, and a task behind both.
+
+    That task waits for what can come: a handler, or what it is the handler for.
+    """
+    template = simple({"a": ["b"], "b": ["c", "d"], "c": ["e"], "d": ["e"]}, names, **fields)
+    template.tasks[1].on_error = says
+    template.tasks[4].join = "all"
+    return template
+
+
+def closing(
+    names: str, undo: Any = "cleans_up", graph: Any = None, **fields: Any
+) -> tukio.WorkflowTemplate:
+    """Return a fork whose tasks can be undone, and with two tasks that come last."""
+    last = [{"name": "slow", "id": "y"}, {"name": "quick", "id": "z", "timeout": 9}]
+    template = simple(graph or FORK, names, **{"on_error": "abort", "finally": last} | fields)
+    for one in template.tasks[:3]:
+        one.compensate = undo
+    return template
+
+
 def nested(names: str = "x=quick y=slow", *, keys: Any = None, **fields: Any) -> Any:
     """Return a fork whose second task is a chain of its own, by its key `workflow`."""
     graph = {"x": ["y"], "y": ["z"]} if "z=" in names else {"x": ["y"]}
@@ -222,6 +244,18 @@ WORKFLOWS: dict[str, tukio.WorkflowTemplate] = {
     ),
     "signs of life": watched(0.25),
     "silence": watched(9),
+    "a handler": failing({"to": ["c"]}, "a=quick b=fails c=slow d=quick e=slow"),
+    "a handler in vain": failing({"to": ["c"]}, "a=quick b=slow c=slow d=quick e=slow"),
+    "an output after all": failing({"output": {"x": 1}}, "a=quick b=fails c=slow d=quick e=leaf"),
+    "no abort": failing({"to": []}, "a=slow b=fails c=slow d=quick e=slow", on_error="abort"),
+    "closing": closing("a=slow b=quick c=slow d=quick"),
+    "closing after a failure": closing("a=slow b=quick c=quick d=fails"),
+    "closing in vain": closing("a=slow b=quick c=quick d=fails", "fails"),
+    "closing what has begun": closing(
+        "a=slow b=nests c=fails d=quick",
+        {"name": "flaky", "retry": {"jitter": "none"}, "begun": True},
+    ),
+    "closing at its limit": closing("a=slow b=slow c=slow", graph="a b c", timeout=2.5),
     "child": nested(),
     "child that fails": nested("x=quick y=fails z=quick", on_error="abort"),
     "child with errors": nested("x=quick y=fails z=quick"),

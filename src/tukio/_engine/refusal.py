@@ -38,6 +38,7 @@ class InPlaceOfRun:
     if TYPE_CHECKING:
         appointment: Never
         cancel: Never
+        closing: Never
         committed: Never
         current_workflow: Never
         errors: Never

@@ -58,6 +58,8 @@ class StepEnded(NamedTuple):
         reporting: The result of the holder's `report()`, in a tuple of one; empty if there is none.
         overran: The seconds by which the step ended later than its limit; 0 if it did not.
         attempts: The executions of the task before this one that have failed.
+        handled: Whether the step has failed, and leads on all the same: its output is what its
+            successors receive.
         child: The report of the run that the step has started, if that must be kept; else None.
     """
 
@@ -73,6 +75,7 @@ class StepEnded(NamedTuple):
     reporting: tuple[Any, ...] = ()
     overran: float = 0.0
     attempts: tuple[Attempt, ...] = ()
+    handled: bool = False
     child: dict[str, Any] | None = None
 
     @property
@@ -134,6 +137,18 @@ class RunStopped(NamedTuple):
     final: bool
 
 
+class RunClosing(NamedTuple):
+    """All of the run is over but what undoes it, and what comes last.
+
+    The steps that end from now on are of those, and not of the graph.
+
+    Attributes:
+        ending: The state that the run will end in.
+    """
+
+    ending: FutureState
+
+
 class RunEnded(NamedTuple):
     """The run is over.
 
@@ -147,7 +162,14 @@ class RunEnded(NamedTuple):
 
 
 Fact: TypeAlias = (
-    RunStarted | StepEnded | StepDue | RunSuspended | RunResumed | RunStopped | RunEnded
+    RunStarted
+    | StepEnded
+    | StepDue
+    | RunSuspended
+    | RunResumed
+    | RunStopped
+    | RunClosing
+    | RunEnded
 )
 
 KINDS: Final[dict[str, type[Any]]] = {
@@ -157,6 +179,7 @@ KINDS: Final[dict[str, type[Any]]] = {
     "run-suspended": RunSuspended,
     "run-resumed": RunResumed,
     "run-stopped": RunStopped,
+    "run-closing": RunClosing,
     "run-ended": RunEnded,
 }
 _NAMES: Final = {kind: name for name, kind in KINDS.items()}

@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 TASK_KEYS: Final = frozenset(
     {
         "collect",
+        "compensate",
         "config",
         "id",
         "idle_timeout",
         "join",
         "name",
+        "on_error",
         "on_timeout",
         "retry",
         "timeout",
@@ -33,6 +35,9 @@ TASK_KEYS: Final = frozenset(
 )
 WORKFLOW_KEYS: Final = frozenset(
     {
+        "closing_timeout",
+        "compensate_on",
+        "finally",
         "defaults",
         "graph",
         "id",

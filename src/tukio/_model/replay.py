@@ -6,9 +6,10 @@ Knows:  the plan, which decides on the next steps as in a live run.
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from .facts import RunStarted, StepDue, StepEnded
+from .facts import RunClosing, RunStarted, StepDue, StepEnded
 from .state import CANCELLED, FAILED
 
 if TYPE_CHECKING:
@@ -42,7 +43,8 @@ def replay(plan: Plan[Any], facts: Iterable[Fact]) -> None:
     """
     numbers = {task.uid: number for number, task in enumerate(plan.shape.tasks)}
     due: dict[str, StepDue] = {}
-    facts = list(facts)
+    # What undoes steps, and what comes last, is in no plan.
+    facts = list(takewhile(lambda fact: not isinstance(fact, RunClosing), facts))
     reached = [fact.task for fact in facts if isinstance(fact, StepEnded | StepDue)]
     plan.expect(numbers[task] for task in reached if task in numbers)
     for fact in facts:
@@ -110,7 +112,7 @@ def _end(plan: Plan[Any], step: Any, fact: StepEnded) -> None:
     if not fact.inputs:
         fact = fact._replace(inputs=(step.input_data,))
     step.restore(fact)
-    if fact.state is FAILED or fact.state is CANCELLED:
+    if fact.state is CANCELLED or (fact.state is FAILED and not fact.handled):
         plan.stop_branch(step)
         return
     data, successors = fact.passes_on, plan.shape.successors[step.number]

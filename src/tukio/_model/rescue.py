@@ -10,10 +10,11 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any, Final
 
 from .decoding import find_lost
+from .display import shown
 from .errors import RescueError
-from .facts import RunStarted, StepDue, StepEnded
+from .facts import RunClosing, RunStarted, StepDue, StepEnded
 from .replay import Contradiction, replay
-from .state import FAILED
+from .state import CANCELLED, FAILED
 
 if TYPE_CHECKING:
     from .facts import Fact
@@ -33,6 +34,9 @@ def restore(plan: Plan[Any], record: RunRecord) -> list[Fact]:
         RescueError: The report contradicts the graph, or lacks data that must be passed on. The
             plan must not be used then.
     """
+    if record.undone is not None:
+        reason = f"it is over, and {shown(record.undone)} was undone"
+        raise RescueError(record.uid, f"{reason} - run it again, by tukio.again(report)")
     try:
         facts = facts_of(record, plan.shape)
         replay(plan, facts)
@@ -57,8 +61,22 @@ def facts_of(record: RunRecord, shape: Shape) -> list[Fact]:
     root = steps[shape.tasks[shape.root].uid]
     started = RunStarted(record.uid, record.start, root.inputs, record.appointment)
     over = [step_ended(uid, steps[uid]) for uid in order_of_ends(record, shape)]
-    due = [_step_due(uid, known) for uid, known in steps.items() if not known.state.done()]
-    return [started, *over, *due]
+    closing: list[Fact] = []
+    if record.ending is not None:
+        closing.append(RunClosing(record.ending))
+        closing += [step_ended(*one) for one in record.closing.items() if one[1].state.done()]
+    due = [_step_due(uid, known) for uid, known in steps.items() if not is_over(known, record)]
+    return [started, *over, *due, *closing]
+
+
+def is_over(known: StepRecord, record: RunRecord) -> bool:
+    """Return whether a step in a report will not run again.
+
+    One that was cancelled is run again, unless its run comes to its end.
+    """
+    return known.state.done() or (
+        record.ending is not None and known.state is CANCELLED and known.end is not None
+    )
 
 
 def _step_due(uid: str, known: StepRecord) -> StepDue:
@@ -78,7 +96,7 @@ def order_of_ends(record: RunRecord, shape: Shape) -> list[str]:
     Raises:
         Contradiction: The order of ends in the report is not that of the tasks that are over.
     """
-    over = {uid for uid, known in record.steps.items() if known.state.done()}
+    over = {uid for uid, known in record.steps.items() if is_over(known, record)}
     if record.order is not None:
         # Without the cancelled tasks, which the report's order has, too.
         order = [uid for uid in record.order if uid in over]
@@ -115,7 +133,7 @@ def _order_by_instants(record: RunRecord, shape: Shape, over: set[str]) -> list[
 
 def _successors(known: StepRecord, shape: Shape, number: int) -> list[int]:
     """Return the numbers of the successors that a task has led to."""
-    if known.state is FAILED:
+    if known.state is CANCELLED or (known.state is FAILED and not known.handled):
         return []
     successors = shape.successors[number]
     if known.chosen is None:
@@ -146,6 +164,7 @@ def step_ended(uid: str, known: StepRecord) -> StepEnded:
         reporting=(known.extra["reporting"],) if "reporting" in known.extra else (),
         overran=known.overran,
         attempts=known.attempts,
+        handled=known.handled and known.state is FAILED,
         child=known.child,
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from .closing import words_of_closing
 from .defaults import with_defaults
 from .edition import Edition, is_same
 from .fan_in import JOIN_TASK, join_of
@@ -15,6 +16,7 @@ from .kinds import kinds_of
 from .template import WorkflowTemplate
 
 if TYPE_CHECKING:
+    from .closing import ClosingWords
     from .fan_in import Join
     from .task_template import TaskTemplate
 
@@ -38,13 +40,16 @@ class Shape:
         kinds: For the number of each task whose steps do more than calling its function, what they
             do; see `kinds_of`.
         keeps_order: Whether the order of ends is kept for the report; true if there is a join of
-            either kind, which depends on the order.
+            either kind, or a compensation, which depend on the order.
+        closing: What the runs still do when all else of them is over; None for nothing.
         empty_plan: A plan without steps, shared by all runs that are over; None before the first
             run is. Set once, by `plan.empty_plan`.
         changes: The number of changes of the graph when this shape was made; see `DAG`.
         watched: Lists that are empty while the fields of tasks are as they were; see `Edition`.
         given: Data of the template that somebody may change in place; see `Edition`.
         kept: The same data as it was when this shape was made.
+        sound: What the template was found sound by, in the state that this shape is made of; see
+            `as_template`. None while it was not looked at.
     """
 
     # Slots, because each step reads three of these: up to Python 3.11 an attribute is slow to read
@@ -53,6 +58,7 @@ class Shape:
         "_children",
         "_order",
         "changes",
+        "closing",
         "edition",
         "empty_plan",
         "given",
@@ -62,6 +68,7 @@ class Shape:
         "kinds",
         "predecessors",
         "root",
+        "sound",
         "successors",
         "tasks",
         "template",
@@ -98,7 +105,12 @@ class Shape:
         )
         asked = [(number, kinds_of(task)) for number, task in enumerate(self.tasks)]
         self.kinds: dict[int, tuple[str, ...]] = {number: kinds for number, kinds in asked if kinds}
+        self.closing: ClosingWords | None = words_of_closing(self.template, self.tasks)
+        if self.closing is not None and self.closing.undo:
+            # What is undone depends on the order.
+            self.keeps_order = True
         self.empty_plan: Any = None
+        self.sound: tuple[Any, int, int] | None = None
 
     def child(self, number: int) -> WorkflowTemplate | str:
         """Return what a task with a `workflow` runs: its template, or the id of a loaded one."""
@@ -135,13 +147,20 @@ def shape_of(template: WorkflowTemplate) -> Shape:
     Raises:
         WorkflowRootTaskError: There is not exactly one root task.
     """
-    shape = template.compiled
+    shape = known_shape(template)
+    if shape is None:
+        shape = template.compiled = Shape(template)
+    return shape
+
+
+def known_shape(template: WorkflowTemplate) -> Shape | None:
+    """Return the shape of a template as the template is now; None if none was made of that."""
+    shape: Shape | None = template.compiled
     if (
         shape is None
         or shape.changes != template.dag.changes
         or any(shape.watched)
         or (shape.given and not is_same(shape.given, shape.kept))
     ):
-        shape = Shape(template)
-        template.compiled = shape
-    return shape  # type: ignore[no-any-return]  # the template does not know what a shape is
+        return None
+    return shape

@@ -50,6 +50,13 @@ class TaskTemplate(Changeable):
             run with what its `teardown()` returned, or with its inputs. `fail`: it has failed, with
             a `TimeoutError`. `retry`: the same, and it is run again as after any error. None is
             `continue`, but the run has not gone well then: its `ok` is False.
+        on_error: What follows when the task has failed, after its last attempt. `stop`: its branch
+            stops, the others go on. `abort`: the run ends. `{"output": {...}}`: its successors run
+            with this. `{"to": ["x"]}`: it leads to these successors alone, which it leads to in no
+            other case; they receive its inputs and `error`. None is what the workflow says.
+        compensate: What undoes the task if its run does not finish: the name of a registered task,
+            or an object with `name`, `config`, `timeout`, `retry`, and `begun`, by which a task
+            that has begun and not finished is undone, too. None is nothing.
         idle_timeout: Seconds that the task may go on without a sign of life, which is its begin, or
             a call of `tukio.heartbeat`. After that, it has reached its limit. None or 0 is no
             limit.
@@ -67,8 +74,10 @@ class TaskTemplate(Changeable):
     """
 
     __slots__ = (
+        "_compensate",
         "_config",
         "_extra",
+        "_on_error",
         "_origin",
         "_retry",
         "_topics",
@@ -83,20 +92,32 @@ class TaskTemplate(Changeable):
         "uid",
     )
 
-    DATA: ClassVar[tuple[str, ...]] = ("_config", "_retry", "_topics", "_workflow", "_extra")
+    DATA: ClassVar[tuple[str, ...]] = (
+        "_compensate",
+        "_config",
+        "_on_error",
+        "_retry",
+        "_topics",
+        "_workflow",
+        "_extra",
+    )
 
     # The task that this is a copy of, for runs; None for any other task.
     _origin: TaskTemplate | None
     # Gets something once a field may have changed; None if nobody watches since then.
     _watch: list[str] | None
 
+    _compensate: str | dict[str, Any] | None
     _config: dict[str, Any]
+    _on_error: str | dict[str, Any] | None
     _retry: dict[str, Any] | None
     _topics: list[str] | None
     _workflow: str | dict[str, Any] | None
     _extra: dict[str, Any]
 
+    compensate: Data[str | dict[str, Any] | None] = Data()
     config: Data[dict[str, Any]] = Data()
+    on_error: Data[str | dict[str, Any] | None] = Data()
     retry: Data[dict[str, Any] | None] = Data()
     topics: Data[list[str] | None] = Data()
     workflow: Data[str | dict[str, Any] | None] = Data()
@@ -120,6 +141,8 @@ class TaskTemplate(Changeable):
         join: str | int | None = None,
         collect: str | None = None,
         on_timeout: str | None = None,
+        on_error: str | dict[str, Any] | None = None,
+        compensate: str | dict[str, Any] | None = None,
         retry: Retry | dict[str, Any] | None = None,
         idle_timeout: float | None = None,
         workflow: Any = None,
@@ -131,16 +154,15 @@ class TaskTemplate(Changeable):
         self.collect: str | None = collect
         self.on_timeout: str | None = on_timeout
         self.idle_timeout: float | None = idle_timeout
-        empty: dict[str, Any] = {
-            "_config": {},
-            "_retry": None,
-            "_topics": [],
-            "_workflow": None,
-            "_extra": {},
-        }
+        empty: dict[str, Any] = {"_config": {}, "_topics": [], "_extra": {}}
+        empty |= dict.fromkeys(("_compensate", "_on_error", "_retry", "_workflow"))
         set_state(self, (None, empty))
+        if compensate is not None:
+            self.compensate = compensate
         if config:
             self.config = config
+        if on_error is not None:
+            self.on_error = on_error
         if retry is not None:
             self.retry = cast("dict[str, Any]", retry)
         if workflow is not None:
@@ -247,6 +269,8 @@ class TaskTemplate(Changeable):
             join=task_dict.get("join"),
             collect=task_dict.get("collect"),
             on_timeout=task_dict.get("on_timeout"),
+            on_error=deepcopy(task_dict.get("on_error")),
+            compensate=deepcopy(task_dict.get("compensate")),
             retry=deepcopy(task_dict.get("retry")),
             idle_timeout=task_dict.get("idle_timeout"),
             workflow=deepcopy(workflow),
@@ -276,10 +300,9 @@ class TaskTemplate(Changeable):
         for key in _ONLY_IF_SET:
             if (value := getattr(self, key)) is not None:
                 document[key] = value
-        if self._retry is not None:
-            document["retry"] = own(self._retry)
-        if self._workflow is not None:
-            document["workflow"] = own(self._workflow)
+        for key in ("on_error", "compensate", "retry", "workflow"):
+            if (value := getattr(self, f"_{key}")) is not None:
+                document[key] = own(value)
         return {**document, **own(self._extra)}
 
     def __str__(self) -> str:

@@ -9,21 +9,21 @@ Source: 1.x, which accepted many faults and failed later, or hung. The `kind` of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from .after_failure import find_handler_faults, find_on_error_faults
 from .changes import exact
 from .children import find_workflow_faults
+from .closing_words import find_closing_faults, find_closing_ids, find_compensate_faults
 from .defaults import defaults_in, find_defaults_faults
 from .display import nearest, plain, shown
 from .errors import Fault
 from .fan_in import find_count_faults, find_join_faults
-from .findings import first_of, is_hashable, is_mapping, type_of
+from .findings import find_uncopied, first_of, is_hashable, is_mapping, type_of
 from .keys import TASK_KEYS, WORKFLOW_KEYS, find_misspelt, spelt
 from .links import Links, is_id
-from .location import SCALARS
 from .names import find_config_faults, find_unknown_names, find_unknown_predicates
 from .policy import ErrorPolicy, OverrunPolicy
 from .retry import find_retry_faults
@@ -84,7 +84,13 @@ def find_all_faults(
         *_find_faults(document, find, complete=True),
         *_find_unknown(document, known, predicates),
         *find_config_faults(document, known),
-        *first_of(find_count_faults(document)),
+        *first_of(
+            chain(
+                find_count_faults(document),
+                find_handler_faults(document),
+                find_closing_ids(document),
+            )
+        ),
     ]
 
 
@@ -127,8 +133,9 @@ def _header(document: Mapping[str, Any]) -> Found:
     if schema is not None and not (isinstance(schema, int) and not isinstance(schema, bool)):
         problem = f"must be an int, not {type_of(schema)}"
         yield Fault("schema", problem, "leave it out for 1", TypeError)
+    yield from find_closing_faults(document)
     yield from _text("title", document.get("title"))
-    yield from _data("meta", document.get("meta"))
+    yield from find_uncopied("meta", document.get("meta"))
     yield from _extra("", document, WORKFLOW_KEYS)
 
 
@@ -163,7 +170,9 @@ def _task(path: str, task: Mapping[str, Any], defaults: Mapping[Any, Any]) -> Fo
     yield from find_limit_faults(f"{path}.timeout", task.get("timeout"))
     yield from find_limit_faults(f"{path}.idle_timeout", task.get("idle_timeout"))
     yield from find_on_timeout_faults(f"{path}.on_timeout", task.get("on_timeout"))
-    yield from _data(f"{path}.config", task.get("config"))
+    yield from find_on_error_faults(f"{path}.on_error", task.get("on_error"))
+    yield from find_uncopied(f"{path}.config", task.get("config"))
+    yield from find_compensate_faults(f"{path}.compensate", task.get("compensate"))
     yield from find_retry_faults(path, task, defaults)
     yield from find_join_faults(path, task)
     yield from _extra(f"{path}.", task, TASK_KEYS)
@@ -181,25 +190,14 @@ def _name(path: str, task: Mapping[str, Any]) -> Found:
         problem = f"must be a registered name, not {type_of(task[key])}"
         yield Fault(path, problem, "use a string", TypeError)
     elif key == "name":
-        yield from _data(path, task[key])
+        yield from find_uncopied(path, task[key])
 
 
 def _extra(path: str, document: Mapping[str, Any], known: frozenset[str]) -> Found:
     yield from find_misspelt(path, document, known)
     for key in document:
         if key not in known:
-            yield from _data(f"{path}{plain(key)}", document[key])
-
-
-def _data(path: str, value: Any) -> Found:
-    """Check that data of the user's own can be copied, because templates and runs have copies."""
-    if type(value) in SCALARS or (type(value) is dict and not value):
-        return
-    try:
-        deepcopy(value)
-    except Exception as error:  # noqa: BLE001 - the value may be any object
-        problem = f"cannot be copied: {shown(error)}"
-        yield Fault(path, problem, "a template is made of plain data", TypeError)
+            yield from find_uncopied(f"{path}{plain(key)}", document[key])
 
 
 def _text(path: str, value: Any) -> Found:

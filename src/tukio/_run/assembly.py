@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from .._loop.turns import Turns
-from .._model.kinds import CHILD, IDLE
+from .._model.kinds import CHILD, CLOSING, HANDLED, IDLE
 from .._model.registry import REGISTRY
 from .child_step import ChildStep
+from .closing_step import ClosingStep
 from .driver import drive
 from .environment import CLEANUP_TIMEOUT, Environment
+from .handled import HandledStep
 from .idle import IdleStep
 from .kinds import StepKinds
 from .task_run import TaskRun
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     from .environment import Children
 
 
-KINDS: Final = StepKinds(TaskRun, {IDLE: IdleStep, CHILD: ChildStep})
+KINDS: Final = StepKinds(
+    TaskRun, {CHILD: ChildStep, CLOSING: ClosingStep, HANDLED: HandledStep, IDLE: IdleStep}
+)
 """The classes of the steps of all runs."""
 
 

@@ -7,9 +7,11 @@ A run is not over before its children are, however it ends.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .._model.state import CANCELLED, TIMED_OUT
+from .._model.state import CANCELLED, STOPPING, TIMED_OUT
+from .closing import bound_closing, closing_until
 from .waiting import WaitsFor
 
 if TYPE_CHECKING:
@@ -92,6 +94,7 @@ class Child:
         if ending is not TIMED_OUT:
             ending = CANCELLED
             self.run.note_reason(self.step.run.reason)
+        bound_closing(self.run, _time_to_close(self.step.run))
         self.run.stop(ending, final=final)
 
     def stop_keeping_limit(self) -> None:
@@ -99,6 +102,20 @@ class Child:
         if self.call_off is not None:
             self.call_off()
             self.call_off = None
+
+
+def _time_to_close(run: Any) -> float:
+    """Return until when the children of a run may close: inf if none of the runs above stops.
+
+    The closing of a run that stops, and those of all runs below it, are one budget.
+    """
+    until = math.inf
+    while run is not None:
+        if run.phase is STOPPING:
+            until = min(until, closing_until(run))
+        child_of = run.environment.child_of
+        run = None if child_of is None else child_of.step.run
+    return until
 
 
 def adopt(run: RunOfChildren, child: Child, when_over: Callable[[], object]) -> None:

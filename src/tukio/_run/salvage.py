@@ -12,7 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._model.guard import attempt
-from .._model.state import CANCELLED, INTERRUPTED, OVER, PENDING
+from .._model.state import CANCELLED, CLOSING, INTERRUPTED, OVER, PENDING
+from .closing import closing_of
 from .concluding import wind_up
 from .outcome import cancelled
 from .settling import settle
@@ -63,11 +64,12 @@ def finish_stopping(run: Run) -> None:
         else:
             settle(run, step, cancelled(run.backend.time()))
     if not run.stop(CANCELLED, final=False):
-        # It was stopping; perhaps not all of it was told.
-        run.call_off_what_is_due()
-        for driver in list(run.drivers):
-            run.interrupt(driver)
-        _finish_children(run)
+        if run.phase is not CLOSING:
+            # It was stopping; perhaps not all of it was told.
+            run.call_off_what_is_due()
+            for driver in list(run.drivers):
+                run.interrupt(driver)
+            _finish_children(run)
         run.end_if_empty()
 
 
@@ -104,10 +106,18 @@ def _lost(run: Run) -> list[LiveStep]:
     held = {driver.step for driver in run.drivers}
     if run.waiting is not None:
         held.update(run.waiting.interrupted)
+    steps = list(run.plan.steps)
+    if run.waiting is not None:
         held.update(one.step for one in run.waiting.children or () if one.is_step)
+    if run.phase is CLOSING:
+        closing = closing_of(run)
+        held.update(closing.due)
+        if run.waiting is not None:
+            held.update(run.waiting.put_off)
+        steps += closing.steps
     return [
         step
-        for step in run.plan.steps
+        for step in steps
         if step is not None
         and step.state in UNDECIDED
         and step not in run.plan.ready

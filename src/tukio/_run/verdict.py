@@ -20,8 +20,11 @@ from .._model.state import (
     SUSPENDED,
     TIMED_OUT,
 )
+from .._model.step import LOOSE
 from .._model.task_ends import TaskCancelled
 from .._model.time_limits import goes_well_at_limit
+from .closing import closing_in
+from .unhandled import unhandled_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,16 +61,18 @@ def unhandled(run: Run, steps: Sequence[LiveStep | None]) -> dict[str, BaseExcep
     With a run that was cancelled itself, or has reached its limit, the tasks that this has cut are
     not listed.
     """
+    errors = unhandled_errors(run, steps)
     found: dict[str, BaseException] = {}
-    for step in steps:
+    closing = closing_in(steps)
+    for step in steps if closing is None else [*steps, *closing.steps]:
         if step is None:
             continue
         uid = step.template.uid
-        if uid in run.errors:
-            found[uid] = run.errors[uid]
+        if uid in errors:
+            found[uid] = errors[uid]
         elif step.state is TIMED_OUT and not goes_well_at_limit(step.template):
             found[uid] = step._limit_error()
-        elif step.state is CANCELLED and run.ending in (None, FINISHED):
+        elif step.state is CANCELLED and (step.number == LOOSE or run.ending in (None, FINISHED)):
             found[uid] = TaskCancelled(uid)
     return found
 

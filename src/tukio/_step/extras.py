@@ -35,6 +35,7 @@ class Extras:
         due: When this one begins, on the clock of the run, if it waits for that; else None.
         first_at: When the first attempt began, likewise; None if this is the first.
         overran: By how many seconds the step ended later than its limit; 0 if it did not.
+        handled: What the step has failed with, if the run goes on from that; else None.
         signs: The signs of life of the step; None unless its task has an `idle_timeout`.
         child: The run that the step is, or the report of that; None if it is none.
         calls: The runs that the code of the task has started; None if there are none.
@@ -47,6 +48,7 @@ class Extras:
         "child",
         "due",
         "first_at",
+        "handled",
         "mailbox",
         "over",
         "overran",
@@ -69,6 +71,7 @@ class Extras:
         self.attempts: tuple[Attempt, ...] = ()
         self.due: float | None = None
         self.first_at: float | None = None
+        self.handled: BaseException | None = None
         self.signs: Signs | None = None
         self.child: ChildOfStep | None = None
         self.calls: CallsOfStep | None = None

@@ -50,12 +50,9 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
     if step.chosen is not None:
         tasks = step.run.plan.shape.tasks
         found["chosen"] = [tasks[number].uid for number in step.chosen]
+    found |= _told_of_ends(step)
     if step._extras is not None:
         found |= _of_extras(step._extras, data=data)
-    # The template that a run was rescued with may have no `retry` any more.
-    made = () if step._extras is None else step._extras.attempts
-    if made or step.template._retry is not None:
-        found |= _attempts_of(step, made)
     # Not `or`: an exception of a user's class may be false, or raise when it is asked.
     error = step.run.errors.get(step.template.uid)
     error = step.error if error is None else error
@@ -70,6 +67,18 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
         found["reporting"] = None
     elif reporting:
         [found["reporting"]] = reporting
+    return found
+
+
+def _told_of_ends(step: LiveStep) -> dict[str, Any]:
+    """Return what there is to tell of the attempts before a step, and of its failure."""
+    found: dict[str, Any] = {}
+    # The template that a run was rescued with may have no `retry` any more.
+    made = () if step._extras is None else step._extras.attempts
+    if made or step.template._retry is not None:
+        found |= _attempts_of(step, made)
+    if step._is_handled():
+        found["handled"] = True
     return found
 
 

@@ -10,6 +10,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._model.account import RecordedError
+from .._model.after_failure import handled_in
 from .._model.display import escaped_id
 from .._model.event import EventSource
 from .._model.guard import program_end
@@ -241,6 +242,8 @@ class LiveStep(Step):
         if known.error is not None:
             self.error = RecordedError(*known.error)
         self.extras.overran, self.extras.attempts = known.overran, known.attempts
+        if known.handled and isinstance(self.error, RecordedError):
+            self.extras.handled = handled_in(self.error, known.task)
         if known.reporting:
             self.holder = Recorded(known.reporting[0])
         self.extras.child = reported(known.child)
@@ -254,6 +257,10 @@ class LiveStep(Step):
             return False
         self.extras.overran = now - begun - limit
         return True
+
+    def _is_handled(self) -> bool:
+        """Return whether this step has failed, and the run goes on from that."""
+        return self._extras is not None and self._extras.handled is not None
 
     def _limit_error(self) -> TaskTimedOut:
         """Return the error that stands for this step's having reached its limit."""

@@ -18,7 +18,7 @@ from .._model.report_json import report_from_json, report_to_json
 from .._model.state import FutureState
 from .._run.workflow import Workflow
 from .faults import no_faults
-from .invariants import check_guarantees, demand
+from .invariants import all_of, check_guarantees, demand
 from .points import PointedEngine, Points
 from .telling import told
 from .timeline import Timeline
@@ -250,6 +250,9 @@ async def _rescue(run: Workflow, report: dict[str, Any], undisturbed: Workflow) 
             # Right if the time limit is used up: such a run cannot be continued.
             if report["timeout"] and report["exec"]["elapsed"] >= report["timeout"]:
                 return
+            # And if it is over and was undone.
+            if report["exec"]["end"] and "ending" in report["exec"]:
+                return
             raise
         assert isinstance(rescued, Workflow)
         await rescued.wait()
@@ -280,7 +283,7 @@ def outcome_of(run: Workflow) -> dict[str, Any]:
     """
     errors = run.errors
     tasks: dict[str, Any] = {}
-    for step in run.tasks:
+    for step in all_of(run):
         if step.done() and not step.cancelled():
             # Looked up in the errors of the run first: they have errors of a `teardown()`, too.
             error = errors.get(step.template.uid, step.error)

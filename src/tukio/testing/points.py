@@ -59,7 +59,7 @@ class Points:
         self._chosen: int = chosen
         self._act: Callable[[Workflow], BaseException | None] | None = act
 
-    def are_of(self, run: Any) -> bool:
+    def _are_of(self, run: Run) -> bool:
         """Return whether the points of a run are counted: of that run, and of its children."""
         while run is not self._run and run.environment.child_of is not None:
             run = run.environment.child_of.step.run
@@ -161,7 +161,7 @@ class PointedStep(TaskRun):
 
     def _begin(self) -> Any:
         """Begin as any step does, unless an exception is to be raised instead."""
-        if not self.points.are_of(self.run):
+        if not self.points._are_of(self.run):
             return super()._begin()
         error = self.points.of_step("the beginning", self)
         if error is not None:

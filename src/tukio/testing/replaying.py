@@ -290,6 +290,8 @@ class _Replayed(TaskHolder):
 
 
 def _end_as(known: StepRecord) -> Any:
+    if known.handled and known.error is not None:
+        raise RecordedError(*known.error)
     if known.error is None or (known.error[0] == "InvalidResult" and known.outputs is not None):
         return known.outputs
     if known.state is FutureState.skipped:

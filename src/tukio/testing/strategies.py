@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 
 from .actors import ACTOR, MAY_GO_ON, PROMPT_ACTOR, WAITS
 from .children import CHILDREN
+from .endings import AFTER_FAILURES, CLOSINGS, after_failure, closed
 from .playing import EDITS
 
 if TYPE_CHECKING:
@@ -107,6 +108,9 @@ _manners: SearchStrategy[tuple[bool, Data]] = st.sampled_from(
 )
 _run_limits: SearchStrategy[int | None] = st.sampled_from([None, None, None, 3, 6, 12])
 _on_error: SearchStrategy[str | None] = st.sampled_from([None, None, None, "abort"])
+# For all tasks in one draw, so that a failure shrinks.
+_after_failures: SearchStrategy[tuple[str, int] | None] = st.sampled_from(AFTER_FAILURES)
+_closings: SearchStrategy[Data] = st.sampled_from(CLOSINGS)
 _collects: SearchStrategy[str | None] = st.sampled_from([None, None, "merge", "all"])
 _task_topics: SearchStrategy[list[str] | None] = st.sampled_from([["red"], [*TOPICS], None, []])
 _topics: SearchStrategy[list[str] | None] = st.sampled_from([[], [], [], ["red"], None])
@@ -194,11 +198,18 @@ def workflow_templates(draw: DrawFn, *, max_tasks: int = 6, tasks: Tasks = task_
         parents[uid] = ups
         drawn[uid] = draw(tasks(uid, parents=ups))
     graph = _graph(draw, parents)
+    # Tasks of the user's own are undone by none of these.
+    are_actors = tasks is task_templates
+    after = draw(_after_failures) if are_actors else None
+    closing = draw(_closings) if are_actors else {}
     template: Data = {
         "id": "random",
         "policy": draw(_policies),
         "topics": draw(_topics),
-        "tasks": [drawn[uid] for uid in graph],
+        "tasks": [
+            drawn[uid] | after_failure(after, place, uid, graph[uid])
+            for place, uid in enumerate(graph)
+        ],
         "graph": graph,
     }
     if limit := draw(_run_limits):
@@ -207,7 +218,7 @@ def workflow_templates(draw: DrawFn, *, max_tasks: int = 6, tasks: Tasks = task_
         template["on_error"] = on_error
     if defaults := draw(_defaults):
         template["defaults"] = defaults
-    return template
+    return closed(template, closing)
 
 
 @st.composite
