@@ -140,7 +140,7 @@ OF_CHILDREN: tuple[Mutant, ...] = (
     Mutant(
         name="starts another child where a suspended one is to go on",
         file="_run/run_child.py",
-        old="            step.extras.calls.kept[number] = child\n",
+        old="            step.extras.calls.known[number] = child\n",
         new="            pass\n",
         why="what was over in it is run again",
         tests=IN_CODE,

@@ -11,9 +11,12 @@ import tukio
 from support.children import Begun, inner, since, the_child
 from support.flow import Tasks, flow, listen, step_of
 from tukio._run.watchdog import PATIENCE
+from tukio.testing import act_everywhere
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tukio.testing import Timeline
 
 
 @pytest.fixture
@@ -220,6 +223,44 @@ async def test_the_same_call_goes_on_with_the_child(calls: dict[str, Any], begun
     told = [(0, "call"), (0, "in"), (0, "nap"), (1.5, "nap"), (1.5, "call")]
     assert sorted(since(begun)) == sorted(told)
     assert calls["came"] == [{"k": 1, "in": 1, "nap": 1}]
+
+
+async def test_what_was_over_is_not_run_again(task: Tasks, begun: Begun) -> None:
+    """The call returns at once; errors it has finished with are told once."""
+
+    @task
+    async def two(event: tukio.Event) -> Any:
+        first = await tukio.run_child(inner("in boom"), {"n": 1})
+        second = await tukio.run_child(inner("nap"), {"n": 2})
+        return {"first": first, **second}
+
+    async with tukio.Engine() as engine:
+        run = await engine.start(flow("two"), {})
+        await anyio.sleep(0.5)
+        run.suspend()
+        run.resume()
+        await run.wait()
+    assert run.output == {"two": {"first": None, "n": 2, "nap": 1}}
+    assert [uid for _, uid in begun] == ["in", "boom", "nap", "nap"]
+    assert isinstance(run.errors["two"], tukio.WorkflowFailed)
+    assert "finished with errors" in str(run.errors["two"])
+
+
+@pytest.mark.parametrize("words", ["suspend resume", "suspend cancel", "cancel"])
+async def test_a_call_may_be_disturbed_anywhere(
+    calls: dict[str, Any], begun: Begun, words: str
+) -> None:
+    """No child outlives its task, and none is run twice."""
+
+    def act(run: tukio.Workflow) -> None:
+        for word in words.split():
+            getattr(run, word)()
+
+    def check(run: tukio.Workflow, timeline: Timeline) -> None:
+        if words == "suspend resume":
+            assert run.output == {"call": {"k": 1, "in": 1, "nap": 1}}
+
+    assert await act_everywhere(lambda engine: engine.start(flow("call"), {}), act, check) > 9
 
 
 @pytest.mark.parametrize("other", ["data", "template"])

@@ -50,6 +50,7 @@ class Child:
         step: The step. If that is interrupted, the one that runs the task again.
         workflow: The run; it has no other owner before it has started.
         data: What it was started with, for one that code has started; else None.
+        is_told: Whether the errors that it has finished with are known as those of the step.
         is_suspended: Whether it was suspended because its parent was.
         when_over: Called when the run is over.
         is_step: Whether the run is all that the step does, which then has no driver.
@@ -61,6 +62,7 @@ class Child:
         "data",
         "is_step",
         "is_suspended",
+        "is_told",
         "step",
         "when_over",
         "workflow",
@@ -74,6 +76,7 @@ class Child:
         self.is_step: bool = is_step
         self.data: Any = None
         self.is_suspended: bool = False
+        self.is_told: bool = False
         self.call_off: Callable[[], None] | None = None
 
     @property

@@ -22,6 +22,7 @@ from .._step.surroundings import here
 from .children import Child, adopt, let_go
 from .environment import ChildOf
 from .settling import record_error
+from .suspending import suspend_child
 from .verdict import handed_over, problem_of
 
 if TYPE_CHECKING:
@@ -35,27 +36,29 @@ class Calls:
     Attributes:
         made: How many calls there were.
         awaited: How many are awaited now.
-        kept: The number of a call -> its child that was suspended with the execution before; the
-            call with this number goes on with it.
+        known: The number of a call -> its child, which is over, or was suspended with the execution
+            before. The call with this number, of the next execution, goes on with it.
+        started: The number of a call -> how many children it has had, in all executions.
     """
 
-    __slots__ = ("awaited", "kept", "made")
+    __slots__ = ("awaited", "known", "made", "started")
 
-    def __init__(self, kept: dict[int, Child] | None = None) -> None:
+    def __init__(self, before: Calls | None = None) -> None:
         self.made: int = 0
         self.awaited: int = 0
-        self.kept: dict[int, Child] = kept or {}
+        self.known: dict[int, Child] = {} if before is None else before.known
+        self.started: dict[int, int] = {} if before is None else before.started
 
     def handed_over(self, step: Any) -> Calls:
         """Return what the next execution of the task begins with."""
-        for child in self.kept.values():
+        for child in self.known.values():
             child.step = step
-        return Calls(self.kept)
+        return Calls(self)
 
     def drop(self) -> None:
-        """Cancel those that nobody will await: the task has ended without them."""
-        kept, self.kept = self.kept, {}
-        for child in kept.values():
+        """Forget all, and cancel those that nobody will await: the task has ended without them."""
+        known, self.known = self.known, {}
+        for child in known.values():
             child.stop(CANCELLED)
 
 
@@ -65,8 +68,9 @@ async def run_child(template: TemplateLike | str, data: dict[str, Any] | Event) 
         invoice = await tukio.run_child("invoice", {"order": 7})
 
     Whatever cuts the task cuts the child, which has unwound then. With its run, the child is
-    suspended. When the task is run again, the same call, of the same number, template and data,
-    goes on with the child; one that comes otherwise starts another child. The overrun policy of the
+    suspended. When the task is run again after that, the same call, of the same number, template
+    and data, goes on with the child, or returns what came of it; another call starts another child,
+    and the first one is cancelled. The overrun policy of the
     template is not asked. A rescue runs the task from its begin, and what it calls anew.
 
     Args:
@@ -107,6 +111,9 @@ async def run_child(template: TemplateLike | str, data: dict[str, Any] | Event) 
         await _end_of(child, number)
     finally:
         calls.awaited -= 1
+    if child.run.ending is not CANCELLED:
+        # The task may be run again, and is not to do it twice.
+        calls.known[number] = child
     return _result(child)
 
 
@@ -127,9 +134,12 @@ def _at_work() -> Any:
 async def _started(step: Any, number: int, what: Any, event: Event) -> Child:
     """Start the child of a call, and return it."""
     run, engine = step.run, step.run.environment.children
-    uid = f"{step._key}/{step.attempt}/{number}"
+    started = step.extras.calls.started
+    before = started.get(number, 0)
+    uid = f"{step._key}/{step.attempt}/{number}" + (f".{before}" if before else "")
     made = await engine.make(ChildOf(run.face, step), what, uid)
     child = Child(step, made, is_step=False)
+    started[number] = before + 1
     # A copy: tasks share the nested values, and may change them.
     child.data = own(event.data)
     # First: whatever happens from here on, the run is not over before its child is.
@@ -148,7 +158,7 @@ async def _kept(step: Any, number: int, what: Any, event: Event) -> Child | None
 
     One that was of another call is cancelled first, and is over then.
     """
-    child: Child | None = step.extras.calls.kept.pop(number, None)
+    child: Child | None = step.extras.calls.known.pop(number, None)
     if child is None:
         return None
     template_id = what if isinstance(what, str) else what.uid
@@ -172,8 +182,11 @@ async def _end_of(child: Child, number: int) -> None:
         else:
             await child.run.end_event().wait()
     except BaseException:
-        if step.interrupted_for is INTERRUPTED and child.run.phase is SUSPENDED:
-            step.extras.calls.kept[number] = child
+        if step.interrupted_for is INTERRUPTED and not _is_cancelled(step):
+            # It goes on when its run does; it may have been resumed by now.
+            step.extras.calls.known[number] = child
+            if step.run.phase is SUSPENDED and not child.is_suspended:
+                suspend_child(child)
             raise
         child.stop(_reason(step))
         await _unwound(child)  # noqa: ASYNC102 - it shields itself
@@ -188,11 +201,18 @@ async def _unwound(child: Child) -> None:
 
 def _reason(step: Any) -> FutureState:
     """Return what a child is cut for whose step is cut."""
-    # A run that stops has told its children why, if it has any that are not over.
-    if step.run.stop_if_expired() or step.run.phase is STOPPING or step.cancel_called:
+    if _is_cancelled(step):
         return CANCELLED
     is_late = step.interrupted_for is TIMED_OUT or _has_reached_limit(step)
     return TIMED_OUT if is_late else CANCELLED
+
+
+def _is_cancelled(step: Any) -> bool:
+    """Return whether a step is cut for good, and not for a limit of its own.
+
+    A run that stops has told its children why, if it has any that are not over.
+    """
+    return bool(step.run.stop_if_expired() or step.run.phase is STOPPING or step.cancel_called)
 
 
 def _has_reached_limit(step: Any) -> bool:
@@ -209,7 +229,8 @@ def _result(child: Child) -> Any:
     if its.ending is not FINISHED:
         assert problem is not None
         raise problem
-    if problem is not None:
+    if problem is not None and not child.is_told:
+        child.is_told = True
         record_error(run, child.step, problem)
     return handed_over(its, child.workflow)
 
