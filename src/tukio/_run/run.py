@@ -211,7 +211,7 @@ class Run(RunState):
     def stop_at(self, deadline: float) -> None:
         """Cancel the run at an instant of its clock, unless it is over by then.
 
-        It closes then, and has no more time for that than if it began to close at once.
+        It closes then, and has no more time for that than if it began at once.
         """
         bound_closing(self, deadline + (self.template.closing_timeout or math.inf))
         if self.phase is CLOSING:
@@ -301,7 +301,7 @@ class Run(RunState):
 
         Args:
             ending: How the run ends when it has closed.
-            until: When it must have closed, on its clock; inf for no limit.
+            until: When it must have, on its clock; inf for no limit.
         """
         self.ending = ending
         self.phase = after(self.phase, Move.CLOSE)
@@ -344,7 +344,6 @@ class Run(RunState):
 
     def end_if_empty(self) -> None:
         """Conclude the run if nothing of it is at work and nothing is due, nor is left to close."""
-        if self.phase is OVER or not self.is_empty():
-            return
-        if self.plan.shape.closing is None or not close(self):
+        is_over = self.phase is not OVER and self.is_empty()
+        if is_over and (self.plan.shape.closing is None or not close(self)):
             conclude(self)
