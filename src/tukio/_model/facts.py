@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from .attempts import Attempt
 
 
+UNTOLD: Final = ("Exception", "the report does not say what the task raised")
+"""The error of a step that failed, in a report without it, as those of 1.x are."""
+
+
 class RunStarted(NamedTuple):
     """A run started.
 
@@ -100,6 +104,42 @@ class StepDue(NamedTuple):
     tried: float = 0.0
 
 
+class ItemEnded(NamedTuple):
+    """An item of a mapped task is over, and will never run again.
+
+    Attributes:
+        task: The id of the mapped task in the template.
+        index: The place of the item in its list.
+        state: The state that the item ended in; not that of one that was cancelled.
+        result: What stands for the item in the results; None if it has failed.
+        error: What the item has raised, as facts have it; None if it has not failed.
+    """
+
+    task: str
+    index: int
+    state: FutureState
+    result: Any
+    error: ErrorFact | None = None
+
+
+class ItemDue(NamedTuple):
+    """An item of a mapped task is to be run, and has failed before.
+
+    Attributes:
+        task: The id of the mapped task in the template.
+        index: The place of the item in its list.
+        attempts: The executions before that have failed.
+        due: When it is due, aware UTC; None for at once.
+        tried: The seconds for which the item was tried so far.
+    """
+
+    task: str
+    index: int
+    attempts: tuple[Attempt, ...]
+    due: datetime | None = None
+    tried: float = 0.0
+
+
 class RunSuspended(NamedTuple):
     """The run was suspended."""
 
@@ -133,13 +173,23 @@ class RunEnded(NamedTuple):
 
 
 Fact: TypeAlias = (
-    RunStarted | StepEnded | StepDue | RunSuspended | RunResumed | RunStopped | RunEnded
+    RunStarted
+    | StepEnded
+    | StepDue
+    | ItemEnded
+    | ItemDue
+    | RunSuspended
+    | RunResumed
+    | RunStopped
+    | RunEnded
 )
 
 KINDS: Final[dict[str, type[Any]]] = {
     "run-started": RunStarted,
     "step-ended": StepEnded,
     "step-due": StepDue,
+    "item-ended": ItemEnded,
+    "item-due": ItemDue,
     "run-suspended": RunSuspended,
     "run-resumed": RunResumed,
     "run-stopped": RunStopped,

@@ -23,6 +23,7 @@ TASK_KEYS: Final = frozenset(
         "id",
         "idle_timeout",
         "join",
+        "map",
         "name",
         "on_timeout",
         "retry",

@@ -18,12 +18,14 @@ from .detach import detached
 from .display import listed, shown
 from .errors import RescueError
 from .expect import expect_list, expect_text
+from .items import read_items
 from .report_json import decoded
 from .state import FutureState
 
 if TYPE_CHECKING:
     from .account import ErrorFact
     from .attempts import Attempt
+    from .items import ItemsRecord
     from .template import WorkflowTemplate
 
 
@@ -45,6 +47,7 @@ class StepRecord:
         attempts: The executions before this one that have failed.
         due: When this one is due; None if it does not wait for that.
         tried: The seconds for which the task was tried, if it is to be tried again.
+        items: The items of a mapped task; None if the report shows none.
     """
 
     uid: str
@@ -60,6 +63,7 @@ class StepRecord:
     attempts: tuple[Attempt, ...]
     due: datetime | None
     tried: float
+    items: ItemsRecord | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +189,7 @@ def _read_step(execution: Mapping[str, Any]) -> StepRecord:
         attempts=read_attempts(execution.get("attempts", []), _time),
         due=_time(execution.get("due")),
         tried=max(float(execution.get("elapsed", 0.0)), 0.0),
+        items=read_items(execution.get("items"), _time),
     )
     if record.state.done() and record.end is None:
         msg = f"an execution that is {record.state.value} has no end"

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .facts import RunStarted, StepDue, StepEnded
+from .facts import ItemDue, ItemEnded, RunStarted, StepDue, StepEnded
+from .kinds import MAP
+from .no_items import NoItems
 from .state import CANCELLED, FAILED
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
     from .facts import Fact
     from .plan import Plan
+    from .shape import Shape
 
 
 class Contradiction(Exception):
@@ -42,6 +45,7 @@ def replay(plan: Plan[Any], facts: Iterable[Fact]) -> None:
     """
     numbers = {task.uid: number for number, task in enumerate(plan.shape.tasks)}
     due: dict[str, StepDue] = {}
+    items: dict[str, list[ItemEnded | ItemDue]] = {}
     facts = list(facts)
     reached = [fact.task for fact in facts if isinstance(fact, StepEnded | StepDue)]
     plan.expect(numbers[task] for task in reached if task in numbers)
@@ -58,6 +62,8 @@ def replay(plan: Plan[Any], facts: Iterable[Fact]) -> None:
         elif isinstance(fact, StepDue):
             # Handled after all ends, because a later end may still lead to this step.
             due[fact.task] = fact
+        elif isinstance(fact, ItemEnded | ItemDue):
+            items.setdefault(fact.task, []).append(fact)
     ready = [step for step in plan.ready if step.ended_at is None]
     plan.ready.clear()
     plan.ready.extend(ready)
@@ -67,6 +73,45 @@ def replay(plan: Plan[Any], facts: Iterable[Fact]) -> None:
         _give_inputs(step, fact.inputs)
         if fact.attempts or fact.due is not None:
             step.restore_attempts(fact)
+    for task, known in items.items():
+        _restore_items(plan, numbers, task, known)
+
+
+def _restore_items(
+    plan: Plan[Any], numbers: dict[str, int], task: str, facts: list[ItemEnded | ItemDue]
+) -> None:
+    """Restore the items of a mapped task.
+
+    Raises:
+        Contradiction: There are no such items.
+    """
+    number = numbers.get(task)
+    step = None if number is None else plan.steps[number]
+    if step is None:
+        msg = f"nothing led to task {task!r}, whose items have begun"
+        raise Contradiction(msg)
+    if MAP not in plan.shape.kinds.get(step.number, ()):
+        # It is not mapped any more: all of it is run.
+        return
+    total = None if step.ended_at is not None else total_of(plan.shape, step)
+    if total is not None and any(fact.index >= total for fact in facts):
+        msg = f"task {task!r} has {total:,} items, and others have begun"
+        raise Contradiction(msg)
+    step.restore_items(total, facts)
+
+
+def total_of(shape: Shape, step: Any) -> int | None:
+    """Return how many items a step has, which is not over; None if its task is not mapped.
+
+    Raises:
+        Contradiction: It has no list of them.
+    """
+    if MAP not in shape.kinds.get(step.number, ()):
+        return None
+    try:
+        return len(shape.mapped(step.number).mapped.items_in(step.template.uid, step.input_data))
+    except NoItems as error:
+        raise Contradiction(str(error)) from error
 
 
 def _reached(plan: Plan[Any], numbers: dict[str, int], task: str, verb: str) -> Any:

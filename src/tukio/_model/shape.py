@@ -10,14 +10,38 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .edition import Edition, is_same
 from .fan_in import JOIN_TASK, join_of
-from .kinds import kinds_of
+from .item_template import item_class
+from .kinds import item_kinds, kinds_of
+from .mapping import Mapped
 
 if TYPE_CHECKING:
     from .fan_in import Join
+    from .item_template import ItemTemplate
     from .task_template import TaskTemplate
     from .template import WorkflowTemplate
 
 Numbers: TypeAlias = tuple[tuple[int, ...], ...]
+
+
+class ItemsInCommon:
+    """What the items of a mapped task have in common.
+
+    Args:
+        task: The task.
+
+    Attributes:
+        mapped: What its `map` says.
+        template: Makes the template of an item, given its place.
+        kinds: What the steps of items do; see `item_kinds`.
+    """
+
+    __slots__ = ("kinds", "mapped", "template")
+
+    def __init__(self, task: TaskTemplate) -> None:
+        assert task._map is not None
+        self.mapped: Mapped = Mapped.of(task._map)
+        self.template: type[ItemTemplate] = item_class(task, self.mapped.timeout)
+        self.kinds: tuple[str, ...] = item_kinds(task)
 
 
 class Shape:
@@ -30,11 +54,13 @@ class Shape:
         successors: For each number, the numbers of its successors, in declared order. One more
             entry, the last one, is empty: that of `LOOSE`.
         root: The number of the root task.
-        predecessors: For each number, the numbers of its predecessors.
+        predecessors: For each number, the numbers of its predecessors; likewise.
         order: All numbers, each after its predecessors; made when first needed.
         joins: For the number of each task that waits for several parents, how it waits.
         kinds: For the number of each task whose steps do more than calling its function, what they
             do; see `kinds_of`.
+        maps: For the number of each mapped task, what its items have in common; made when first
+            needed, by `mapped`.
         keeps_order: Whether the order of ends is kept for the report; true if there is a join of
             either kind, which depends on the order.
         empty_plan: A plan without steps, shared by all runs that are over; None before the first
@@ -57,6 +83,7 @@ class Shape:
         "keeps_order",
         "kept",
         "kinds",
+        "maps",
         "predecessors",
         "root",
         "successors",
@@ -81,7 +108,7 @@ class Shape:
         )
         self.successors: Numbers = (*successors, ())
         self.root: int = number[self.template.root()]
-        self.predecessors: Numbers = _turned_round(successors)
+        self.predecessors: Numbers = (*_turned_round(successors), ())
         self._order: tuple[int, ...] = ()
         waits = [(number, join_of(task)) for number, task in enumerate(self.tasks)]
         self.joins: dict[int, Join] = {
@@ -92,7 +119,15 @@ class Shape:
         )
         asked = [(number, kinds_of(task)) for number, task in enumerate(self.tasks)]
         self.kinds: dict[int, tuple[str, ...]] = {number: kinds for number, kinds in asked if kinds}
+        self.maps: dict[int, ItemsInCommon] = {}
         self.empty_plan: Any = None
+
+    def mapped(self, number: int) -> ItemsInCommon:
+        """Return what the items of a mapped task have in common, given its number."""
+        common = self.maps.get(number)
+        if common is None:
+            common = self.maps[number] = ItemsInCommon(self.tasks[number])
+        return common
 
     @property
     def order(self) -> tuple[int, ...]:

@@ -53,6 +53,9 @@ class TaskTemplate(Changeable):
             limit.
         retry: Whether and when the task is run again after it has failed: a `Retry`, or the dict
             form of one; None is never.
+        map: That the task is run once for each item of a list, and how: a dict with `over`, and
+            perhaps `limit`, `tolerate`, `into` and `timeout`. Then `retry`, `idle_timeout` and
+            `topics` are those of each item. None is once.
 
     The fields may be changed at any time; this counts for the runs that are made from then on. The
     `template` of a step is a copy from when its run was made. The copy is equal to this object, has
@@ -65,6 +68,7 @@ class TaskTemplate(Changeable):
     __slots__ = (
         "_config",
         "_extra",
+        "_map",
         "_origin",
         "_retry",
         "_topics",
@@ -78,7 +82,7 @@ class TaskTemplate(Changeable):
         "uid",
     )
 
-    DATA: ClassVar[tuple[str, ...]] = ("_config", "_retry", "_topics", "_extra")
+    DATA: ClassVar[tuple[str, ...]] = ("_config", "_retry", "_map", "_topics", "_extra")
 
     # The task that this is a copy of, for runs; None for any other task.
     _origin: TaskTemplate | None
@@ -87,11 +91,13 @@ class TaskTemplate(Changeable):
 
     _config: dict[str, Any]
     _retry: dict[str, Any] | None
+    _map: dict[str, Any] | None
     _topics: list[str] | None
     _extra: dict[str, Any]
 
     config: Data[dict[str, Any]] = Data()
     retry: Data[dict[str, Any] | None] = Data()
+    map: Data[dict[str, Any] | None] = Data()
     topics: Data[list[str] | None] = Data()
     extra: Data[dict[str, Any]] = Data()
 
@@ -115,6 +121,7 @@ class TaskTemplate(Changeable):
         on_timeout: str | None = None,
         retry: Retry | dict[str, Any] | None = None,
         idle_timeout: float | None = None,
+        map: dict[str, Any] | None = None,  # noqa: A002 - the key of documents
     ) -> None:
         self.name: Any = name
         self.uid: str = uid or str(uuid4())
@@ -123,11 +130,14 @@ class TaskTemplate(Changeable):
         self.collect: str | None = collect
         self.on_timeout: str | None = on_timeout
         self.idle_timeout: float | None = idle_timeout
-        set_state(self, (None, {"_config": {}, "_retry": None, "_topics": [], "_extra": {}}))
+        data = {"_config": {}, "_retry": None, "_map": None, "_topics": [], "_extra": {}}
+        set_state(self, (None, data))
         if config:
             self.config = config
         if retry is not None:
             self.retry = cast("dict[str, Any]", retry)
+        if map is not None:
+            self.map = map
         # Any other tuple is kept as it is, for `validate` to report.
         if topics != ():
             self.topics = cast("list[str] | None", topics)
@@ -227,6 +237,7 @@ class TaskTemplate(Changeable):
             on_timeout=task_dict.get("on_timeout"),
             retry=deepcopy(task_dict.get("retry")),
             idle_timeout=task_dict.get("idle_timeout"),
+            map=deepcopy(task_dict.get("map")),
         )
         task.extra.update(extra_keys(task_dict, TASK_KEYS))
         # It is all made of copies.
@@ -251,8 +262,9 @@ class TaskTemplate(Changeable):
         for key in _ONLY_IF_SET:
             if (value := getattr(self, key)) is not None:
                 document[key] = value
-        if self._retry is not None:
-            document["retry"] = own(self._retry)
+        for key, value in (("retry", self._retry), ("map", self._map)):
+            if value is not None:
+                document[key] = own(value)
         return {**document, **own(self._extra)}
 
     def __str__(self) -> str:

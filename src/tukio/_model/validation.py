@@ -21,6 +21,7 @@ from .findings import first_of, is_hashable, is_mapping, type_of
 from .keys import TASK_KEYS, WORKFLOW_KEYS, find_misspelt, spelt
 from .links import Links, is_id
 from .location import SCALARS
+from .mapping import find_item_faults, find_map_faults
 from .names import find_config_faults, find_unknown_names
 from .policy import ErrorPolicy, OverrunPolicy
 from .retry import find_retry_faults
@@ -104,6 +105,7 @@ def _tasks(document: Mapping[str, Any]) -> Found:
             yield Fault(key, f"must be a list, not {type_of(tasks)}", advice, TypeError)
         return
     seen: dict[str, int] = {}
+    sound: list[tuple[str, Mapping[str, Any]]] = []
     for number, task in enumerate(tasks):
         path = f"{key}[{number}]"
         if not is_mapping(task):
@@ -111,10 +113,12 @@ def _tasks(document: Mapping[str, Any]) -> Found:
             yield Fault(path, problem, "give it at least a 'name'", TypeError)
             continue
         yield from _task(path, task)
+        sound.append((path, task))
         uid = exact(task.get("id"))
         if is_id(uid) and seen.setdefault(uid, number) != number:
             problem = f"duplicate task id {shown(uid)}, also at {key}[{seen[uid]}]"
             yield Fault(f"{path}.id", problem, "give each task an id of its own")
+    yield from find_item_faults(sound)
 
 
 def _task(path: str, task: Mapping[str, Any]) -> Found:
@@ -126,6 +130,7 @@ def _task(path: str, task: Mapping[str, Any]) -> Found:
     yield from find_on_timeout_faults(f"{path}.on_timeout", task.get("on_timeout"))
     yield from _data(f"{path}.config", task.get("config"))
     yield from find_retry_faults(path, task)
+    yield from find_map_faults(path, task)
     yield from find_join_faults(path, task)
     yield from _extra(f"{path}.", task, TASK_KEYS)
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from .._loop.turns import Turns
-from .._model.kinds import IDLE
+from .._model.kinds import IDLE, ITEM, MAP
 from .._model.registry import REGISTRY
 from .driver import drive
 from .environment import CLEANUP_TIMEOUT, Environment
 from .idle import IdleStep
+from .item import ItemStep
 from .kinds import StepKinds
+from .mapping import MapStep
 from .task_run import TaskRun
 from .watchdog import Watchdog
 
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from .._model.registry import Registry
 
 
-KINDS: Final = StepKinds(TaskRun, {IDLE: IdleStep})
+KINDS: Final = StepKinds(TaskRun, {IDLE: IdleStep, MAP: MapStep, ITEM: ItemStep})
 """The classes of the steps of all runs."""
 
 

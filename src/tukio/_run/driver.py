@@ -43,7 +43,6 @@ if TYPE_CHECKING:
 
     from .._loop.contract import Driver, Scope
     from .._loop.coroutines import Runner
-    from .._model.task_template import TaskTemplate
     from .._step.step import LiveStep
     from .run import Run
 
@@ -156,7 +155,11 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
         # The rest is as in `_may_be_cut`, whose call would be the larger part for most.
         if now >= run.deadline or (
             scope is None
-            and (ready[0].template.timeout or run.environment.may_suspend(ready[0].template.name))
+            and (
+                ready[0].awaits
+                or ready[0].template.timeout
+                or run.environment.may_suspend(ready[0].template.name)
+            )
         ):
             return
         budget, step = budget - 1, ready.popleft()
@@ -190,16 +193,16 @@ def _scope_for(run: Run) -> AbstractContextManager[Scope | None]:
     """Return the scope that a driver enters for what is ready."""
     ready = run.plan.ready
     # Nothing is ready if a handler of the run's begin has stopped it.
-    if run.deadline < math.inf or (ready and _may_be_cut(run, ready[0].template)):
+    if run.deadline < math.inf or (ready and _may_be_cut(run, ready[0])):
         return run.backend.scope(run.deadline)
     return NO_SCOPE
 
 
-def _may_be_cut(run: Run, task: TaskTemplate) -> bool:
+def _may_be_cut(run: Run, step: LiveStep) -> bool:
     """Return whether a step may suspend, or has a limit: then it needs a scope."""
-    if task.timeout:
+    if step.awaits or step.template.timeout:
         return True
-    return run.environment.may_suspend(task.name)
+    return run.environment.may_suspend(step.template.name)
 
 
 def _is_cut(scope: Scope | None) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .._model.account import as_fact, described
 from .._model.facts import StepEnded
+from .._model.step import LOOSE
 from .outcome import Ending
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ class Ledger:
 
     def keep_end(self, step: LiveStep, ending: Ending) -> None:
         """Take note of the end of a step."""
+        if step.number == LOOSE:
+            fact = None if self.keep is None else step.end_fact(ending)
+            if fact is not None:
+                self.keep_fact(fact)
+            return
         self.order.append(step.number)
         if self.keep is not None:
             self.keep(_fact_of(step, Ending(*ending)))

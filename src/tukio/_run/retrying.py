@@ -44,7 +44,7 @@ def settle_failure(
         beside: What went wrong beside that: errors of the task, too, unless it is run again.
     """
     more = [error for error in beside if error is not None]
-    if step.template._retry is not None and ending.state is FAILED:
+    if step._retry is not None and ending.state is FAILED:
         delay = _delay(run, step, ending)
         if delay is not None:
             _try_again(run, step, ending, delay, more)

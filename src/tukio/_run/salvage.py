@@ -18,6 +18,7 @@ from .outcome import cancelled
 from .settling import settle
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
 
     from .._loop.contract import Driver
@@ -86,14 +87,19 @@ def close_coroutine(driver: Driver) -> bool:
 
 def _lost(run: Run) -> list[LiveStep]:
     """Return the steps that have not ended, and that are in nobody's hands."""
-    held = {driver.step for driver in run.drivers}
+    held = {driver.step for driver in run.drivers} | set(run.plan.ready)
     if run.waiting is not None:
         held.update(run.waiting.interrupted)
     return [
         step
-        for step in run.plan.steps
-        if step is not None
-        and step.state in UNDECIDED
-        and step not in run.plan.ready
-        and step not in held
+        for step in _steps_of(run)
+        if step.state in UNDECIDED and step not in held
     ]
+
+
+def _steps_of(run: Run) -> Iterator[LiveStep]:
+    """Yield the steps of a run, those outside of the graph first."""
+    for step in run.plan.steps:
+        if step is not None and step._extras is not None and step._extras.items is not None:
+            yield from list(step._extras.items.open)
+    yield from run.plan.reached()

@@ -12,6 +12,7 @@ from .._model.guard import attempt
 from .._model.logs import Log
 from .._model.policy import ErrorPolicy
 from .._model.state import FAILED, RUNNING, SKIPPED, SUSPENDED
+from .._model.step import LOOSE
 from .._step.log_fields import log_fields
 from .outcome import NOTHING, content_of_end
 
@@ -83,12 +84,18 @@ def settle(run: RunOfSteps, step: LiveStep, ending: Ending) -> bool:
         # Also when a handler has ended the program: nobody waits for ever for what comes next.
         if leads_to is NOTHING:
             run.plan.stop_branch(step)
-            if state is FAILED and run.template.on_error is ErrorPolicy.ABORT:
+            if state is FAILED and _aborts(run, step):
                 run.stop(FAILED)
         # While it is suspended, a run goes on as far as to know what comes next.
         elif run.phase is RUNNING or run.phase is SUSPENDED:
             run.plan.follow(step, leads_to)
     return told
+
+
+def _aborts(run: RunOfSteps, step: LiveStep) -> bool:
+    """Return whether the run ends with a step that has failed."""
+    # What comes of a step outside of the graph is decided by whoever has made it.
+    return run.template.on_error is ErrorPolicy.ABORT and step.number != LOOSE
 
 
 def _tell(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:

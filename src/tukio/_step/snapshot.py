@@ -14,6 +14,7 @@ from .._model.logs import Log
 from .log_fields import log_fields
 
 if TYPE_CHECKING:
+    from .items import Work
     from .step import Extras, LiveStep
 
 log: Log = Log("tukio.run")
@@ -53,6 +54,8 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
     if step._extras is not None and step._extras.attempts:
         found["attempts"] = [one.as_dict() for one in step._extras.attempts]
         found |= _times_of_attempts(step, step._extras)
+    if step._extras is not None and step._extras.items is not None:
+        found |= _items(step, step._extras.items, data=data)
     # Not `or`: an exception of a user's class may be false, or raise when it is asked.
     error = step.run.errors.get(step.template.uid)
     error = step.error if error is None else error
@@ -68,6 +71,23 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
     elif reporting:
         [found["reporting"]] = reporting
     return found
+
+
+def _items(step: LiveStep, work: Work, *, data: bool) -> dict[str, Any]:
+    """Return what is shown of the items of a mapped task."""
+    items = work.items
+    if step.state.done():
+        # The outputs say the rest.
+        flawed = items.failed or items.late
+        return {"items": {"total": items.total, **items.flaws()}} if flawed else {}
+    attempts: dict[int, Any] = {}
+    for item in [*work.open, *work.earlier.values()]:
+        extras = item._extras
+        if extras is not None and extras.attempts:
+            place: Any = item.template
+            made = [one.as_dict() for one in extras.attempts]
+            attempts[place.index] = {"attempts": made, **_times_of_attempts(item, extras)}
+    return {"items": items.report(attempts, data=data)}
 
 
 def _times_of_attempts(step: LiveStep, extras: Extras) -> dict[str, Any]:

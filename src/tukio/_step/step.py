@@ -7,7 +7,7 @@ Knows:  the run, only by the protocol `RunOfStep`.
 from __future__ import annotations
 
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from .._model.account import RecordedError
 from .._model.display import escaped_id
@@ -23,6 +23,8 @@ from .log_fields import log_fields
 from .mailbox import Mailbox
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import anyio
 
     from .._events.broker import Broker
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from .._model.state import FutureState
     from .._model.template import WorkflowTemplate
     from .callbacks import Function
+    from .items import Work
     from .signs import Signs
 
 log: Log = Log("tukio.run")
@@ -80,6 +83,7 @@ class Extras:
         first_at: When the first attempt began, likewise; None if this is the first.
         overran: By how many seconds the step ended later than its limit; 0 if it did not.
         signs: The signs of life of the step; None unless its task has an `idle_timeout`.
+        items: The items of the step; None unless its task is mapped.
     """
 
     __slots__ = (
@@ -87,6 +91,7 @@ class Extras:
         "callbacks",
         "due",
         "first_at",
+        "items",
         "mailbox",
         "over",
         "overran",
@@ -110,6 +115,7 @@ class Extras:
         self.due: float | None = None
         self.first_at: float | None = None
         self.signs: Signs | None = None
+        self.items: Work | None = None
 
 
 class LiveStep(Step):
@@ -140,6 +146,9 @@ class LiveStep(Step):
         "holder",
         "interrupted_for",
     )
+
+    awaits: ClassVar[bool] = False
+    """Whether the step awaits something whatever the function of its task does."""
 
     def __init__(
         self,
@@ -290,6 +299,31 @@ class LiveStep(Step):
             self.holder = Recorded(known.reporting[0])
 
     # For the run ---------------------------------------------------------------------------------
+
+    @property
+    def _retry(self) -> Mapping[str, Any] | None:
+        """Whether and when this step is run again after it has failed, as its template has it."""
+        return self.template._retry
+
+    def _is_run_again(self) -> bool:
+        """Called when this step was interrupted and has unwound.
+
+        Returns:
+            Whether the run runs it again; else somebody else takes care of that.
+        """
+        return True
+
+    def waits_for_others(self) -> bool:
+        """Return whether this step only waits for other steps, which are looked at themselves."""
+        return False
+
+    def end_fact(self, ending: Any) -> Any:
+        """Return the fact that this step is over, if it is outside of the graph; None for none.
+
+        Args:
+            ending: How it has ended.
+        """
+        del ending
 
     def _is_late(self, now: float) -> bool:
         """Return whether this step has overrun its limit, if its coroutine has ended just now."""

@@ -1,0 +1,88 @@
+"""The items of a step whose task is mapped, while they are at work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+
+from .._model.items import Items
+from .step import Extras
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .._model.shape import ItemsInCommon
+    from .step import LiveStep
+
+NONE_OF_ITS_OWN: Final = Extras()
+"""The optional parts of all items that have none of their own; never changed."""
+
+
+class Work:
+    """The items of one mapped task, of all executions of it in one run.
+
+    Args:
+        common: What they have in common.
+
+    Attributes:
+        common: What they have in common.
+        items: What has become of them.
+        values: The items themselves.
+        kind: The class of their steps; None until the task has begun.
+        allowed: How many of them may go wrong.
+        waiting: The places of those that have not been made, in order.
+        open: The steps that are due or at work, or wait for their next attempts.
+        earlier: By its place, the step that was interrupted of an item that is to be run again, if
+            anybody may have got hold of it, or it was tried before.
+        is_closed: Whether no further one begins, for the task was cut or has failed.
+        changed: Set when the task has to look at them.
+    """
+
+    __slots__ = (
+        "allowed",
+        "changed",
+        "common",
+        "earlier",
+        "is_closed",
+        "items",
+        "kind",
+        "open",
+        "values",
+        "waiting",
+    )
+
+    changed: anyio.Event
+
+    def __init__(self, common: ItemsInCommon) -> None:
+        self.common: ItemsInCommon = common
+        self.items: Items = Items()
+        self.values: list[Any] = []
+        self.kind: type[LiveStep] | None = None
+        self.allowed: int = 0
+        self.waiting: Iterator[int] = iter(())
+        self.open: dict[LiveStep, None] = {}
+        self.earlier: dict[int, LiveStep] = {}
+        self.is_closed: bool = False
+
+    def begin(self, values: list[Any], kind: type[LiveStep]) -> None:
+        """Called when an execution of the task begins: its items are to be made.
+
+        Args:
+            values: The items.
+            kind: The class of their steps.
+        """
+        items, total = self.items, len(values)
+        items.total = total
+        self.values, self.kind = values, kind
+        self.allowed = self.common.mapped.tolerated(total)
+        is_fresh = not (items.results or items.went_wrong)
+        self.waiting = iter(range(total)) if is_fresh else items.left()
+        self.is_closed = False
+        self.changed = anyio.Event()
+
+    def is_over(self) -> bool:
+        """Return whether the task has nothing to wait for any more."""
+        if self.is_closed:
+            return not self.open
+        return self.items.are_over()
