@@ -175,7 +175,9 @@ class MapStep(TaskRun):
             self._take_other(item)
         if not work.is_closed and self.run.phase is RUNNING and self.interrupted_for is None:
             self._next()
-        if not work.open:
+        # One that never began was called off with the run, which cuts this, too: whoever does that
+        # may be called just as this comes to wait.
+        if not work.open and item.started_at is not None:
             work.changed.set()
 
     def _take_other(self, item: ItemStep) -> None:

@@ -169,7 +169,8 @@ def _begins(life: _Life, execution: str, content: Any) -> TaskRun:
     demand("G3", step.state is FutureState.pending, "{!r} began, and had been called off", step)
     demand("G4", run.backend.time() <= run.deadline, "{!r} began past the limit of the run", step)
     for earlier in life.begun.values():
-        again = earlier.number == step.number and earlier.state not in RUN_AGAIN
+        same = earlier.number == step.number and earlier.index == step.index
+        again = same and earlier.parent is step.parent and earlier.state not in RUN_AGAIN
         demand("G11", not again, "{!r} began though it was not interrupted before", step)
     root = step.number == run.plan.shape.root
     demand("G8", root or _is_led_to(run, step), "{!r} began, and nothing led to it", step)
@@ -179,6 +180,9 @@ def _begins(life: _Life, execution: str, content: Any) -> TaskRun:
 
 
 def _is_led_to(run: Run, step: TaskRun) -> bool:
+    if step.index is not None:
+        _is_item(step)
+        return True
     parents = [run.plan.steps[number] for number in run.plan.shape.predecessors[step.number]]
     return any(
         parent is not None
@@ -186,6 +190,18 @@ def _is_led_to(run: Run, step: TaskRun) -> bool:
         and (parent.chosen is None or step.number in parent.chosen)
         for parent in parents
     )
+
+
+def _is_item(item: TaskRun) -> None:
+    """Check an item of a mapped task that begins."""
+    whole: Any = item.parent
+    at_work = whole.started_at is not None and whole.ended_at is None and not whole.work.is_closed
+    demand("G8", at_work or item.cancel_called, "{!r} began, and its task is not at work", item)
+    begun = [one for one in whole.work.open if one.started_at is not None]
+    limit = whole.work.common.mapped.limit or len(begun)
+    demand("G8", len(begun) <= limit, "{} items are at work with {!r}", len(begun), item)
+    over = whole.work.items.is_over(item.index)
+    demand("G11", not over, "{!r} began, and was over before", item)
 
 
 def _is_due(step: TaskRun, now: float) -> bool:
