@@ -109,14 +109,14 @@ class ItemEnded(NamedTuple):
 
     Attributes:
         task: The id of the mapped task in the template.
-        index: The place of the item in its list.
+        place: The place of the item in its list.
         state: The state that the item ended in; not that of one that was cancelled.
         result: What stands for the item in the results; None if it has failed.
         error: What the item has raised, as facts have it; None if it has not failed.
     """
 
     task: str
-    index: int
+    place: int
     state: FutureState
     result: Any
     error: ErrorFact | None = None
@@ -127,14 +127,14 @@ class ItemDue(NamedTuple):
 
     Attributes:
         task: The id of the mapped task in the template.
-        index: The place of the item in its list.
+        place: The place of the item in its list.
         attempts: The executions before that have failed.
         due: When it is due, aware UTC; None for at once.
         tried: The seconds for which the item was tried so far.
     """
 
     task: str
-    index: int
+    place: int
     attempts: tuple[Attempt, ...]
     due: datetime | None = None
     tried: float = 0.0

@@ -88,11 +88,13 @@ class Items:
             if isinstance(fact, ItemDue):
                 due.append(fact)
             elif fact.state is FAILED:
-                self.failed[fact.index] = RecordedError(*(fact.error or UNTOLD))
+                self.failed[fact.place] = RecordedError(
+                    *(UNTOLD if fact.error is None else fact.error)
+                )
             else:
-                self.results[fact.index] = fact.result
+                self.results[fact.place] = fact.result
                 if fact.state is TIMED_OUT:
-                    self.late.add(fact.index)
+                    self.late.add(fact.place)
         return due
 
     def in_order(self) -> list[Any]:

@@ -45,7 +45,6 @@ def replay(plan: Plan[Any], facts: Iterable[Fact]) -> None:
     """
     numbers = {task.uid: number for number, task in enumerate(plan.shape.tasks)}
     due: dict[str, StepDue] = {}
-    items: dict[str, list[ItemEnded | ItemDue]] = {}
     facts = list(facts)
     reached = [fact.task for fact in facts if isinstance(fact, StepEnded | StepDue)]
     plan.expect(numbers[task] for task in reached if task in numbers)
@@ -62,8 +61,6 @@ def replay(plan: Plan[Any], facts: Iterable[Fact]) -> None:
         elif isinstance(fact, StepDue):
             # Handled after all ends, because a later end may still lead to this step.
             due[fact.task] = fact
-        elif isinstance(fact, ItemEnded | ItemDue):
-            items.setdefault(fact.task, []).append(fact)
     ready = [step for step in plan.ready if step.ended_at is None]
     plan.ready.clear()
     plan.ready.extend(ready)
@@ -73,8 +70,17 @@ def replay(plan: Plan[Any], facts: Iterable[Fact]) -> None:
         _give_inputs(step, fact.inputs)
         if fact.attempts or fact.due is not None:
             step.restore_attempts(fact)
-    for task, known in items.items():
-        _restore_items(plan, numbers, task, known)
+    for task, items in _by_task(facts).items():
+        _restore_items(plan, numbers, task, items)
+
+
+def _by_task(facts: list[Fact]) -> dict[str, list[ItemEnded | ItemDue]]:
+    """Return the facts about items of mapped tasks, by the ids of the tasks."""
+    items: dict[str, list[ItemEnded | ItemDue]] = {}
+    for fact in facts:
+        if isinstance(fact, ItemEnded | ItemDue):
+            items.setdefault(fact.task, []).append(fact)
+    return items
 
 
 def _restore_items(
@@ -94,7 +100,7 @@ def _restore_items(
         # It is not mapped any more: all of it is run.
         return
     total = None if step.ended_at is not None else total_of(plan.shape, step)
-    if total is not None and any(fact.index >= total for fact in facts):
+    if total is not None and any(fact.place >= total for fact in facts):
         msg = f"task {task!r} has {total:,} items, and others have begun"
         raise Contradiction(msg)
     step.restore_items(total, facts)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .shape import Shape
     from .step import Step
 
+
 def restore(plan: Plan[Any], record: RunRecord) -> list[Fact]:
     """Bring a new plan to the progress of the run that a report shows; return it as facts.
 

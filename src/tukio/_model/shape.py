@@ -54,7 +54,7 @@ class Shape:
         successors: For each number, the numbers of its successors, in declared order. One more
             entry, the last one, is empty: that of `LOOSE`.
         root: The number of the root task.
-        predecessors: For each number, the numbers of its predecessors; likewise.
+        predecessors: For each number, the numbers of its predecessors.
         order: All numbers, each after its predecessors; made when first needed.
         joins: For the number of each task that waits for several parents, how it waits.
         kinds: For the number of each task whose steps do more than calling its function, what they
@@ -108,7 +108,7 @@ class Shape:
         )
         self.successors: Numbers = (*successors, ())
         self.root: int = number[self.template.root()]
-        self.predecessors: Numbers = (*_turned_round(successors), ())
+        self.predecessors: Numbers = _turned_round(successors)
         self._order: tuple[int, ...] = ()
         waits = [(number, join_of(task)) for number, task in enumerate(self.tasks)]
         self.joins: dict[int, Join] = {

@@ -130,7 +130,13 @@ class TaskTemplate(Changeable):
         self.collect: str | None = collect
         self.on_timeout: str | None = on_timeout
         self.idle_timeout: float | None = idle_timeout
-        data = {"_config": {}, "_retry": None, "_map": None, "_topics": [], "_extra": {}}
+        data: dict[str, Any] = {
+            "_config": {},
+            "_retry": None,
+            "_map": None,
+            "_topics": [],
+            "_extra": {},
+        }
         set_state(self, (None, data))
         if config:
             self.config = config

@@ -11,7 +11,6 @@ from .._model.errors import failure_of
 from .._model.facts import RunEnded
 from .._model.plan import empty_plan
 from .._model.state import CANCELLED, FAILED, FINISHED, Move, after
-
 from .verdict import not_of_items
 
 if TYPE_CHECKING:

@@ -11,8 +11,7 @@ from .._model.account import as_fact, described
 from .._model.display import escaped_id
 from .._model.facts import ItemEnded
 from .._model.state import CANCELLED, FAILED, INTERRUPTED
-from .._step.items import NONE_OF_ITS_OWN
-from .._step.step import Extras
+from .._step.extras import NONE_OF_ITS_OWN, Extras
 from .task_run import TaskRun
 
 if TYPE_CHECKING:

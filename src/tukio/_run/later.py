@@ -29,7 +29,7 @@ def put_off(run: Run, step: LiveStep, instant: float) -> None:
 
 def withdraw(run: Run, steps: Iterable[LiveStep]) -> None:
     """Take steps out of those that are ready or put off; they have not begun."""
-    gone = {step: None for step in steps}
+    gone = dict.fromkeys(steps)
     ready = run.plan.ready
     if ready and gone:
         # The queue itself: drivers hold it.

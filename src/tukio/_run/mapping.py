@@ -26,7 +26,8 @@ from .._model.state import (
     TIMED_OUT,
 )
 from .._model.step import LOOSE
-from .._step.items import NONE_OF_ITS_OWN, Work
+from .._step.extras import NONE_OF_ITS_OWN
+from .._step.items import Work
 from .later import put_off, withdraw
 from .outcome import CalledOff
 from .task_run import TaskRun
@@ -281,7 +282,7 @@ class MapStep(TaskRun):
         work.kind = kinds.class_of(work.common.kinds)
         for fact in due:
             # It only stands for the attempts until the item is made.
-            item = self._item(fact.index, {})
+            item = self._item(fact.place, {})
             item.state = INTERRUPTED
             item.restore_attempts(fact)
-            work.earlier[fact.index] = item
+            work.earlier[fact.place] = item

@@ -18,8 +18,7 @@ from .outcome import cancelled
 from .settling import settle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterator, Set as AbstractSet
 
     from .._loop.contract import Driver
     from .._step.step import LiveStep
@@ -90,11 +89,7 @@ def _lost(run: Run) -> list[LiveStep]:
     held = {driver.step for driver in run.drivers} | set(run.plan.ready)
     if run.waiting is not None:
         held.update(run.waiting.interrupted)
-    return [
-        step
-        for step in _steps_of(run)
-        if step.state in UNDECIDED and step not in held
-    ]
+    return [step for step in _steps_of(run) if step.state in UNDECIDED and step not in held]
 
 
 def _steps_of(run: Run) -> Iterator[LiveStep]:

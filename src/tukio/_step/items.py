@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from .._model.items import Items
-from .step import Extras
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .._model.shape import ItemsInCommon
-    from .step import LiveStep
-
-NONE_OF_ITS_OWN: Final = Extras()
-"""The optional parts of all items that have none of their own; never changed."""
 
 
 class Work:
@@ -58,14 +53,14 @@ class Work:
         self.common: ItemsInCommon = common
         self.items: Items = Items()
         self.values: list[Any] = []
-        self.kind: type[LiveStep] | None = None
+        self.kind: type[Any] | None = None
         self.allowed: int = 0
         self.waiting: Iterator[int] = iter(())
-        self.open: dict[LiveStep, None] = {}
-        self.earlier: dict[int, LiveStep] = {}
+        self.open: dict[Any, None] = {}
+        self.earlier: dict[int, Any] = {}
         self.is_closed: bool = False
 
-    def begin(self, values: list[Any], kind: type[LiveStep]) -> None:
+    def begin(self, values: list[Any], kind: type[Any]) -> None:
         """Called when an execution of the task begins: its items are to be made.
 
         Args:

@@ -14,8 +14,9 @@ from .._model.logs import Log
 from .log_fields import log_fields
 
 if TYPE_CHECKING:
+    from .extras import Extras
     from .items import Work
-    from .step import Extras, LiveStep
+    from .step import LiveStep
 
 log: Log = Log("tukio.run")
 
@@ -49,13 +50,8 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
     if step.chosen is not None:
         tasks = step.run.plan.shape.tasks
         found["chosen"] = [tasks[number].uid for number in step.chosen]
-    if step._extras is not None and step._extras.overran:
-        found["overran"] = step._extras.overran
-    if step._extras is not None and step._extras.attempts:
-        found["attempts"] = [one.as_dict() for one in step._extras.attempts]
-        found |= _times_of_attempts(step, step._extras)
-    if step._extras is not None and step._extras.items is not None:
-        found |= _items(step, step._extras.items, data=data)
+    if step._extras is not None:
+        found |= _of_extras(step, step._extras, data=data)
     # Not `or`: an exception of a user's class may be false, or raise when it is asked.
     error = step.run.errors.get(step.template.uid)
     error = step.error if error is None else error
@@ -70,6 +66,19 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
         found["reporting"] = None
     elif reporting:
         [found["reporting"]] = reporting
+    return found
+
+
+def _of_extras(step: LiveStep, extras: Extras, *, data: bool) -> dict[str, Any]:
+    """Return what is shown of the optional parts of a step."""
+    found: dict[str, Any] = {}
+    if extras.overran:
+        found["overran"] = extras.overran
+    if extras.attempts:
+        found["attempts"] = [one.as_dict() for one in extras.attempts]
+        found |= _times_of_attempts(step, extras)
+    if extras.items is not None:
+        found |= _items(step, extras.items, data=data)
     return found
 
 

@@ -18,6 +18,7 @@ from .._model.state import INTERRUPTED, PENDING
 from .._model.step import Step
 from .._model.task_ends import TaskTimedOut
 from .callbacks import Callbacks
+from .extras import Extras
 from .holder import Recorded, execution_id
 from .log_fields import log_fields
 from .mailbox import Mailbox
@@ -25,17 +26,12 @@ from .mailbox import Mailbox
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import anyio
-
     from .._events.broker import Broker
     from .._loop.contract import Backend, Driver
-    from .._model.attempts import Attempt
     from .._model.facts import StepDue, StepEnded
     from .._model.state import FutureState
     from .._model.template import WorkflowTemplate
     from .callbacks import Function
-    from .items import Work
-    from .signs import Signs
 
 log: Log = Log("tukio.run")
 
@@ -62,60 +58,6 @@ class RunOfStep(Protocol):
     def backend(self) -> Backend:
         """The backend, for its clock."""
         ...
-
-
-class Extras:
-    """Optional parts of a step, created on first use; most steps have none.
-
-    Attributes:
-        uid: The id of the execution, made on first use; never changed then.
-        workflow: The workflow, for user code that keeps only the step; set by `_keep_workflow`.
-        mailbox: The mailbox of the step, made on first use; never changed then.
-        callbacks: Functions that are called with the step when the step is over, in this order.
-            None if there are none, and from then on.
-        over: Set when the step is over, and replaced by None. Made by the first that waits, so that
-            thousands may wait, and give up, one by one.
-        replaced_by: The step that runs the task again, if this one was interrupted; else None. Set
-            once, by `hand_over`.
-        progress: The instant and the content of the newest progress; None if there is none.
-        attempts: The executions of the task before this one that have failed.
-        due: When this one begins, on the clock of the run, if it waits for that; else None.
-        first_at: When the first attempt began, likewise; None if this is the first.
-        overran: By how many seconds the step ended later than its limit; 0 if it did not.
-        signs: The signs of life of the step; None unless its task has an `idle_timeout`.
-        items: The items of the step; None unless its task is mapped.
-    """
-
-    __slots__ = (
-        "attempts",
-        "callbacks",
-        "due",
-        "first_at",
-        "items",
-        "mailbox",
-        "over",
-        "overran",
-        "progress",
-        "replaced_by",
-        "signs",
-        "uid",
-        "workflow",
-    )
-
-    def __init__(self) -> None:
-        self.uid: str | None = None
-        self.workflow: Any = None
-        self.mailbox: Mailbox | None = None
-        self.callbacks: Callbacks | None = None
-        self.over: anyio.Event | None = None
-        self.replaced_by: Any = None
-        self.overran: float = 0.0
-        self.progress: tuple[float, Any] | None = None
-        self.attempts: tuple[Attempt, ...] = ()
-        self.due: float | None = None
-        self.first_at: float | None = None
-        self.signs: Signs | None = None
-        self.items: Work | None = None
 
 
 class LiveStep(Step):
