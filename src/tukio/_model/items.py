@@ -88,9 +88,8 @@ class Items:
             if isinstance(fact, ItemDue):
                 due.append(fact)
             elif fact.state is FAILED:
-                self.failed[fact.place] = RecordedError(
-                    *(UNTOLD if fact.error is None else fact.error)
-                )
+                known: Any = UNTOLD if fact.error is None else fact.error
+                self.failed[fact.place] = RecordedError(*known)
             else:
                 self.results[fact.place] = fact.result
                 if fact.state is TIMED_OUT:
