@@ -7,7 +7,6 @@ Owns:   the words of `map` in a task, their meaning, and the faults in them; wha
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +21,7 @@ from .size_limits import MOST_TASKS
 from .time_limits import find_limit_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from .paths import Path
 

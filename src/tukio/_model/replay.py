@@ -65,13 +65,21 @@ def replay(plan: Plan[Any], facts: Iterable[Fact]) -> None:
     plan.ready.clear()
     plan.ready.extend(ready)
     for fact in due.values():
-        verb = "was begun" if fact.begun else "was due"
-        step = _reached(plan, numbers, fact.task, verb)
-        _give_inputs(step, fact.inputs)
-        if fact.attempts or fact.due is not None:
-            step.restore_attempts(fact)
+        _make_due(plan, numbers, fact)
     for task, items in _by_task(facts).items():
         _restore_items(plan, numbers, task, items)
+
+
+def _make_due(plan: Plan[Any], numbers: dict[str, int], fact: StepDue) -> None:
+    """Restore a step that is to be run, which is ready.
+
+    Raises:
+        Contradiction: There is no such step.
+    """
+    step = _reached(plan, numbers, fact.task, "was begun" if fact.begun else "was due")
+    _give_inputs(step, fact.inputs)
+    if fact.attempts or fact.due is not None:
+        step.restore_attempts(fact)
 
 
 def _by_task(facts: list[Fact]) -> dict[str, list[ItemEnded | ItemDue]]:

@@ -5,7 +5,7 @@ Knows:  its whole, the step of the mapped task, which is told of its end and of 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .._model.account import as_fact, described
 from .._model.display import escaped_id
@@ -15,8 +15,26 @@ from .._step.extras import NONE_OF_ITS_OWN, Extras
 from .task_run import TaskRun
 
 if TYPE_CHECKING:
-    from .mapping import MapStep
+    from .._model.task_template import TaskTemplate
     from .outcome import Ending
+
+
+class Whole(Protocol):
+    """The step of a mapped task, as far as its items are concerned."""
+
+    template: TaskTemplate
+
+    def take(self, item: ItemStep) -> None:
+        """Take an item that is over."""
+        ...
+
+    def replace(self, item: ItemStep, new: ItemStep) -> None:
+        """Take another execution of an item for it."""
+        ...
+
+    def take_interrupted(self, item: ItemStep) -> None:
+        """Take an item that was interrupted and has unwound."""
+        ...
 
 
 def _fact_of(error: BaseException | None) -> Any:
@@ -41,7 +59,7 @@ class ItemStep(TaskRun):
         return place
 
     @property
-    def _whole(self) -> MapStep:
+    def _whole(self) -> Whole:
         whole: Any = self.parent
         return whole  # type: ignore[no-any-return]  # the whole has made it
 
