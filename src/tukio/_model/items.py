@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .attempts import Attempt
 
 WITH_FRAMES: Final = 100
-"""How many failures of one task are kept with their tracebacks: frames have all that was at work."""
+"""How many failures of one task are kept with their tracebacks, which have all that was there."""
 
 LONGEST_CHAIN: Final = 100
 """How many exceptions, each the context of the one before, are looked at for their tracebacks."""

@@ -11,7 +11,7 @@ from .._model.errors import failure_of
 from .._model.facts import RunEnded
 from .._model.plan import empty_plan
 from .._model.state import CANCELLED, FAILED, FINISHED, Move, after
-from .verdict import not_of_items
+from .item_errors import not_of_items
 
 if TYPE_CHECKING:
     from .run_state import RunState
@@ -26,7 +26,7 @@ def conclude(run: RunState) -> None:
     run.ended_at = now = run.backend.time()
     ending = run.ending = run.ending or FINISHED
     if ending is FAILED and run.failure is None:
-        run.failure = failure_of(run.template.uid, not_of_items(run, run.plan.steps))
+        run.failure = failure_of(run.template.uid, not_of_items(run.errors, run.plan.steps))
     run.phase = after(run.phase, END)
     try:
         if run.keeps_facts:

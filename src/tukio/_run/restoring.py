@@ -9,9 +9,9 @@ from .._model.gathering import plan_for
 from .._model.policy import ErrorPolicy
 from .._model.rescue import restore as restore_plan
 from .._model.state import FAILED, SKIPPED, TIMED_OUT, Move, WorkflowExecState, after
+from .item_errors import of_items
 from .later import put_off
 from .ledger import Ledger
-from .verdict import of_items
 
 if TYPE_CHECKING:
     from .._model.record import RunRecord

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Final
 from .._model.changes import exact
 from .._model.display import shown
 from .._model.errors import WorkflowCancelled, WorkflowTimedOut, failure_of
-from .._model.item_template import item_id
 from .._model.state import (
     CANCELLED,
     FAILED,
@@ -21,17 +20,16 @@ from .._model.state import (
     SUSPENDED,
     TIMED_OUT,
 )
-from .._model.task_ends import TaskCancelled, TaskTimedOut
+from .._model.task_ends import TaskCancelled
 from .._model.time_limits import goes_well_at_limit
+from .item_errors import unhandled_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .._loop.contract import Driver
-    from .._step.items import Work
     from .._step.step import LiveStep
     from .run import Run
-    from .run_state import RunState
 
 ENDED: Final = {FAILED: "failed", TIMED_OUT: "timeout", CANCELLED: "cancelled"}
 UNDERWAY: Final = {NEW: "queued", RUNNING: "running", SUSPENDED: "suspended"}
@@ -78,36 +76,8 @@ def unhandled(run: Run, steps: Sequence[LiveStep | None]) -> dict[str, BaseExcep
         elif step.state is CANCELLED and run.ending in (None, FINISHED):
             found[uid] = TaskCancelled(uid)
         if step._extras is not None and step._extras.items is not None:
-            found |= _of_its_items(run, step, step._extras.items)
+            found |= unhandled_of(run.errors, step.template, step._extras.items)
     return found
-
-
-def _of_its_items(run: Run, step: LiveStep, work: Work) -> dict[str, BaseException]:
-    """Return what went wrong with items of a task, and is not among the failures of the task."""
-    task, found = step.template, dict[str, BaseException]()
-    for place in range(work.items.total or 0) if run.errors or work.items.late else ():
-        uid = item_id(task.uid, place)
-        if uid in run.errors and place not in work.items.failed:
-            # As that of a clean-up.
-            found[uid] = run.errors[uid]
-        elif place in work.items.late and not goes_well_at_limit(task):
-            found[uid] = TaskTimedOut(uid, work.common.mapped.timeout)
-    return found
-
-
-def of_items(steps: Sequence[LiveStep | None]) -> dict[str, BaseException]:
-    """Return what items have failed with, by their ids; their tasks decide what comes of that."""
-    found: dict[str, BaseException] = {}
-    for step in steps:
-        if step is not None and step._extras is not None and step._extras.items is not None:
-            found |= step._extras.items.items.errors(step.template.uid)
-    return found
-
-
-def not_of_items(run: RunState, steps: Sequence[LiveStep | None]) -> dict[str, BaseException]:
-    """Return the errors of a run but for those of items, which their tasks have taken."""
-    taken = of_items(steps)
-    return {uid: error for uid, error in run.errors.items() if uid not in taken}
 
 
 def problem_of(run: Run, steps: Sequence[LiveStep | None]) -> Exception | None:
