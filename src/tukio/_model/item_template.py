@@ -78,3 +78,16 @@ def item_id(whole: str, index: int) -> str:
         index: The place of the item in the list.
     """
     return f"{whole}[{index}]"
+
+
+def place_in(whole: str, uid: str) -> int | None:
+    """Return the place of an item of a task; None if an id is not that of one.
+
+    Args:
+        whole: The id of the mapped task.
+        uid: The id.
+    """
+    number = uid[len(whole) + 1 : -1]
+    if number.isascii() and number.isdecimal() and uid == item_id(whole, int(number)):
+        return int(number)
+    return None

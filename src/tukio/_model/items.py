@@ -192,6 +192,9 @@ class ItemsRecord(NamedTuple):
         for index, result in self.done.items():
             state = TIMED_OUT if index in self.late else FINISHED
             yield ItemEnded(uid, index, state, result)
+        # Of a task that is over, the report has no results here.
+        for index in sorted(self.late - self.done.keys()):
+            yield ItemEnded(uid, index, TIMED_OUT, None)
         for index, error in self.failed.items():
             yield ItemEnded(uid, index, FAILED, None, error)
         for index, made in self.tried.items():

@@ -15,6 +15,7 @@ from .display import kind_of, nearest, plain, shown
 from .errors import Fault
 from .fan_in import JOIN_TASK
 from .findings import is_mapping, type_of
+from .item_template import place_in
 from .no_items import NoItems
 from .paths import DATA, find_path_faults, parse
 from .size_limits import MOST_TASKS
@@ -168,8 +169,8 @@ def find_item_faults(tasks: Iterable[tuple[str, Mapping[str, Any]]]) -> Iterator
     known = [(path, exact(task.get("id")), task.get("map")) for path, task in tasks]
     mapped = {uid for _, uid, words in known if words is not None and isinstance(uid, str)}
     for path, uid, _ in known if mapped else ():
-        start, bracket, number = uid.rpartition("[") if isinstance(uid, str) else ("", "", "")
-        if bracket and start in mapped and number[:-1].isdecimal() and number[-1:] == "]":
+        start = uid.rpartition("[")[0] if isinstance(uid, str) else ""
+        if start in mapped and place_in(start, uid) is not None:
             problem = f"{shown(uid)} is the id of an item of {shown(start)}"
             yield Fault(f"{path}.id", problem, "give it another id")
 

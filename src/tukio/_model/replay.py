@@ -107,7 +107,13 @@ def _restore_items(
     if MAP not in plan.shape.kinds.get(step.number, ()):
         # It is not mapped any more: all of it is run.
         return
-    total = None if step.ended_at is not None else total_of(plan.shape, step)
+    try:
+        total = total_of(plan.shape, step)
+    except Contradiction:
+        if step.ended_at is None:
+            raise
+        # Nobody needs the list any more.
+        total = None
     if total is not None and any(fact.place >= total for fact in facts):
         msg = f"task {task!r} has {total:,} items, and others have begun"
         raise Contradiction(msg)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._model.item_template import item_id
+from .._model.item_template import item_id, place_in
 from .._model.task_ends import TaskTimedOut
 from .._model.time_limits import goes_well_at_limit
 
@@ -49,10 +49,12 @@ def unhandled_of(
         work: Its items.
     """
     items, found = work.items, dict[str, BaseException]()
-    for place in range(items.total or 0) if errors or items.late else ():
-        uid = item_id(task.uid, place)
-        if uid in errors and place not in items.failed:
-            found[uid] = errors[uid]
-        elif place in items.late and not goes_well_at_limit(task):
-            found[uid] = TaskTimedOut(uid, work.common.mapped.timeout)
+    for uid, error in errors.items():
+        place = place_in(task.uid, uid)
+        if place is not None and place not in items.failed:
+            found[uid] = error
+    if not goes_well_at_limit(task):
+        for place in sorted(items.late):
+            uid = item_id(task.uid, place)
+            found.setdefault(uid, TaskTimedOut(uid, work.common.mapped.timeout))
     return found
