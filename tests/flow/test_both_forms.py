@@ -90,7 +90,8 @@ def test_flows_say_any_template(data: st.DataObject, template: dict[str, Any]) -
     parents = [down for downs in template["graph"].values() for down in downs]
     tasks: dict[str, Chain[Any, Any]] = {}
     for task in template["tasks"]:
-        if task.get("timeout") or task.get("idle_timeout"):
+        item = (task.get("map") or {}).get("timeout")
+        if task.get("timeout") or task.get("idle_timeout") or item:
             task.setdefault("on_timeout", "continue")
         if parents.count(task["id"]) > 1 and task["name"] != "join":
             task.setdefault("join", "first")

@@ -133,12 +133,13 @@ class Items:
         if data:
             done = {str(index): detached(result) for index, result in self.results.items()}
         made = {str(index): tried for index, tried in attempts.items()}
-        return {"total": self.total, "done": done, **self.flaws(), "attempts": made}
+        return {**self.flaws(), "done": done, "attempts": made}
 
     def flaws(self) -> dict[str, Any]:
         """Return what a report shows of the items that have failed, or reached their limit."""
         failed = {str(index): described(error) for index, error in self.failed.items()}
-        return {"failed": failed, **({"timed_out": sorted(self.late)} if self.late else {})}
+        late = {"timed_out": sorted(self.late)} if self.late else {}
+        return {"total": self.total, "failed": failed, **late}
 
 
 def let_go_of_frames(error: BaseException) -> None:

@@ -87,8 +87,7 @@ def _items(step: LiveStep, work: Work, *, data: bool) -> dict[str, Any]:
     items = work.items
     if step.state.done():
         # The outputs say the rest.
-        flawed = items.failed or items.late
-        return {"items": {"total": items.total, **items.flaws()}} if flawed else {}
+        return {"items": items.flaws()} if items.failed or items.late else {}
     attempts: dict[int, Any] = {}
     for item in [*work.open, *work.earlier.values()]:
         extras = item._extras

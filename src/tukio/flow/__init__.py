@@ -21,7 +21,7 @@ from __future__ import annotations
 from .chain import Chain
 from .decorator import task
 from .flows import Flow, flow
-from .keys import FlowKeys, TaskKeys
+from .keys import FlowKeys, MapKeys, TaskKeys
 from .tasks import Task, named
 
-__all__ = ["Chain", "Flow", "FlowKeys", "Task", "TaskKeys", "flow", "named", "task"]
+__all__ = ["Chain", "Flow", "FlowKeys", "MapKeys", "Task", "TaskKeys", "flow", "named", "task"]

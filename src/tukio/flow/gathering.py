@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,7 +16,7 @@ from .chain import Chain, Node
 from .keys import given
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from .._model.registry import Registry
 
@@ -161,7 +162,9 @@ def _written_out(document: dict[str, Any], parents: int) -> dict[str, Any]:
         # That waits for its parents itself, and goes on at its limit with those that have come.
         if parents > 1:
             said["join"] = "all"
-        if document.get("timeout") or document.get("idle_timeout"):
+        words = document.get("map")
+        item = words.get("timeout") if isinstance(words, Mapping) else None
+        if document.get("timeout") or document.get("idle_timeout") or item:
             said["on_timeout"] = "fail"
     return said | given(document)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from .._model.display import nearest, shown
+from .._model.paths import DATA as ROOT, step_text
 from .._model.policy import ErrorPolicy, OverrunPolicy
 from .._model.retry import Retry
 
@@ -18,9 +19,22 @@ if TYPE_CHECKING:
 
 
 LEFT_OUT: Final = frozenset(
-    {"join", "collect", "on_timeout", "idle_timeout", "retry", "policy", "on_error"}
+    {"join", "collect", "on_timeout", "idle_timeout", "retry", "map", "policy", "on_error"}
 )
 """Keys that None leaves out; for others, as `topics`, it says something."""
+
+
+class MapKeys(TypedDict, total=False):
+    """What may be said of a task that is run for each item of a list, beside where that list is.
+
+    `limit` is how many items are at work at once, `tolerate` how many may fail, `into` the key that
+    the results are passed on by, and `timeout` the limit of an item.
+    """
+
+    limit: int | None
+    tolerate: int | str
+    into: str
+    timeout: float | None
 
 
 class TaskKeys(TypedDict, total=False):
@@ -34,6 +48,7 @@ class TaskKeys(TypedDict, total=False):
     idle_timeout: float | None
     on_timeout: Literal["continue", "fail", "retry"]
     retry: Retry | Mapping[str, Any] | None
+    map: Mapping[str, Any] | None
     topics: Sequence[str] | None
     join: Literal["first", "all", "settled"] | int
     collect: Literal["merge", "all", "first"]
@@ -75,6 +90,8 @@ def as_document(keys: Mapping[str, Any], known: type, what: str) -> dict[str, An
             msg = f"{what} got an unknown key {shown(key)} - {advice}"
             raise TypeError(msg)
     document = {key: _as_data(value) for key, value in keys.items() if key != "extra"}
+    if isinstance(document.get("map"), Mapping):
+        document["map"] = _with_path(document["map"])
     extra = keys.get("extra", {})
     if not isinstance(extra, Mapping):
         msg = f"{what} got {shown(extra)} as 'extra' - give a dict of keys of your own"
@@ -90,6 +107,14 @@ def given(document: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value for key, value in document.items() if value is not None or key not in LEFT_OUT
     }
+
+
+def _with_path(words: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a `map` with the path of its list: code may name a key of the data alone."""
+    over = words.get("over")
+    if isinstance(over, str) and over[:1] != ROOT:
+        return {**words, "over": f"{ROOT}{step_text(over)}"}
+    return dict(words)
 
 
 def _as_data(value: Any) -> Any:
