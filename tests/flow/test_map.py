@@ -82,8 +82,8 @@ def test_it_may_have_an_id_and_leaves_the_task_as_it_is(own: Registry) -> None:
 def test_what_is_refused(own: Registry) -> None:
     """At once, or with the place of the call."""
     sized: Any = task(registry=own)(size)
-    with pytest.raises(TypeError, match=r"size.map\(\) got an unknown key 'limt' - did you mean"):
-        sized.map("pages", limt=3)
+    with pytest.raises(TypeError, match=r"size.map\(\) got an unknown key 'limits' - did you mean"):
+        sized.map("pages", limits=3)
     with pytest.raises(tukio.TemplateError) as refused:
         flow("x", sized.map("pages", limit=0))
     [fault] = refused.value.faults

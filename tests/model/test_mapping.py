@@ -75,7 +75,6 @@ def test_what_is_near_is_told() -> None:
     """Of a misspelt key, and of a path without its root."""
     assert faults_of(map=saying(limits=2))[0][2] == "did you mean 'limit'?"
     assert faults_of(map={"over": "list"})[0][2] == 'write "$.list"'
-    assert faults_of(mapp=saying()) == []
     [(path, _, advice)] = faults_of(pam=None, mpa=None)
     assert (path, str(advice)[:19]) == ("tasks[0].mpa", "did you mean 'map'?")
 

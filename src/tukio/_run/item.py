@@ -125,6 +125,6 @@ class ItemStep(TaskRun):
 
     def _run_done_callbacks(self) -> None:
         """Called when this item is over: tell the whole, and those that wait for that."""
-        self._whole.take(self)
+        self.parent.take(self)  # type: ignore[union-attr]  # it is the whole
         if self._extras is not NONE_OF_ITS_OWN:
             super()._run_done_callbacks()

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from .run import Run
 
 
+# Kept in a variable, because it is needed for every item.
+new: Any = object.__new__
+
+
 class MapStep(TaskRun):
     """The execution of a mapped task: the whole of its items."""
 
@@ -95,7 +99,7 @@ class MapStep(TaskRun):
                         await work.changed.wait()
                 else:
                     await work.changed.wait()
-            except BaseException as error:
+            except BaseException as error:  # noqa: ASYNC103 - it is raised when nothing is at work
                 self._close()
                 if isinstance(error, GeneratorExit) or program_end(error) is not None:
                     raise
@@ -113,7 +117,8 @@ class MapStep(TaskRun):
         run, work = self.run, self.work
         mapped = work.common.mapped
         values = mapped.items_in(self.template.uid, self.input_data)
-        work.begin(values, run.environment.kinds.class_of(work.common.kinds))
+        kind = run.environment.kinds.class_of(work.common.kinds)
+        work.begin(values, kind, run.plan.ready)
         if work.items.went_wrong > work.allowed:
             # That of a run that was rescued is known before.
             work.is_closed = True
@@ -128,24 +133,35 @@ class MapStep(TaskRun):
             raise work.items.problem(self.template.uid)
         output = work.common.mapped.passed_on(self.input_data, work.items.in_order())
         # The output has them.
-        work.items.results, work.values = {}, []
+        work.items.results = work.results = {}
+        work.values = []
         return output
 
     # Its items ------------------------------------------------------------------------------------
 
     def _next(self) -> bool:
         """Make the next item due; return whether there was one."""
-        work = self.work
+        # All of this is done for each item, of which there may be thousands.
+        work: Any = self._extras.items  # type: ignore[union-attr]  # it has begun
         index = next(work.waiting, None)
         if index is None:
+            work.has_more = False
             return False
-        item = self._item(index, work.values[index])
+        value = work.values[index]
+        template = new(work.template)
+        template.index = index
+        inputs = value if type(value) is dict else input_of(value)
+        item = work.kind(self.run, LOOSE, template, inputs, self)
         work.open[item] = None
-        earlier = work.earlier.pop(index, None) if work.earlier else None
-        if earlier is None:
+        if not work.earlier or index not in work.earlier:
             item._extras = NONE_OF_ITS_OWN
-            self.run.plan.ready.append(item)
-            return True
+            work.ready.append(item)
+        else:
+            self._go_on_with(work.earlier.pop(index), item)
+        return True
+
+    def _go_on_with(self, earlier: Any, item: Any) -> None:
+        """Make an item due that takes the place of an earlier execution, or put it off."""
         earlier.hand_over(item)
         due, item.cancel_called = item.extras.due, earlier.cancel_called
         if due is None or due <= self.run.backend.time() or item.cancel_called:
@@ -153,28 +169,20 @@ class MapStep(TaskRun):
             self.run.plan.ready.append(item)
         else:
             put_off(self.run, item, due)
-        return True
-
-    def _item(self, index: int, value: Any) -> Any:
-        work = self.work
-        assert work.kind is not None
-        template: Any = work.common.template(index)
-        inputs = value if type(value) is dict else input_of(value)
-        return work.kind(self.run, LOOSE, template, inputs, self)
 
     def take(self, item: ItemStep) -> None:
         """Called when an item is over: the next one takes its place."""
-        work = self.work
-        if item not in work.open:
+        work: Any = self._extras.items  # type: ignore[union-attr]  # it has begun
+        if work.open.pop(item, self) is not None:
             # It was called off.
             return
-        del work.open[item]
         if item.state is FINISHED:
             output = item.output_data
-            work.items.results[item._place] = item.input_data if output is None else output
+            template: Any = item.template
+            work.results[template.index] = item.input_data if output is None else output
         else:
             self._take_other(item)
-        if not work.is_closed and self.run.phase is RUNNING and self.interrupted_for is None:
+        if work.has_more and self.run.phase is RUNNING and self.interrupted_for is None:
             self._next()
         # One that never began was called off with the run, which cuts this, too: whoever does that
         # may be called just as this comes to wait.
@@ -228,7 +236,7 @@ class MapStep(TaskRun):
     def _close(self) -> None:
         """Have no further item begin, call off those that have not begun, and cut the others."""
         work, is_again = self.work, self.interrupted_for is INTERRUPTED
-        work.is_closed = True
+        work.is_closed, work.has_more = True, False
         unbegun = [item for item in work.open if item.started_at is None]
         withdraw(self.run, unbegun)
         for item in unbegun:
@@ -278,11 +286,10 @@ class MapStep(TaskRun):
         work = self.work
         work.items.total = total
         due = work.items.take(facts)
-        kinds = self.run.environment.kinds
-        work.kind = kinds.class_of(work.common.kinds)
+        kind: Any = self.run.environment.kinds.class_of(work.common.kinds)
         for fact in due:
             # It only stands for the attempts until the item is made.
-            item = self._item(fact.place, {})
+            item = kind(self.run, LOOSE, work.common.template(fact.place), {}, self)
             item.state = INTERRUPTED
             item.restore_attempts(fact)
             work.earlier[fact.place] = item

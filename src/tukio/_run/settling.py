@@ -102,8 +102,10 @@ def _tell(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:
     """Tell that a step is over: subscribers, the log, and those who wait for it."""
     state, event, output, _, error, _ = ending
     try:
-        # Handlers run in here. They may stop or suspend the run: its phase is looked at afterwards.
-        run.emit(event, content_of_end(output, error), step)
+        if run.broker.has_listeners:
+            # Handlers run in here. They may stop or suspend the run: its phase is looked at
+            # afterwards.
+            run.emit(event, content_of_end(output, error), step)
         if state is SKIPPED:
             _log_skip(run, step)
         elif error is not None:
