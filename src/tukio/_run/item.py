@@ -117,6 +117,13 @@ class ItemStep(TaskRun):
         self._whole.take_interrupted(self)
         return False
 
+    def _let_go(self) -> None:
+        """Called when this item is over: tell the whole, and let go of the rest, if any."""
+        if self._extras is NONE_OF_ITS_OWN:
+            self.parent.take(self)  # type: ignore[union-attr]  # it is the whole
+        else:
+            super()._let_go()
+
     def _release(self) -> None:
         """Called when this item is over: drop the driver, and what else there is."""
         self.driver = None

@@ -173,9 +173,10 @@ class MapStep(TaskRun):
     def take(self, item: ItemStep) -> None:
         """Called when an item is over: the next one takes its place."""
         work: Any = self._extras.items  # type: ignore[union-attr]  # it has begun
-        if work.open.pop(item, self) is not None:
+        if item not in work.open:
             # It was called off.
             return
+        del work.open[item]
         if item.state is FINISHED:
             output = item.output_data
             template: Any = item.template

@@ -112,8 +112,7 @@ def _tell(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:
             _log_failure(run, step, error)
     finally:
         if step._extras is not None:
-            step._release()
-            step._run_done_callbacks()
+            step._let_go()
 
 
 def record_error(run: RunOfSteps, step: LiveStep, error: BaseException) -> None:

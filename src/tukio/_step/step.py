@@ -279,6 +279,11 @@ class LiveStep(Step):
         """Return the error that stands for this step's having reached its limit."""
         return TaskTimedOut(self.template.uid, self.template.timeout)
 
+    def _let_go(self) -> None:
+        """Called when the step is over: drop what only a running one needs, and tell who waits."""
+        self._release()
+        self._run_done_callbacks()
+
     def _release(self) -> None:
         """Called when the step is over: drop the driver, and close the mailbox."""
         self.driver = None
