@@ -29,7 +29,8 @@ from .._model.step import LOOSE
 from .._step.extras import NONE_OF_ITS_OWN
 from .._step.items import Work
 from .later import put_off, withdraw
-from .outcome import CalledOff
+from .outcome import CalledOff, cancelled
+from .settling import settle
 from .task_run import TaskRun
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ class MapStep(TaskRun):
     def _output(self) -> dict[str, Any]:
         work = self.work
         if work.items.went_wrong > work.allowed:
+            self._end_interrupted()
             raise work.items.problem(self.template.uid)
         output = work.common.mapped.passed_on(self.input_data, work.items.in_order())
         # The output has them.
@@ -265,13 +267,21 @@ class MapStep(TaskRun):
             self.run.interrupt(driver)
 
     def _run_done_callbacks(self) -> None:
-        """Called when this is over: tell those that wait for it, or for items that never were."""
+        """Called when this is over: tell those that wait for it, or for items of it."""
+        self._end_interrupted()
+        super()._run_done_callbacks()
+
+    def _end_interrupted(self) -> None:
+        """Cancel the items that were interrupted, and that are not run again."""
         work = self.work
         earlier, work.earlier = work.earlier, {}
         for item in earlier.values():
-            item.state = CANCELLED
-            item._run_done_callbacks()
-        super()._run_done_callbacks()
+            if item.started_at is not None:
+                settle(self.run, item, cancelled(self.run.backend.time()))
+            else:
+                # It never began, so it has no end to tell.
+                item.state = CANCELLED
+                item._run_done_callbacks()
 
     def hand_over(self, new: Any) -> None:
         """Called when this is run again: what has become of its items stays."""

@@ -199,7 +199,7 @@ def _template(report: Mapping[str, Any], name: object) -> WorkflowTemplate:
     template = WorkflowTemplate.from_dict(report)
     template.timeout = None
     for task in template.tasks:
-        task.timeout = task.idle_timeout = task.retry = None
+        task.timeout = task.idle_timeout = task.retry = task.map = None
         task.on_timeout = None
         task.name = name
     return template
