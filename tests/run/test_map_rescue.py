@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 import tukio
-from support.flow import step_of
+from support.flow import kinds, listen, step_of
 from support.maps import CALLS, ended, execution, mapped, register_steps, results, seconds
 
 if TYPE_CHECKING:
@@ -292,3 +292,63 @@ async def test_a_task_that_is_not_mapped_any_more_is_run_from_scratch() -> None:
         await run.wait()
     assert run.ok is True
     assert "items" not in execution(run)
+
+
+# Cuts in odd places
+
+
+@pytest.mark.parametrize("what", ["task-begin", "task-end"])
+async def test_a_run_that_is_cancelled_by_who_hears_of_an_item_begins_no_other(what: str) -> None:
+    """Though that would have taken its place; nothing is ready while the run stops."""
+    ready: list[int] = []
+    async with tukio.Engine() as engine:
+        told = listen(engine)
+
+        def cancel(event: tukio.Event) -> None:
+            source = event.source
+            assert source is not None
+            if (event.data["type"], source.task_template_id) == (what, "each[1]"):
+                whole: Any = step_of(run, "each")
+                [item] = whole.work.open
+                item.add_done_callback(lambda _: ready.append(len(run._run.plan.ready)))
+                run.cancel()
+
+        engine.broker.register(cancel, tukio.EXEC_TOPIC)
+        run = await engine.start(mapped(limit=1), {"list": [{}] * 4})
+        await run.wait()
+    assert "task-begin each[2]" not in kinds(told)
+    assert ready == [0]
+    assert run.state.value == "cancelled"
+
+
+@pytest.mark.parametrize("keys", [{"timeout": 3}, {}], ids=str)
+async def test_a_task_is_cut_while_no_item_is_at_work(task: Tasks, keys: dict[str, Any]) -> None:
+    """Whatever the function of the items is: one without `await`, that waits for its next turn."""
+
+    @task
+    async def prompt(event: tukio.Event) -> None:
+        raise ValueError
+
+    retry = {"attempts": 2, "initial": 9, "jitter": "none"}
+    template = mapped("prompt", {"retry": retry, **keys})
+    run = await ended(template, [0, 1], None if keys else lambda run: step_of(run, "each").cancel())
+    assert seconds(run) == keys.get("timeout", 1.5)
+
+
+async def test_what_was_interrupted_ends_with_its_task() -> None:
+    """If that has failed meanwhile, so that the item is not run again."""
+    async with tukio.Engine() as engine:
+        told = listen(engine)
+
+        def pause(event: tukio.Event) -> None:
+            source = event.source
+            assert source is not None
+            if (event.data["type"], source.task_template_id) == ("task-error", "each[0]"):
+                run.suspend()
+                run.resume()
+
+        engine.broker.register(pause, tukio.EXEC_TOPIC)
+        run = await engine.start(mapped(), {"list": [{"bad": 1}, {"takes": 5}]})
+        await run.wait()
+    assert kinds(told)[-3:-1] == ["task-cancel each[1]", "task-error each"]
+    assert seconds(run) == 0

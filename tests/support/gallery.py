@@ -96,7 +96,7 @@ def register_tasks(task: Tasks) -> None:  # noqa: C901, PLR0915 - many, and smal
 
     @task
     async def lists(event: tukio.Event) -> dict[str, Any]:
-        return {**result(event), "list": [{"n": 0}, {"n": 1}, "two", {"n": 3}]}
+        return {**result(event), "list": [{"n": 0}, {"n": 1}, "two"]}
 
     @task
     async def takes(event: tukio.Event) -> dict[str, Any]:

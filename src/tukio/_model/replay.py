@@ -85,9 +85,9 @@ def _make_due(plan: Plan[Any], numbers: dict[str, int], fact: StepDue) -> None:
 def _by_task(facts: list[Fact]) -> dict[str, list[ItemEnded | ItemDue]]:
     """Return the facts about items of mapped tasks, by the ids of the tasks."""
     items: dict[str, list[ItemEnded | ItemDue]] = {}
-    for fact in facts:
-        if isinstance(fact, ItemEnded | ItemDue):
-            items.setdefault(fact.task, []).append(fact)
+    for known in facts:
+        if isinstance(known, ItemEnded | ItemDue):
+            items.setdefault(known.task, []).append(known)
     return items
 
 
