@@ -288,7 +288,7 @@ def test_what_has_become_of_items() -> None:
     assert not items.are_over()
     items.total = 4
     items.results[1] = {"a": 1}
-    items.fail(2, ValueError("x"))
+    items.failed[2] = ValueError("x")
     items.cancelled.add(0)
     assert [*items.left()] == [3]
     assert not items.are_over()
@@ -308,7 +308,7 @@ def test_what_is_no_exception_does_not_end_the_program() -> None:
     """In the group there is an account of it."""
     items = Items()
     items.total = 1
-    items.fail(0, GeneratorExit("x"))
+    items.failed[0] = GeneratorExit("x")
     [error] = items.problem("a").exceptions
     assert type(error) is RecordedError
     assert str(error) == "GeneratorExit: x"

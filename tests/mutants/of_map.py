@@ -10,8 +10,8 @@ OF_MAP: tuple[Mutant, ...] = (
     Mutant(
         name="lets one failure more than is tolerated pass",
         file="_run/mapping.py",
-        old="        if work.items.went_wrong > work.allowed and not work.is_closed:\n",
-        new="        if work.items.went_wrong > work.allowed + 1 and not work.is_closed:\n",
+        old="            if work.items.went_wrong > work.allowed and not work.is_closed:\n",
+        new="            if work.items.went_wrong > work.allowed + 1 and not work.is_closed:\n",
         why="items are run for nothing: the task has failed already",
         tests=TESTS,
     ),

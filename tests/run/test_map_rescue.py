@@ -352,3 +352,22 @@ async def test_what_was_interrupted_ends_with_its_task() -> None:
         await run.wait()
     assert kinds(told)[-3:-1] == ["task-cancel each[1]", "task-error each"]
     assert seconds(run) == 0
+
+
+@pytest.mark.parametrize("item", [{}, {"bad": 1}, {"skips": True}], ids=str)
+async def test_who_hears_of_an_end_finds_it_in_the_report(item: dict[str, Any]) -> None:
+    """What is over is not run again by a rescue from there."""
+    seen: list[Any] = []
+    async with tukio.Engine() as engine:
+
+        def look(event: tukio.Event) -> None:
+            source = event.source
+            assert source is not None
+            if source.task_template_id == "each[0]" and event.data["type"] != "task-begin":
+                items = execution(run)["items"]
+                seen.extend([*items["done"], *items["failed"]])
+
+        engine.broker.register(look, tukio.EXEC_TOPIC)
+        run = await engine.start(mapped(), {"list": [item, {"takes": 2}]})
+        await run.wait()
+    assert seen == ["0"]

@@ -75,11 +75,10 @@ class Items:
             if not self.is_over(index):
                 yield index
 
-    def fail(self, index: int, error: BaseException) -> None:
-        """Take note of the failure of an item."""
-        if len(self.failed) >= WITH_FRAMES:
-            let_go_of_frames(error)
-        self.failed[index] = error
+    def keep_few_frames(self, index: int) -> None:
+        """Let go of the traceback of an item that has failed, if there are many others."""
+        if len(self.failed) > WITH_FRAMES:
+            let_go_of_frames(self.failed[index])
 
     def take(self, facts: Iterable[ItemEnded | ItemDue]) -> list[ItemDue]:
         """Take what facts tell of items that are over; return the others."""

@@ -28,6 +28,10 @@ class Whole(Protocol):
         """Take an item that is over."""
         ...
 
+    def note(self, item: ItemStep) -> None:
+        """Take note of what has become of an item, before anybody is told."""
+        ...
+
     def replace(self, item: ItemStep, new: ItemStep) -> None:
         """Take another execution of an item for it."""
         ...
@@ -99,6 +103,10 @@ class ItemStep(TaskRun):
         new.extras.due = self.extras.due
         super().hand_over(new)
         self._whole.replace(self, new)
+
+    def note_end(self) -> None:
+        """Called when this item is over, before anybody is told: have the whole know of it."""
+        self._whole.note(self)
 
     def end_fact(self, ending: Ending) -> Any:
         """Return the fact that this item is over; None if it is to be run again by a rescue."""

@@ -184,7 +184,12 @@ class MapStep(TaskRun):
             template: Any = item.template
             work.results[template.index] = item.input_data if output is None else output
         else:
-            self._take_other(item)
+            self.note(item)
+            if item.state is FAILED:
+                work.items.keep_few_frames(item._place)
+            if work.items.went_wrong > work.allowed and not work.is_closed:
+                self._close()
+                work.changed.set()
         if work.has_more and self.run.phase is RUNNING and self.interrupted_for is None:
             self._next()
         # One that never began was called off with the run, which cuts this, too: whoever does that
@@ -192,12 +197,15 @@ class MapStep(TaskRun):
         if not work.open and item.started_at is not None:
             work.changed.set()
 
-    def _take_other(self, item: ItemStep) -> None:
-        """Take note of an item that is over and has not finished by itself."""
+    def note(self, item: ItemStep) -> None:
+        """Take note of what has become of an item, before anybody is told; again, it is the same.
+
+        Whoever is told may take a report.
+        """
         work, index = self.work, item._place
         if item.state is FAILED:
             assert item.error is not None
-            work.items.fail(index, item.error)
+            work.items.failed[index] = item.error
         elif item.state is CANCELLED:
             if work.is_closed or self.run.phase is not RUNNING or self.interrupted_for is not None:
                 # With the whole; a rescue runs it again.
@@ -208,9 +216,6 @@ class MapStep(TaskRun):
                 work.items.late.add(index)
             output = item.output_data
             work.items.results[index] = item.input_data if output is None else output
-        if work.items.went_wrong > work.allowed and not work.is_closed:
-            self._close()
-            work.changed.set()
 
     def replace(self, item: ItemStep, new: ItemStep) -> None:
         """Called when an item is run again: the next execution of it is open in its place."""

@@ -103,6 +103,7 @@ def _tell(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:
     state, event, output, _, error, _ = ending
     try:
         if run.broker.has_listeners:
+            step.note_end()
             # Handlers run in here. They may stop or suspend the run: its phase is looked at
             # afterwards.
             run.emit(event, content_of_end(output, error), step)

@@ -255,6 +255,9 @@ class LiveStep(Step):
         """
         return True
 
+    def note_end(self) -> None:
+        """Called when this step is over, before anybody is told."""
+
     def waits_for_others(self) -> bool:
         """Return whether this step only waits for other steps, which are looked at themselves."""
         return False
