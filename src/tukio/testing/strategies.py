@@ -75,6 +75,15 @@ LIMITS: tuple[Data, ...] = (
     {"retry": {"attempts": 3, "jitter": "none"}, "timeout": 2, "on_timeout": "retry"},
 )
 
+MAPS: tuple[Data, ...] = (
+    *({} for _ in range(3)),
+    *({"limit": number} for number in (1, 2)),
+    *({"limit": 2, "tolerate": tolerate} for tolerate in (1, "50%", "all")),
+    {"tolerate": 1, "timeout": 2},
+    {"limit": 1, "timeout": 4, "into": "items"},
+)
+"""What a `map` says, beside where its list is."""
+
 # Whether an actor never waits if it can help it, and what it says of its limit: in one draw, so
 # that a task without more to it is five draws. So many Hypothesis leaves out together.
 _manners: SearchStrategy[tuple[bool, Data]] = st.sampled_from(
@@ -89,6 +98,7 @@ _policies: SearchStrategy[str] = st.sampled_from(
     ["start-new", "skip", "skip-until-unlock", "abort-running"]
 )
 _ways: SearchStrategy[str] = st.sampled_from(["chain", "chain", "fan", "any", "any", "any"])
+_maps: SearchStrategy[Data] = st.sampled_from(MAPS)
 _flags: SearchStrategy[bool] = st.booleans()
 _aborts: SearchStrategy[bool] = st.sampled_from([False, False, False, True])
 
@@ -146,6 +156,24 @@ def task_templates(draw: DrawFn, uid: str = "a", *, parents: Sequence[str] = ())
     if is_prompt and task["name"] == ACTOR and WAITS.isdisjoint(task["config"]):
         task["name"] = PROMPT_ACTOR
     return task | limits
+
+
+@st.composite
+def mapped_tasks(draw: DrawFn, uid: str, *, parents: Sequence[str]) -> Data:
+    """Draw a task as `task_templates` does; about half of the actors are mapped over `$.items`.
+
+    For `workflow_templates(tasks=mapped_tasks)`. Actors pass on what they were given, so start the
+    run with a list: `play(template, history, {"items": [1, 2, 3]})`.
+
+    Args:
+        draw: Given by Hypothesis.
+        uid: The id of the task.
+        parents: The ids of the tasks that lead to this one.
+    """
+    task = draw(task_templates(uid, parents=parents))
+    if task["name"] != "join" and draw(_flags):
+        task["map"] = {"over": "$.items", **draw(_maps)}
+    return task
 
 
 @st.composite
