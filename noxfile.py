@@ -32,6 +32,8 @@ DATA = ".coverage."
 RANDOM = "tests/reference"
 # What each Python must do, whatever else: what is promised, and what 1.x did.
 PROMISED = ("tests/guarantees", "tests/compat")
+# Where trio goes another way than asyncio.
+OF_TRIO = ("tests/backends", "tests/loop", *PROMISED[:1], "tests/testing/test_virtual_time.py")
 # What the lowest versions of everything must do.
 LOWEST = (*PROMISED, "tests/events", "tests/run", "tests/engine")
 # What the pytest plugin does, beside any pytest.
@@ -102,7 +104,8 @@ def typing(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests, on each Python, against the installed package. Arguments go to pytest."""
     install(session, "tests")
-    pytest = ("-m", "pytest", "-n", "auto")
+    # Some tests take seconds, and come last: whoever is done takes them over.
+    pytest = ("-m", "pytest", "-n", "auto", "--dist", "worksteal")
     installed = [version for version in PYTHONS if shutil.which(f"python{version}")]
     if session.posargs or session.python not in {installed[0], installed[-1]}:
         session.run("python", *pytest, *(session.posargs or PROMISED))
@@ -114,11 +117,13 @@ def tests(session: nox.Session) -> None:
         return
     for old in Path().glob(f"{DATA}*"):
         old.unlink()
-    # Measured once, on the two backends that differ most, and without the random workflows: it
-    # doubles the time.
-    measured = {"TUKIO_BACKENDS": "asyncio,trio"}
-    others = {"TUKIO_BACKENDS": "uvloop", "TUKIO_ELSE": "no"}
-    session.run("coverage", "run", *pytest, f"--ignore={RANDOM}", env=depth | measured)
+    # Measured once, which doubles the time: on asyncio, what trio does otherwise on trio too, and
+    # without the random workflows.
+    of_trio = {"TUKIO_BACKENDS": "trio", "TUKIO_ELSE": "no"}
+    others = {"TUKIO_BACKENDS": "trio,uvloop", "TUKIO_ELSE": "no"}
+    least = {"TUKIO_BACKENDS": "asyncio"}
+    session.run("coverage", "run", *pytest, f"--ignore={RANDOM}", env=depth | least)
+    session.run("coverage", "run", *pytest, *OF_TRIO, env=depth | of_trio)
     session.run("python", *pytest, "tests", f"--ignore={RANDOM}", env=depth | others)
     session.run("python", *pytest, RANDOM, env=depth)
 
@@ -129,9 +134,9 @@ def lowest(session: nox.Session) -> None:
     pytest = ("python", "-m", "pytest", "-q", "-n", "auto")
     few = {"TUKIO_PROFILE": "less", "TUKIO_BACKENDS": "asyncio,trio"}
     # What users get: an older pytest than that of the tests, which does not read their options.
-    session.install(PACKAGE, *lowest_of())
+    session.install(PACKAGE, *lowest_of(), "pytest-xdist")
     options = ("-pno:anyio", "--import-mode=importlib", *PLUGIN)
-    session.run("python", "-m", "pytest", "-q", *options, env={"PYTHONPATH": ".:tests"})
+    session.run(*pytest, *options, env={"PYTHONPATH": ".:tests"})
     session.install(*lowest_of("tests"))
     session.run(*pytest, *(session.posargs or LOWEST), env=few)
     # Each may be the lowest beside the newest of the other.

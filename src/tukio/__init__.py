@@ -43,6 +43,7 @@ from ._loop.in_thread import check_cancelled
 from ._model.again import again
 from ._model.not_started import IdConflict, NotStarted, Reason
 from ._model.policy import ErrorPolicy
+from ._model.predicates import predicate
 from ._model.registered import codec
 from ._model.report_json import report_from_json, report_to_json
 from ._model.retry import GiveUp, Retry, RetryLater
@@ -85,6 +86,7 @@ __all__ = [  # noqa: RUF022 - by topic
     "OverrunPolicy",
     "ErrorPolicy",
     "Retry",
+    "predicate",
     # Run: the engine, its runs, and its refusals to start one.
     "Engine",
     "Workflow",

@@ -217,3 +217,61 @@ async def test_a_play_takes_a_template_or_its_dict_form(ran: list[str]) -> None:
     with pytest.raises(tukio.TemplateError) as refusal:
         await play(wrong)
     assert isinstance(refusal.value, TypeError)
+
+
+# A key that the config lacks
+
+
+class Reads:
+    """Reads its config when it is made, or when it is at work; or what it was given."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self.config = config
+        self.page = config["page"] if config.get("early") else None
+
+    async def execute(self, event: tukio.Event) -> None:
+        """Read the config, or the data."""
+        if "of the data" in self.config:
+            event.data["url"]
+        self.config["url"]
+
+
+@pytest.mark.parametrize(
+    ("config", "notes"),
+    [
+        ({"urls": []}, ["the config of task 'a' has no key 'url' - did you mean 'urls'?"]),
+        ({"size": 1}, ["the config of task 'a' has no key 'url' - known: size"]),
+        ({}, ["the config of task 'a' has no key 'url' - it is empty"]),
+        ({"early": True}, ["the config of task 'a' has no key 'page' - known: early"]),
+        ({"of the data": True}, None),
+    ],
+    ids=repr,
+)
+async def test_a_key_that_a_config_lacks_is_told_with_the_config(
+    task: Tasks, config: dict[str, Any], notes: list[str] | None
+) -> None:
+    """In a note on the error, so that its kind and its text stay Python's own."""
+    task(Reads)
+    template = flow("a", names={"a": "Reads"})
+    template.tasks[0].config = config
+    async with tukio.Engine() as engine:
+        run = await engine.run_once(template, {})
+        await run.wait()
+    error = run.errors["a"]
+    assert type(error) is KeyError
+    assert getattr(error, "__notes__", None) == notes
+
+
+async def test_an_error_that_is_raised_twice_is_noted_once(task: Tasks) -> None:
+    """An error may be kept, and raised by several tasks."""
+    kept = KeyError("url")
+
+    @task
+    async def again(event: tukio.Event) -> None:
+        raise kept  # as if of a config
+
+    async with tukio.Engine() as engine:
+        for _ in range(2):
+            run = await engine.run_once(flow("again"), {})
+            await run.wait()
+    assert kept.__notes__ == ["the config of task 'again' has no key 'url' - it is empty"]

@@ -83,6 +83,12 @@ def test_chains_say_any_graph(data: st.DataObject, graph: Graph) -> None:
         assert task.get("join") == ("all" if len(parents[task["id"]]) > 1 else None)
 
 
+def is_limited(task: dict[str, Any], defaults: dict[str, Any]) -> bool:
+    """Say whether a task has a limit, and nothing says what follows."""
+    limits = [task.get(key, defaults.get(key)) for key in ("timeout", "idle_timeout")]
+    return any(limits) and "on_timeout" not in defaults
+
+
 @given(st.data(), workflow_templates())
 def test_flows_say_any_template(data: st.DataObject, template: dict[str, Any]) -> None:
     """Each key of it, where nothing is left to be written out."""
@@ -91,7 +97,7 @@ def test_flows_say_any_template(data: st.DataObject, template: dict[str, Any]) -
     tasks: dict[str, Chain[Any, Any]] = {}
     for task in template["tasks"]:
         item = (task.get("map") or {}).get("timeout")
-        if task.get("timeout") or task.get("idle_timeout") or item:
+        if item or is_limited(task, template.get("defaults", {})):
             task.setdefault("on_timeout", "continue")
         if parents.count(task["id"]) > 1 and task["name"] != "join":
             task.setdefault("join", "first")

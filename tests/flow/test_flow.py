@@ -56,6 +56,42 @@ def test_the_task_join_waits_itself() -> None:
     assert {"join", "on_timeout"}.isdisjoint(tasks_of(template)["join"])
 
 
+def test_what_tasks_take_of_the_defaults_is_written_out_too() -> None:
+    """A limit that they have from there is one; what the defaults say of it, is said."""
+    limited = A >> named("b", timeout=0) >> named("c", on_timeout="continue") >> named("join")
+    template = flow("x", limited, defaults={"timeout": 3})
+    found = tasks_of(template)
+    assert [found[uid].get("on_timeout") for uid in ("a", "b", "c", "join")] == [
+        "fail",
+        None,
+        "continue",
+        None,
+    ]
+    assert template.as_dict()["defaults"] == {"timeout": 3}
+    idle = flow("x", A, defaults={"idle_timeout": 3})
+    assert tasks_of(idle)["a"]["on_timeout"] == "fail"
+    said = flow("x", named("a", timeout=3), defaults={"on_timeout": "continue"})
+    assert "on_timeout" not in tasks_of(said)["a"]
+
+
+def test_defaults_are_typed_words() -> None:
+    """With classes of errors where there are names in data; they are the flow's own."""
+    words: dict[str, Any] = {"attempts": 2, "retry_on": ["builtins.OSError"]}
+    template = flow("x", A, defaults={"retry": tukio.Retry(attempts=2, retry_on=[OSError])})
+    assert template.as_dict()["defaults"] == {"retry": words}
+    handed_out = template.defaults
+    assert handed_out is not None
+    handed_out["retry"]["attempts"] = 9
+    assert template.defaults == {"retry": words}
+    with pytest.raises(AttributeError):
+        template.defaults = None
+    assert "defaults" not in flow("x", A, defaults=None).as_dict()  # type: ignore[arg-type]
+    with pytest.raises(tukio.TemplateError, match="defaults: must be an object, not int"):
+        flow("x", A, defaults=3)  # type: ignore[arg-type]
+    with pytest.raises(tukio.TemplateError, match=r"defaults\.timout: unknown key"):
+        flow("x", A, defaults={"timout": 3})  # type: ignore[typeddict-unknown-key]
+
+
 def test_none_leaves_a_key_out() -> None:
     """As in a document."""
     keys: Any = {"join": None, "on_timeout": None}

@@ -184,6 +184,8 @@ MISFITS: list[tuple[Any, Any, list[str]]] = [
     (UUID, 3, ["must be UUID, not int"]),
     (Inner, [], ["must be Inner, not list"]),
     (Inner, {}, ["n: missing"]),
+    (Inner, {"n": "x"}, ["n: must be int, not str"]),
+    (Inner, {"n": None}, ["n: must be int, not None"]),
     (Order, {"many": "x"}, ["item: missing", "many: must be int, not str"]),
     (Positive, {"n": 0}, ["n must be positive"]),
     (list[Positive], [{"n": 0}], ["[0]: n must be positive"]),

@@ -369,3 +369,14 @@ def test_a_shape_is_the_graph_by_numbers(graph: Graph) -> None:
     assert [names[shape.root]] == [
         uid for uid in graph if not any(uid in downs for downs in graph.values())
     ]
+
+
+def test_a_step_outside_of_the_graph_takes_no_place_of_a_task() -> None:
+    """Another execution of it has its class, its inputs and what it is after, as any other has."""
+    plan = plan_of("a b")
+    root = plan.begin({"n": 1})
+    loose = Receiver(None, LOOSE, TaskTemplate("x"), {"n": 2}, root)
+    renewed = plan.renew(loose)
+    assert type(renewed) is Receiver
+    assert (renewed.number, renewed.input_data, renewed.parent) == (LOOSE, {"n": 2}, root)
+    assert plan.steps == [root, None]

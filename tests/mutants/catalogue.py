@@ -11,10 +11,12 @@ from .mutant import Mutant
 from .of_core import OF_CORE
 from .of_engine import OF_ENGINE
 from .of_fan_in import OF_FAN_IN
+from .of_flow import OF_FLOW
 from .of_hosts import OF_HOSTS
 from .of_interrupts import OF_INTERRUPTS
 from .of_limits import OF_LIMITS
 from .of_map import OF_MAP
+from .of_paths import OF_PATHS
 from .of_reports import OF_REPORTS
 from .of_retry import OF_RETRY
 from .of_silence import OF_SILENCE
@@ -395,8 +397,10 @@ MUTANTS: tuple[Mutant, ...] = (
     *OF_CORE,
     *OF_ENGINE,
     *OF_FAN_IN,
+    *OF_FLOW,
     *OF_LIMITS,
     *OF_MAP,
+    *OF_PATHS,
     *OF_RETRY,
     *OF_HOSTS,
     *OF_INTERRUPTS,

@@ -96,9 +96,11 @@ class EngineModel:
 
     def run_once(self, template: Data, data: Data) -> str | int:
         """Start a run of a template that is not loaded, whatever its policy."""
+        if is_faulty(template):
+            return "TemplateError"
         if self.stopping:
             return f"STOPPING {template['id']}"
-        return "TemplateError" if is_faulty(template) else self.add(template, data, []).number
+        return self.add(template, data, []).number
 
     def attempt(self, uid: str, data: Data) -> str | int:
         """Do what the policy says, of the template as it is now, about all runs with its id."""

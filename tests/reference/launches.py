@@ -23,11 +23,15 @@ HARMLESS = ("trigger", "handler error", "callback error", "report", "edit")
 
 @dataclass(frozen=True)
 class Launch:
-    """A run that is started: when, with what data, and what is done to it from then on."""
+    """A run that is started: when, with what data, and what is done to it from then on.
+
+    Its deadline is the number of seconds from its start on; None for none.
+    """
 
     at: float
     data: Data
     orders: list[Order]
+    deadline: float | None = None
 
     def ways(
         self, template: Data, story: Sequence[Told] | None = None
@@ -37,7 +41,15 @@ class Launch:
         def make(script: Sequence[int]) -> Run:
             horizon = HORIZON - self.at
             orders, data = self.orders, self.data
-            return Run(template, data, orders, horizon=horizon, script=script, expected=story)
+            return Run(
+                template,
+                data,
+                orders,
+                horizon=horizon,
+                script=script,
+                expected=story,
+                deadline=self.deadline,
+            )
 
         return every_way(make, Run.play)
 
@@ -53,7 +65,7 @@ def launches(template: Data, data: Data, history: Sequence[Order]) -> list[Launc
         for launch in found if name not in HARMLESS else ():
             launch.orders.append((at - launch.at, name, _of_run(template, at, name, detail)))
         if name == "trigger" and not stopped:
-            found.append(Launch(at, {"run": at}, []))
+            found.append(Launch(at, {"run": at}, [], detail))
         topics = template.get("topics")
         if name == "event" and not stopped and (topics is None or detail in topics):
             found.append(Launch(at, {"event": at}, []))

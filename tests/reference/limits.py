@@ -1,12 +1,15 @@
-"""The limits of a step: how long it may take, and how long it may show no sign of life.
+"""The limits of a step: how long it may take, be tried, and show no sign of life.
 
 Knows:  the run, whose instant it is, and which cuts a step.
 """
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING
+
+from . import retries
 
 if TYPE_CHECKING:
     from .model import Run
@@ -15,7 +18,9 @@ if TYPE_CHECKING:
 
 def begin(run: Run, step: Step) -> None:
     """Count from now on."""
-    if limit := step.task.get("timeout"):
+    remaining = retries.left(run, step)
+    limit = min(step.task.get("timeout") or math.inf, remaining)
+    if limit < math.inf:
         run.later(run.now + limit, lambda: run.cut(step, "limit"), step)
     if idle := step.task.get("idle_timeout"):
         step.beat = run.now
@@ -28,15 +33,16 @@ def look(run: Run, step: Step) -> None:
     if run.now < due:
         run.later(due, partial(look, run, step), step)
     else:
+        step.silent = True
         run.cut(step, "limit")
 
 
 def has_overrun(run: Run, step: Step) -> bool:
     """Say whether a step that comes to its end, and was cut, is late.
 
-    Cut for another reason than a limit, it owes no signs of life.
+    Cut for another reason than a limit, it owes no signs of life from then on.
     """
     limit, idle = step.task.get("timeout"), step.task.get("idle_timeout")
     if limit and run.now > (step.start or 0.0) + limit:
         return True
-    return bool(idle and step.cut == "limit" and run.now > step.beat + idle)
+    return bool(idle and (step.silent or step.cut == "limit") and run.now > step.beat + idle)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import body, fan_in, joins, limits, retries
+from . import body, fan_in, joins, limits, parts, retries
 from .parts import ENDS, STOPS, WEIGHTS, Outcome, Step
 from .timeline import Timeline
 
@@ -47,9 +47,10 @@ class Run(Timeline):
         horizon: When it is cancelled if it still goes on.
         script: See `Timeline`.
         expected: Likewise.
+        deadline: When it reaches the end of what its start has said; None if that has not.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that decides about a run
         self,
         template: Data,
         data: Data,
@@ -58,9 +59,10 @@ class Run(Timeline):
         horizon: float = HORIZON,
         script: Sequence[int] = (),
         expected: Sequence[Told] | None = None,
+        deadline: float | None = None,
     ) -> None:
         super().__init__(script, expected)
-        self.tasks: dict[str, Data] = {task["id"]: task for task in template["tasks"]}
+        self.tasks = parts.tasks_of(template)
         self.graph: dict[str, list[str]] = {uid: [] for uid in self.tasks} | template["graph"]
         self.parents = {
             uid: [up for up in self.graph if uid in self.graph[up]] for uid in self.tasks
@@ -79,6 +81,9 @@ class Run(Timeline):
         self.slow: dict[str, float] = {}
         self.phase = "new"  # then "running", "suspended", "over"
         self.ending: str | None = None
+        if deadline is not None:
+            # Before all orders: past that, nothing of it begins.
+            self.later(deadline, lambda: self.stop("timeout"))
         for at in sorted({at for at, _, _ in orders}):
             together = [order for order in orders if order[0] == at]
             self.later(at, partial(self.obey, together))
@@ -188,6 +193,8 @@ class Run(Timeline):
         """Return a new execution of an interrupted step, which has lost the events it had."""
         new = Step(step.uid, step.task, step.inputs, late=[*step.late], queue=[*step.late])
         new.attempt = step.attempt
+        if step.start is not None:
+            new.first = retries.begun(step)
         self.steps[step.uid] = new
         return new
 
@@ -227,6 +234,9 @@ class Run(Timeline):
         if step.called_off:
             self.end(step, "cancelled", "task-cancel", None)
             self.lead_on(step, None)
+            return
+        if retries.left(self, step) <= 0:
+            self.fail(step, "TaskTimedOut")
             return
         limits.begin(self, step)
         if not step.is_join:
@@ -268,8 +278,14 @@ class Run(Timeline):
 
     def fail(self, step: Step, error: str, content: Any = None) -> None:
         """End a step by an error: its branch stops, and the whole run if it says so."""
-        if retries.tries_again(self, step, error):
-            return
+        wait = retries.wait_after(self, step, error)
+        if wait is not None:
+            raised = retries.asked(step, error)
+            if raised is None:
+                retries.tries_again(self, step, error, wait)
+                return
+            if raised:
+                error, content = raised, None
         for one in (*step.beside, error):
             self.note(step, one)
         self.end(step, "exception", "task-error", content or {"exception": error})
@@ -416,7 +432,7 @@ class Run(Timeline):
         elif step.cut == "limit":
             if step.is_join:
                 self.tell("task-progress", step.uid, (tuple(step.joined), "timeout"))
-            if step.task.get("on_timeout") in {"fail", "retry"}:
+            if step.task.get("on_timeout") in {"fail", "retry"} or retries.left(self, step) <= 0:
                 step.outputs = None if result is step.inputs else result
                 self.fail(step, "TaskTimedOut")
                 return

@@ -29,13 +29,16 @@ def outcomes(played: Played) -> list[Outcome]:
 
 
 def outcome(played: Played, run: tukio.Workflow) -> Outcome:
-    """Return what there is to see of one run; its time begins with it."""
+    """Return what there is to see of one run; its time begins with it.
+
+    A deadline is a time of the calendar, whose fractions of a second are rounded.
+    """
     report = run.report()
     began = report["exec"]["start"]
     moments = [moment for moment in played.timeline if moment.run == run.uid]
     start = moments[-1].time - (report["exec"]["end"] - began).total_seconds()
     story: list[Told] = [
-        (moment.time - start, moment.kind, moment.task, plain(moment.content))
+        (round(moment.time - start, 6), moment.kind, moment.task, plain(moment.content))
         for moment in moments
         if moment.kind != STUCK
     ]

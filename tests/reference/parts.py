@@ -28,6 +28,15 @@ ENDS = {
 }
 
 
+def tasks_of(template: Data) -> dict[str, Data]:
+    """Return the tasks of a template by id, each with what it takes of the defaults."""
+    defaults = template.get("defaults") or {}
+    return {
+        task["id"]: task | {key: value for key, value in defaults.items() if task.get(key) is None}
+        for task in template["tasks"]
+    }
+
+
 @dataclass
 class Outcome:
     """What there is to see of a run when it is over."""
@@ -59,9 +68,11 @@ class Step:
     cut: str | None = None  # why it is interrupted: a key of `WEIGHTS`
     cut_at: float = 0.0
     beat: float = 0.0  # when it has shown its last sign of life
+    silent: bool = False  # cut because it has shown none for too long
     called_off: bool = False  # cancelled before it began
     cleaning: bool = False  # whether its teardown has begun
     attempt: int = 1  # as often it was run, those that have failed
+    first: float | None = None  # when the first attempt began, of a later one
     beside: list[str] = field(default_factory=list[str])  # errors that it has if it fails for good
     overran: bool = False  # whether it came to its end later than its limit
     joined: list[str] = field(default_factory=list[str])  # parents that a join has noticed

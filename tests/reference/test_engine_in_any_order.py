@@ -152,6 +152,9 @@ TIGHT: dict[str, list[Command]] = {
         *(("suspend", 1), ("suspend", 2), ("stop", 4.5, False), ("pause", 2), ("resume", 2)),
         *(("pause", 2), ("pause", 5)),
     ],
+    "a template with faults is refused as such, whatever the engine does": [
+        *(("load", template()), ("stop", None, False), ("run_once", template(does=None))),
+    ],
     "who triggers a replacement is replaced by it": [
         ("load", template(policy="abort-running", does={"awaits": 1, "listens": ["red"]})),
         *(("trigger", "a"), ("pause", 0), ("data_received", "red"), ("pause", 0)),

@@ -104,13 +104,18 @@ def test_every_backend_does_what_the_model_says(template: Data, history: list[Ac
 
 
 def flow(graph: dict[str, list[str]], tasks: Data, **fields: Any) -> Data:
-    """Return a template in its dict form; `limit` in a behaviour is the time limit of the task."""
+    """Return a template in its dict form; `limit` and `idle` in a behaviour are limits of the task.
+
+    Those of the time that it takes, and of the time that it is silent.
+    """
     described: list[Data] = []
     for uid in graph:
         config = dict(tasks.get(uid, {}))
-        limit = config.pop("limit", None)
+        limit, idle = config.pop("limit", None), config.pop("idle", None)
         name = "join" if "wait_for" in config else "actor"
         described.append({"id": uid, "name": name, "config": config, "timeout": limit})
+        if idle is not None:
+            described[-1]["idle_timeout"] = idle
     return {"id": "flow", "policy": "start-new", "tasks": described, "graph": graph} | fields
 
 
@@ -123,6 +128,18 @@ TIGHT: dict[str, tuple[Data, list[Action]]] = {
     "the run's limit passes during a teardown": (flow(PAIR, {"a": CLEANS}, timeout=3), []),
     "and nothing would follow it": (flow({"a": []}, {"a": CLEANS}, timeout=3), []),
     "the grace passes during a teardown": (flow(PAIR, {"a": CLEANS}), [(0.5, "stop", 2)]),
+    "silent for too long, and then past the run's limit": (
+        flow(
+            {"a": []}, {"a": {"seconds": 9, "when_cut": "dict", "shields": 1, "idle": 2}}, timeout=3
+        ),
+        [],
+    ),
+    "past the run's limit, and silent only then": (
+        flow(
+            {"a": []}, {"a": {"seconds": 9, "when_cut": "dict", "shields": 4, "idle": 2}}, timeout=1
+        ),
+        [],
+    ),
     "a cancellation comes after the run's limit": (
         flow(PAIR, {"a": SHIELDS}, timeout=3),
         [(4.5, "cancel", None)],

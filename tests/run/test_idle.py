@@ -191,6 +191,29 @@ async def test_nobody_looks_while_it_unwinds() -> None:
     assert run.state is tukio.FutureState.cancelled
 
 
+@pytest.mark.parametrize(
+    ("limit", "state"), [(1, "finished"), (3, "cancelled")], ids=["silent after", "silent before"]
+)
+async def test_cut_with_its_run_it_owes_no_more_signs(
+    task: Tasks, limit: float, state: str
+) -> None:
+    """What it returns then is its result, unless it was silent for too long before."""
+
+    @task
+    async def closes(event: tukio.Event) -> dict[str, Any]:
+        try:
+            await anyio.sleep(10)
+        except anyio.get_cancelled_exc_class():
+            with anyio.CancelScope(shield=True):
+                await anyio.sleep(4)
+        return {"closed": True}
+
+    run = await ended(watched("closes") | {"timeout": limit}, [])
+    assert step_of(run, "a").state.value == state
+    assert lasted(run) == min(limit, 2) + 4
+    assert run.state.value == "timeout"
+
+
 async def test_cancelled_it_is_cancelled() -> None:
     """A task that is cancelled alone, and unwinds for longer than its limit, was cancelled."""
     run = await ended(watched("stubborn"), [], lambda run: step_of(run, "a").cancel())

@@ -22,6 +22,7 @@ from tukio._model.facts import (
     RunStarted,
     RunStopped,
     RunSuspended,
+    StepDue,
     StepEnded,
     from_body,
     to_body,
@@ -101,6 +102,7 @@ def check(workflow: Any, facts: list[Fact]) -> None:
             assert len(replayed.late) > len(step.late)
         else:
             assert seen(step) == seen(replayed)
+    check_attempts(workflow, facts)
     due = {number for number, step in enumerate(plan.steps) if step and step.ended_at is None}
     assert Counter(step.number for step in plan.ready) == Counter(due)
     ready = [step.number for step in workflow._run.plan.ready]
@@ -108,6 +110,22 @@ def check(workflow: Any, facts: list[Fact]) -> None:
         # In the same order; what was interrupted is run again after what waited already.
         assert [step.number for step in plan.ready if step.number in ready] == ready
     check_report(workflow, plan, facts)
+
+
+def check_attempts(workflow: Any, facts: list[Fact]) -> None:
+    """Make sure that facts tell of each attempt that has failed, and of when the next is due."""
+    told: dict[str, StepDue | StepEnded] = {}
+    for one in facts:
+        if isinstance(one, StepDue | StepEnded):
+            told[one.task] = one
+    stopped = any(isinstance(fact, RunStopped) for fact in facts)
+    for step in filter(None, workflow._steps):
+        last = told.get(step.template.uid)
+        made = () if step._extras is None else step._extras.attempts
+        assert made == (() if last is None else last.attempts)
+        if isinstance(last, StepDue) and step.extras.due is not None:
+            assert last.due == workflow._run.backend.wall_time(step.extras.due)
+            assert stopped or step in workflow._run.waiting.put_off
 
 
 def check_report(workflow: Any, plan: Plan[Step], facts: list[Fact]) -> None:
@@ -126,6 +144,7 @@ def check_report(workflow: Any, plan: Plan[Step], facts: list[Fact]) -> None:
     again = led(template, told)
     for one, other in zip(plan.steps, again.steps, strict=True):
         assert seen(one) == seen(other)
+    check_attempts(workflow, told)
     assert [step.number for step in plan.ready] == [step.number for step in again.ready]
 
 

@@ -112,7 +112,9 @@ def replayed(*facts: Any, over: Any = "$.list", data: Any = None) -> Any:
 def test_facts_lead_to_the_items() -> None:
     """In whatever order they are."""
     due = ItemDue("each", 2, (), None, 3.0)
-    facts = [due, ItemEnded("each", 1, FAILED, None), ItemEnded("each", 0, TIMED_OUT, 5)]
+    before = ItemDue("each", 0, ())
+    ended = [ItemEnded("each", 1, FAILED, None), ItemEnded("each", 0, TIMED_OUT, 5)]
+    facts = [before, due, *ended]
     work: Work = replayed(*facts).work
     assert work.items.total == 3
     assert work.items.results == {0: 5}
@@ -146,3 +148,18 @@ def test_facts_of_a_list_that_is_none_are_refused() -> None:
     work: Work = replayed(ended, over, data={"list": 3}).work
     assert work.items.total is None
     assert list(work.items.failed) == [0]
+
+
+async def test_an_attempt_that_has_failed_is_kept() -> None:
+    """As one at an item of its task."""
+    retry = {"attempts": 2, "initial": 3, "jitter": "none"}
+    async with KeepingEngine() as engine:
+        run = await engine.start(mapped("page", {"retry": retry}), {"list": [{}, {"bad": 1}]})
+        await anyio.sleep(2)
+        [due] = [fact for fact in engine.facts_of(run) if isinstance(fact, ItemDue)]
+        assert (due.task, due.place, len(due.attempts), due.tried) == ("each", 1, 1, 1.0)
+        known = read(run.report(), run.template).steps["each"].items
+        assert known is not None
+        [same] = [fact for fact in known.facts("each") if isinstance(fact, ItemDue)]
+        assert (same.attempts, same.due) == (due.attempts, due.due)
+        run.cancel()

@@ -154,3 +154,23 @@ async def test_an_item_that_shows_no_sign_of_life_is_cut() -> None:
     run = await ended(mapped("page", {"idle_timeout": 2}), [{"takes": 5}, {"takes": 1}])
     assert seconds(run) == 2
     assert results(run) == [{"takes": 5}, {"of": 1}]
+
+
+async def test_the_time_for_all_attempts_counts_from_the_first_begin() -> None:
+    """Over a suspension, too, and over a rescue."""
+    retry = {"attempts": None, "within": 5, "jitter": "none"}
+    template = mapped("page", {"retry": retry})
+    async with tukio.Engine() as engine:
+        run = await engine.start(template, {"list": [{"takes": 4}]})
+        await anyio.sleep(2)
+        run.suspend()
+        run.resume()
+        await anyio.sleep(1)
+        report = run.report()
+        await run.wait()
+        assert str(run.errors["each"]) == "1 item of 1 of task 'each' failed (1 sub-exception)"
+    start = anyio.current_time()
+    async with tukio.Engine() as engine:
+        again = await engine.rescue(template, tukio.report_from_json(tukio.report_to_json(report)))
+        await again.wait()
+    assert round(anyio.current_time() - start, 5) == 2

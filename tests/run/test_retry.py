@@ -402,7 +402,41 @@ async def test_none_begins_late_after_a_suspension(began: Began) -> None:
     assert isinstance(run.errors["flaky"], TimeoutError)
 
 
+async def test_a_first_attempt_that_is_suspended_has_begun(began: Began) -> None:
+    """The time for all attempts goes on: it is not given twice."""
+    begun = anyio.current_time()
+    async with tukio.Engine() as engine:
+        run = await engine.start(retried({"within": 5}), {"takes": 9})
+        await anyio.sleep(2)
+        run.suspend()
+        await anyio.sleep(1)
+        run.resume()
+        await run.wait()
+    assert since(began) == [(0, 1), (3, 1)]
+    assert anyio.current_time() - begun == 5
+    assert isinstance(run.errors["flaky"], TimeoutError)
+
+
 # Rescue
+
+
+async def test_a_first_attempt_that_is_rescued_has_begun(began: Began) -> None:
+    """Its report has for how long it was tried; downtime does not count."""
+    template = retried({"within": 5})
+    async with tukio.Engine() as engine:
+        run = await engine.start(template, {"takes": 9})
+        await anyio.sleep(2)
+        report = run.report()
+        run.cancel()
+    assert report["tasks"][0]["exec"]["elapsed"] == 2
+    await anyio.sleep(100)
+    async with tukio.Engine() as engine:
+        begun = anyio.current_time()
+        again: Any = await engine.rescue(template, report)
+        await again.wait()
+    assert anyio.current_time() - begun == pytest.approx(3)
+    assert [number for _, number in began] == [1, 1]
+    assert isinstance(again.errors["flaky"], TimeoutError)
 
 
 @pytest.mark.parametrize("through_json", [False, True])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import tukio
 from tukio._model.registry import TaskRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+
+Asked = TypeVar("Asked", bound="Callable[..., object]")
 
 
 class Tasks:
@@ -19,6 +21,7 @@ class Tasks:
 
     def __init__(self) -> None:
         self._names: list[str] = []
+        self._predicates: list[str] = []
 
     def __call__(self, task: Any) -> Any:
         """Register a task under its `__name__`."""
@@ -30,8 +33,15 @@ class Tasks:
         self._names.append(name)
         return task
 
+    def predicate(self, name: str) -> Callable[[Asked], Asked]:
+        """Return a decorator that registers a predicate."""
+        self._predicates.append(name)
+        return tukio.predicate(name)
+
     def forget(self) -> None:
         """Undo all registrations."""
+        while self._predicates:
+            TaskRegistry.predicates().remove(self._predicates.pop())
         while self._names:
             TaskRegistry.remove(self._names.pop())
 

@@ -86,6 +86,14 @@ def register_tasks(task: Tasks) -> None:  # noqa: C901, PLR0915 - many, and smal
             raise ConnectionError("not yet")
         return result(event)
 
+    @task.predicate("not yet")
+    def not_yet(error: BaseException, attempt: int) -> bool:
+        return isinstance(error, ConnectionError) and attempt < 2
+
+    @task.predicate("unsure")
+    def unsure(error: BaseException) -> bool:
+        raise LookupError(type(error).__name__)
+
     @task
     async def beats(event: tukio.Event) -> dict[str, Any]:
         for _ in range(3):
@@ -134,6 +142,13 @@ def mapped(names: str, keys: dict[str, Any] | None = None, **words: Any) -> tuki
     template.tasks[1].map = {"over": "$.list", **words}
     for key, value in (keys or {}).items():
         setattr(template.tasks[1], key, value)
+    return template
+
+
+def with_defaults(names: str, **defaults: Any) -> tukio.WorkflowTemplate:
+    """Return a fork whose tasks say nothing; the workflow says it for all, but for the third."""
+    template = simple(FORK, names, defaults=defaults)
+    template.tasks[2].timeout, template.tasks[2].retry = 0, {"attempts": 1}
     return template
 
 
@@ -203,6 +218,17 @@ WORKFLOWS: dict[str, tukio.WorkflowTemplate] = {
     ),
     "map with limits": mapped("a=lists b=slow c=quick", {"timeout": 1.75}, limit=2, timeout=0.75),
     "map of a prompt task": mapped("a=lists b=quick c=slow", limit=3),
+    "retry within": retrying("a=quick b=fails c=slow d=quick", attempts=2, within=60),
+    "retry that is cut": retrying("a=quick b=slow c=slow d=quick", within=0.75),
+    "retry if": retrying("a=quick b=flaky c=slow d=quick", retry_if="not yet"),
+    "retry if nobody knows": retrying("a=quick b=fails c=slow d=quick", retry_if="unsure"),
+    "limits by default": with_defaults("a=quick b=slow c=slow d=quick", timeout=0.75),
+    "retries by default": with_defaults(
+        "a=quick b=slow c=fails d=quick",
+        timeout=0.75,
+        on_timeout="retry",
+        retry={"attempts": 2, "jitter": "none"},
+    ),
     "signs of life": watched(0.25),
     "silence": watched(9),
     "join at its limit": joining(ALL_THREE, limits={"j": 100}),

@@ -123,6 +123,29 @@ def test_joins_of_every_kind_are_drawn(collect: str | None, wait_for: Any) -> No
     assert found == {"id": "j", "name": "join", "config": config}
 
 
+SAID: dict[str, Callable[[Data], bool]] = {
+    "defaults": lambda template: "defaults" in template,
+    "a default retry": lambda template: "retry" in template.get("defaults", {}),
+    "no limit, said": lambda template: template["tasks"][0].get("timeout") == 0,
+    "within": lambda template: "within" in template["tasks"][0].get("retry", {}),
+    "retry_if": lambda template: "retry_if" in template["tasks"][0].get("retry", {}),
+}
+
+
+@pytest.mark.parametrize("is_said", SAID.values(), ids=SAID)
+def test_what_a_task_says_of_its_limits_is_drawn(is_said: Callable[[Data], bool]) -> None:
+    """And what the workflow says for all."""
+    assert len(find(workflow_templates(), is_said)["tasks"]) == 1
+
+
+@pytest.mark.parametrize("until", [None, 3.625, -1])
+def test_runs_with_a_deadline_are_drawn(until: float | None) -> None:
+    """Past ones, too."""
+    deed = ("trigger", until)
+    history = find(histories(), lambda actions: any(action[1:] == deed for action in actions))
+    assert history == [(0, *deed)]
+
+
 def own_tasks(uid: str, *, parents: Sequence[str]) -> SearchStrategy[Data]:
     """Draw a task of the user's own."""
     return st.sampled_from(["fetch", "print"]).map(

@@ -83,6 +83,7 @@ assert_type(flow("a", fetch >> count, timeout=3, policy="skip"), Flow)
 assert_type(flow("a", fetch >> count, fetch >> words), Flow)
 assert_type(flow("a", fetch >> anything >> count), Flow)
 assert_type(flow("a", fetch, on_error=tukio.ErrorPolicy.ABORT, topics=["red"]), Flow)
+assert_type(flow("a", fetch, defaults={"timeout": 3, "retry": tukio.Retry(attempts=2)}), Flow)
 
 
 async def main() -> None:

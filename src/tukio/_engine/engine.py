@@ -12,35 +12,32 @@ from typing import TYPE_CHECKING, Any
 import anyio.lowlevel
 
 from .._loop.turns import Turns
-from .._model.changes import exact
+from .._model.appointments import appointment_from
 from .._model.errors import RescueError
 from .._model.event import Event
-from .._model.guard import attempt
-from .._model.logs import Log
-from .._model.not_started import IdConflict, Reason, id_from
+from .._model.not_started import Reason, id_from
 from .._model.policy import OverrunPolicy
 from .._model.record import read
 from .._run import restoring
+from .._run.appointment import appoint
 from .._run.environment import CLEANUP_TIMEOUT
 from .refusal import Refusal
-from .silence import Silence, templates_of
+from .silence import templates_of
 from .started import Started
-from .templates import Templates
-from .wish import Wish, is_start_of, policy_for
+from .starting import Starting
+from .wish import Wish
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from .._loop.services import AsyncioLoop
     from .._model.documents import TemplateLike
     from .._model.registry import Registry
-    from .._model.template import WorkflowTemplate
     from .._run.workflow import Workflow
 
-log: Log = Log("tukio.engine")
 
-
-class Engine(Templates):
+class Engine(Starting):
     """Runs workflows upon receiving data.
 
     Structured mode, on every backend: `async with Engine() as engine:`. Leaving the block waits for
@@ -75,7 +72,6 @@ class Engine(Templates):
         cleanup_timeout: float = CLEANUP_TIMEOUT,
     ) -> None:
         super().__init__(selector, loop, registry, cleanup_timeout)
-        self._silence: Silence = Silence()
         # For the methods that start runs by data. Nothing else makes the sender of a burst wait:
         # without a turn in between, the loop would be blocked until all is sent, and has begun.
         self._starts: Turns = Turns(anyio.lowlevel)
@@ -87,13 +83,6 @@ class Engine(Templates):
         """The runs that are not over, in the order in which they were started."""
         faces: list[Any] = [run.face for run in self._instances.all()]
         return [face for face in faces if face is not None]
-
-    def get(self, run_id: str) -> Workflow | None:
-        """Return the run with an execution id; None if the run is over or unknown."""
-        run = self._instances.get(exact(run_id))
-        face: Any = None if run is None else run.face
-        workflow: Workflow | None = face
-        return workflow
 
     async def data_received(
         self, data: dict[str, Any] | Event, topic: str | None = None
@@ -160,6 +149,7 @@ class Engine(Templates):
         *,
         id: str | None = None,  # noqa: A002 - the word that users have for it
         policy: OverrunPolicy | str | None = None,
+        deadline: datetime | None = None,
     ) -> Workflow:
         """Start a run, and return it; the run begins in the next turn of the event loop.
 
@@ -174,15 +164,19 @@ class Engine(Templates):
             data: A dict or an event; the run gets a copy of its own (one level deep).
             id: The id of the run, its `uid`: up to 200 characters. None makes a new one.
             policy: The overrun policy, in place of that of the template.
+            deadline: When the run ends at the latest, as if it had reached its time limit: an aware
+                datetime. If it is past, nothing of the run begins. Of a run that is known, that of
+                the first start counts.
 
         Raises:
             NotStarted: No run was started: no such template is loaded, the overrun policy says so,
                 or the engine is stopping.
             IdConflict: A run with this id has another template or other data. Nothing was started.
             TemplateError: The template has faults. Nothing was started.
-            ValueError: `data` is neither a dict nor an Event, `policy` is none of the policies, or
-                `id` is empty or too long. Nothing was started.
-            TypeError: `id` is no string. Nothing was started.
+            ValueError: `data` is neither a dict nor an Event, `policy` is none of the policies,
+                `id` is empty or too long, or `deadline` is without a time zone. Nothing was
+                started.
+            TypeError: `id` is no string, or `deadline` no datetime. Nothing was started.
             EngineError: The engine runs in another event loop or thread, or no loop is running.
                 Nothing was started.
             Exception: The exception of a custom selector. No workflow was started.
@@ -193,6 +187,7 @@ class Engine(Templates):
         event = Event(data)
         chosen = None if policy is None else OverrunPolicy.get(policy)
         uid = None if id is None else id_from(id)
+        until = None if deadline is None else appointment_from(deadline)
         backend = self._binding.bound()
         if self._starts.is_due():
             await backend.checkpoint()
@@ -200,57 +195,75 @@ class Engine(Templates):
         if template is None:
             raise self._refuse(Reason.UNKNOWN_TEMPLATE, what).as_error()
         known = None if uid is None else self._known(uid, template, event)
-        workflow = known or self._try_run(template, event, Wish(uid, chosen))
+        workflow = known or self._try_run(template, event, Wish(uid, chosen, until))
         if isinstance(workflow, Refusal):
             raise workflow.as_error()
         return workflow
 
-    async def trigger(self, template_id: str, data: dict[str, Any] | Event) -> Workflow | Refusal:
+    async def trigger(
+        self,
+        template_id: str,
+        data: dict[str, Any] | Event,
+        *,
+        deadline: datetime | None = None,
+    ) -> Workflow | Refusal:
         """Start a run of one loaded template, whatever the topics of the template.
 
         Args:
             template_id: The id of the template.
             data: A dict or an event; the run gets a copy of its own (one level deep).
+            deadline: When the run ends at the latest, as for `start`.
 
         Returns:
             The run, or a falsy `Refusal` with the reason why no run was started.
 
         Raises:
-            ValueError: `data` is neither a dict nor an Event.
+            ValueError: `data` is neither a dict nor an Event, or `deadline` is without a time zone.
+                Nothing was started.
+            TypeError: `deadline` is no datetime. Nothing was started.
             Exception: The exception of a custom selector. No workflow was started.
 
         Cancellation: nothing was started. The call waits only for an async selector, and in one of
         `BURST` calls before it does anything.
         """
         event = Event(data)
+        wish = None if deadline is None else Wish(deadline=appointment_from(deadline))
         backend = self._binding.bound()
         if self._starts.is_due():
             await backend.checkpoint()
         template = await self._loaded(template_id)
         if template is None:
             return self._refuse(Reason.UNKNOWN_TEMPLATE, template_id)
-        return self._try_run(template, event)
+        return self._try_run(template, event, wish)
 
     async def run_once(
-        self, template: TemplateLike, data: dict[str, Any] | Event
+        self,
+        template: TemplateLike,
+        data: dict[str, Any] | Event,
+        *,
+        deadline: datetime | None = None,
     ) -> Workflow | Refusal:
         """Start a run of a template, loaded or not, whatever the overrun policy of the template.
 
         Args:
             template: The template, or its dict form.
             data: A dict or an event; the run gets a copy of its own (one level deep).
+            deadline: When the run ends at the latest, as for `start`.
 
         Returns:
             The run, or a falsy `Refusal` if the engine is stopping.
 
         Raises:
             TemplateError: The template has faults. Nothing was started.
-            ValueError: `data` is neither a dict nor an Event.
+            ValueError: `data` is neither a dict nor an Event, or `deadline` is without a time zone.
+                Nothing was started.
+            TypeError: `deadline` is no datetime. Nothing was started.
 
         Cancellation: nothing was started. The call waits only in one of `BURST` calls, before it
         does anything.
         """
         event = Event(data)
+        until = None if deadline is None else appointment_from(deadline)
         backend = self._binding.bound()
         if self._starts.is_due():
             await backend.checkpoint()
@@ -259,6 +272,8 @@ class Engine(Templates):
             return self._refuse(Reason.STOPPING, template.uid)
         workflow = self._binding.new_workflow(template)
         run = workflow._run
+        if until is not None:
+            appoint(run, until)
         self._instances.launch(run, partial(run.start, event))
         return workflow
 
@@ -266,7 +281,8 @@ class Engine(Templates):
         """Continue a run from its report, whatever the overrun policy of its template.
 
         The run keeps its execution id. Tasks that were over are not run again; tasks that were at
-        work are run from scratch. The time limit of the workflow is the part that was left of it.
+        work are run from scratch. The time limit of the workflow is the part that was left of it; a
+        deadline of the start stays the instant that it was.
 
         Args:
             template: The template of the run, or its dict form. It need not be loaded, and may have
@@ -297,45 +313,3 @@ class Engine(Templates):
         restoring.restore(run, record, run.plan.shape)
         self._instances.launch(run, partial(restoring.go_on, run))
         return workflow
-
-    # Inside --------------------------------------------------------------------------------------
-
-    def _try_safely(self, template: WorkflowTemplate, event: Event) -> Workflow | Refusal:
-        """Try to run a template that a selector chose.
-
-        An exception is logged, because a template that cannot run must not stop the others.
-        """
-        try:
-            # All runs share the event. It is never changed: each root task gets a copy of its own.
-            return self._try_run(template, event)
-        except Exception:
-            # A selector of the user's own may have chosen anything.
-            kind, (uid, _) = type(template).__name__, attempt(getattr, template, "uid", None)
-            extra = {"tukio_template": uid}
-            log.exception("cannot start a run of <%s uid=%s>", kind, uid, extra=extra)
-            return self._refuse(Reason.FAULTY, uid)
-
-    def _try_run(
-        self, template: WorkflowTemplate, event: Event, wish: Wish | None = None
-    ) -> Workflow | Refusal:
-        """Start a run as the overrun policy says, without an await between decision and act."""
-        if self._stopping:
-            return self._refuse(Reason.STOPPING, template.uid)
-        workflow = self._instances.start(template, event, self._binding.new_workflow, wish)
-        if workflow is None:
-            self._silence.skipped(template, policy_for(template, wish))
-            return self._refuse(Reason.SKIPPED, template.uid)
-        return workflow
-
-    def _known(self, uid: str, template: WorkflowTemplate, event: Event) -> Workflow | None:
-        """Return the run with an id that a caller gives another run; None if there is none.
-
-        Raises:
-            IdConflict: That run has another template or other data.
-        """
-        run = self._instances.get(uid)
-        if run is None:
-            return None
-        if not is_start_of(run, template, event):
-            raise IdConflict(uid, run.template.uid)
-        return self.get(uid)

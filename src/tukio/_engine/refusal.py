@@ -36,6 +36,7 @@ class InPlaceOfRun:
     __slots__ = ()
 
     if TYPE_CHECKING:
+        appointment: Never
         cancel: Never
         committed: Never
         current_workflow: Never

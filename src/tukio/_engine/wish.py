@@ -9,8 +9,11 @@ from .._model.edition import is_same
 from .._model.event import Event
 from .._model.policy import OverrunPolicy
 from .._model.shape import shape_of
+from .._run.appointment import appoint
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from .._model.template import WorkflowTemplate
     from .._run.run import Run
 
@@ -21,10 +24,12 @@ class Wish(NamedTuple):
     Attributes:
         uid: The id of the run; None for a new one.
         policy: The overrun policy; None for that of the template.
+        deadline: When the run ends at the latest, aware UTC; None for no such instant.
     """
 
-    uid: str | None
-    policy: OverrunPolicy | None
+    uid: str | None = None
+    policy: OverrunPolicy | None = None
+    deadline: datetime | None = None
 
     def fulfil(self, run: Run, event: Event) -> None:
         """Have a new run, to be started with an event, as the caller wishes it."""
@@ -35,6 +40,8 @@ class Wish(NamedTuple):
             run._given = own(event.data)
         if self.policy is not None:
             run.locked = self.policy is OverrunPolicy.SKIP_UNTIL_UNLOCK
+        if self.deadline is not None:
+            appoint(run, self.deadline)
 
 
 def policy_for(template: WorkflowTemplate, wish: Wish | None) -> OverrunPolicy:

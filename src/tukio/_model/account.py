@@ -214,6 +214,18 @@ def _leaves(group: BaseExceptionGroup[Any]) -> list[tuple[BaseException, tuple[s
 
 _MESSAGE: Final[Any] = vars(BaseExceptionGroup)["message"].__get__
 _CAUSE: Final[Any] = vars(BaseException)["__cause__"].__get__
+_SET_CAUSE: Final[Any] = vars(BaseException)["__cause__"].__set__
+
+
+def add_cause(error: BaseException, cause: BaseException) -> None:
+    """Make an exception the last cause of another one, unless it is among its causes already."""
+    known: set[int] = set()
+    last: BaseException | None = error
+    while last is not None and last is not cause and id(last) not in known:
+        known.add(id(last))
+        error, last = last, _cause_of(last)
+    if last is None:
+        _SET_CAUSE(error, cause)
 
 
 def _cause_of(error: BaseException) -> BaseException | None:

@@ -48,7 +48,8 @@ def _described(what: object, registry: Registry | None) -> WorkflowTemplate:
         problem = f"expected a template or its dict form, not {shown(what)}"
         raise TemplateError([Fault("", problem, advice, TypeError)])
     # All faults together, those of the names of tasks included.
-    known = registry_for(registry).tasks
-    if faults := find_faults(what, complete=True, known=known):
+    home = registry_for(registry)
+    predicates = home.predicates
+    if faults := find_faults(what, complete=True, known=home.tasks, predicates=predicates):
         raise TemplateError(faults)
     return WorkflowTemplate._from_sound(what)

@@ -33,11 +33,14 @@ class RunStarted(NamedTuple):
         uid: The execution id of the run.
         start: The time of its start, aware UTC.
         data: The inputs of the root task.
+        appointment: When the run ends at the latest, as its start has said, aware UTC; None if that
+            has said nothing.
     """
 
     uid: str
     start: datetime
     data: Any
+    appointment: datetime | None = None
 
 
 class StepEnded(NamedTuple):

@@ -82,10 +82,12 @@ class Items:
 
     def take(self, facts: Iterable[ItemEnded | ItemDue]) -> list[ItemDue]:
         """Take what facts tell of items that are over; return the others."""
-        due: list[ItemDue] = []
+        due: dict[int, ItemDue] = {}
         for fact in facts:
+            # It was due before that.
+            due.pop(fact.place, None)
             if isinstance(fact, ItemDue):
-                due.append(fact)
+                due[fact.place] = fact
             elif fact.state is FAILED:
                 known: Any = UNTOLD if fact.error is None else fact.error
                 self.failed[fact.place] = RecordedError(*known)
@@ -93,7 +95,7 @@ class Items:
                 self.results[fact.place] = fact.result
                 if fact.state is TIMED_OUT:
                     self.late.add(fact.place)
-        return due
+        return [*due.values()]
 
     def in_order(self) -> list[Any]:
         """Return what stands for each item; None for one that has failed, or was cancelled."""
@@ -228,7 +230,7 @@ def read_items(data: Any, time: Callable[[Any], datetime | None]) -> ItemsRecord
 
 
 def _tried(made: Any, time: Callable[[Any], datetime | None]) -> Tried:
-    attempts = read_attempts(made["attempts"], time)
+    attempts = read_attempts(made.get("attempts", []), time)
     return Tried(attempts, time(made.get("due")), max(float(made.get("elapsed", 0.0)), 0.0))
 
 

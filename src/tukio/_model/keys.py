@@ -32,7 +32,19 @@ TASK_KEYS: Final = frozenset(
     }
 )
 WORKFLOW_KEYS: Final = frozenset(
-    {"id", "policy", "topics", "timeout", "schema", "tasks", "graph", "title", "meta", "on_error"}
+    {
+        "defaults",
+        "graph",
+        "id",
+        "meta",
+        "on_error",
+        "policy",
+        "schema",
+        "tasks",
+        "timeout",
+        "title",
+        "topics",
+    }
 )
 
 SHORT: Final = 5

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .changes import exact
+from .defaults import defaults_in
 from .display import nearest, plain, shown
 from .errors import NOT_IMPORTED, Fault, UnknownTaskName
 from .fan_in import parents_in
@@ -14,7 +16,7 @@ from .findings import first_of, is_hashable, is_in, is_mapping
 from .keys import TASK_KEYS, WORKFLOW_KEYS, spelt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 
 def find_unknown_names(document: Mapping[str, Any], known: Mapping[Any, Any]) -> list[Fault]:
@@ -47,6 +49,39 @@ def _names_of(tasks: Any) -> Iterator[tuple[int, str, Any]]:
             field = "name" if "name" in task else spelt(task, "name", TASK_KEYS)
             if field in task:
                 yield number, field, task[field]
+
+
+def find_unknown_predicates(document: Mapping[str, Any], known: Collection[str]) -> list[Fault]:
+    """Return a fault for each predicate that a `retry_if` names, and that is not a known one.
+
+    Args:
+        document: The document of a template, of any content within the size limits.
+        known: The names of the registered predicates.
+    """
+    return first_of(
+        Fault(
+            f"{path}.retry.retry_if",
+            f"no predicate is called {shown(name)}",
+            nearest(name, known, NOT_IMPORTED),
+        )
+        for path, name in _predicates_of(document)
+        if name not in known
+    )
+
+
+def _predicates_of(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield the name of each predicate that a `retry_if` names, with the path of what has it."""
+    key = spelt(document, "tasks", WORKFLOW_KEYS)
+    tasks = document.get(key)
+    owners: list[tuple[str, Any]] = [defaults_in(document)]
+    for number, task in enumerate(tasks if isinstance(tasks, list | tuple) else ()):
+        owners.append((f"{key}[{number}]", task))
+    for path, owner in owners:
+        retry = owner.get("retry") if is_mapping(owner) else None
+        name = exact(retry.get("retry_if")) if is_mapping(retry) else None
+        # What can be no name is another fault.
+        if isinstance(name, str) and name:
+            yield path, name
 
 
 def find_config_faults(document: Mapping[str, Any], known: Mapping[Any, Any]) -> list[Fault]:

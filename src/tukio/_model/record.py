@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from .account import as_fact, read_account
+from .appointments import FIRST_DAY, LAST_DAY
 from .attempts import read_attempts
 from .changes import exact
 from .detach import detached
@@ -78,6 +79,7 @@ class RunRecord:
         order: The ids of the tasks that ended, in the order of their ends; None if the report does
             not have it.
         forked_from: The id of the run that this one was made from, by `again`; None if it was not.
+        appointment: When the run ends at the latest, as its start has said; None if that has not.
     """
 
     uid: str
@@ -86,11 +88,8 @@ class RunRecord:
     steps: dict[str, StepRecord]
     order: list[str] | None
     forked_from: str | None
+    appointment: datetime | None
 
-
-# Not the very first and the very last day of the calendar, which do not exist in every time zone.
-_FIRST_DAY = datetime(1, 1, 3, tzinfo=UTC)
-_LAST_DAY = datetime(9999, 12, 29, tzinfo=UTC)
 
 NOT_WHOLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 """Raised when data that is not a report is read as one."""
@@ -169,7 +168,8 @@ def _read(uid: str, report: Mapping[str, Any]) -> RunRecord:
     forked_from = execution.get("forked_from")
     origin = None if forked_from is None else expect_text(forked_from)
     # Not negative, even if the clock was set back meanwhile.
-    return RunRecord(uid, start, max(elapsed, 0.0), steps, ids, origin)
+    appointment = _time(execution.get("appointment"))
+    return RunRecord(uid, start, max(elapsed, 0.0), steps, ids, origin, appointment)
 
 
 def _read_step(execution: Mapping[str, Any]) -> StepRecord:
@@ -206,7 +206,7 @@ def _time(value: Any) -> datetime | None:
         return None
     time = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     time = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
-    if not _FIRST_DAY <= time <= _LAST_DAY:
+    if not FIRST_DAY <= time <= LAST_DAY:
         msg = f"{shown(value)} would be lost on the clock of the run"
         raise ValueError(msg)
     return time

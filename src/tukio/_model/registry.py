@@ -16,6 +16,7 @@ from .awaiting import never_awaits
 from .candidate import place_of, resolve
 from .display import shown
 from .errors import UnknownTaskName
+from .predicate_table import Predicates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -52,6 +53,7 @@ class Registry:
     Attributes:
         tasks: Name -> (holder class or None, coroutine function). To read from only.
         codes: The code object of a coroutine function -> a name of the task. To read from only.
+        predicates: The predicates; `tukio.predicate` adds to those of the process.
     """
 
     # Complete once tukio was imported, and so before a user can make a registry.
@@ -60,6 +62,7 @@ class Registry:
     def __init__(self) -> None:
         self.tasks: dict[Any, Record] = {}
         self.codes: dict[CodeType, Any] = {}
+        self.predicates: Predicates = Predicates()
         # Name -> the code object of a task that has no `await` in its code.
         self._prompt: dict[Any, CodeType] = {}
         for name, (coro_or_cls, coro_name) in self._built_in.items():
@@ -202,8 +205,7 @@ class Registry:
         The answer is True, too, if nothing is registered under that name.
         """
         try:
-            # Compared with the present code, because tools that reload edited modules replace the
-            # code of a function.
+            # The present code: tools that reload edited modules replace the code of a function.
             return self.tasks[task_name][1].__code__ is not self._prompt.get(task_name)
         except (KeyError, TypeError, AttributeError):
             return True
@@ -323,6 +325,11 @@ class TaskRegistry:
     def codes() -> dict[CodeType, Any]:
         """Return the code object of each coroutine function -> a name of the task."""
         return REGISTRY.codes
+
+    @staticmethod
+    def predicates() -> Predicates:
+        """Return the predicates of the process."""
+        return REGISTRY.predicates
 
 
 def _taken(task_name: Any, record: Record, newcomer: object) -> str:

@@ -78,7 +78,7 @@ def _make_due(plan: Plan[Any], numbers: dict[str, int], fact: StepDue) -> None:
     """
     step = _reached(plan, numbers, fact.task, "was begun" if fact.begun else "was due")
     _give_inputs(step, fact.inputs)
-    if fact.attempts or fact.due is not None:
+    if fact.attempts or fact.due is not None or fact.tried:
         step.restore_attempts(fact)
 
 

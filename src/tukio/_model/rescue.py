@@ -53,7 +53,7 @@ def facts_of(record: RunRecord, shape: Shape) -> list[Fact]:
     """
     steps = record.steps
     root = steps[shape.tasks[shape.root].uid]
-    started = RunStarted(record.uid, record.start, root.inputs)
+    started = RunStarted(record.uid, record.start, root.inputs, record.appointment)
     over = [step_ended(uid, steps[uid]) for uid in order_of_ends(record, shape)]
     due = [
         StepDue(uid, known.inputs, known.start is not None, known.attempts, known.due, known.tried)

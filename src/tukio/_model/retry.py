@@ -79,6 +79,8 @@ class Retry:
             the module; subclasses count. None is any `Exception`. A group counts if each of its
             leaves does.
         give_up_on: The same, of errors after which it is not; this wins.
+        retry_if: The name of a predicate that is asked last, with the error and the number of the
+            attempt that has failed; see `tukio.predicate`. If it raises, the task fails by that.
     """
 
     attempts: int | None = 3
@@ -89,6 +91,7 @@ class Retry:
     within: float | None = None
     retry_on: Sequence[ErrorName] | None = None
     give_up_on: Sequence[ErrorName] = ()
+    retry_if: str | None = None
 
     @classmethod
     def of(cls, words: Any) -> Retry:
@@ -107,6 +110,8 @@ class Retry:
 
     def delay(self, error: BaseException, attempt: int, elapsed: float, key: str) -> float | None:
         """Return the seconds to wait before the next attempt; None if there is none.
+
+        What `retry_if` says is not asked for in here.
 
         Args:
             error: What the task has raised.
@@ -164,18 +169,24 @@ def _matches(error: BaseException, kinds: Sequence[ErrorName]) -> bool:
     )
 
 
-def find_retry_faults(path: str, task: Mapping[str, Any]) -> Iterator[Fault]:
+NOTHING_TO_RETRY_BY: Final = ("there is nothing to retry by", "give 'retry', or write 'fail'")
+"""The fault of an `on_timeout` without a `retry`, and the way out."""
+
+
+def find_retry_faults(
+    path: str, task: Mapping[str, Any], defaults: Mapping[Any, Any] | None = None
+) -> Iterator[Fault]:
     """Yield the faults in `retry` of a task, and in an `on_timeout` that needs it.
 
     Args:
         path: The path of the task in its document.
         task: The task, as a document.
+        defaults: The defaults of the workflow; None for none.
     """
     retry = task.get("retry")
     if retry is None:
-        if exact(task.get("on_timeout")) == "retry":
-            advice = "give 'retry', or write 'fail'"
-            yield Fault(f"{path}.on_timeout", "there is nothing to retry by", advice)
+        if exact(task.get("on_timeout")) == "retry" and (defaults or {}).get("retry") is None:
+            yield Fault(f"{path}.on_timeout", *NOTHING_TO_RETRY_BY)
         return
     path = f"{path}.retry"
     if not is_mapping(retry):
@@ -200,6 +211,10 @@ def _find_faults(path: str, retry: Mapping[Any, Any]) -> Iterator[Fault]:
         yield Fault(f"{path}.jitter", problem, nearest(jitter, JITTER))
     for key in sorted(_NAMES):
         yield from _error_names(f"{path}.{key}", retry.get(key))
+    asked = retry.get("retry_if")
+    if asked is not None and not (isinstance(asked, str) and asked):
+        problem = f"must be the name of a predicate, not {shown(asked)}"
+        yield Fault(f"{path}.retry_if", problem, "register one by @tukio.predicate('name')")
 
 
 def _attempts(path: str, retry: Mapping[Any, Any]) -> Iterator[Fault]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from .defaults import with_defaults
 from .edition import Edition, is_same
 from .fan_in import JOIN_TASK, join_of
 from .item_template import item_class
@@ -50,7 +51,8 @@ class Shape:
     Attributes:
         edition: The template as it is in this shape, whatever becomes of it.
         template: The template of the runs: that of the edition.
-        tasks: The tasks of the edition, in declared order; the number of a task is its index.
+        tasks: The tasks of the edition, in declared order, with what they take of the defaults; the
+            number of a task is its index.
         successors: For each number, the numbers of its successors, in declared order. One more
             entry, the last one, is empty: that of `LOOSE`.
         root: The number of the root task.
@@ -103,6 +105,8 @@ class Shape:
         graph = self.template.dag.graph
         number = {task: position for position, task in enumerate(graph)}
         self.tasks: tuple[TaskTemplate, ...] = tuple(graph)
+        if self.template._defaults is not None:
+            self.tasks = with_defaults(self.tasks, self.template._defaults)
         successors: Numbers = tuple(
             tuple(number[task] for task in successors) for successors in graph.values()
         )

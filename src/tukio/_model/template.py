@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from .changes import Changeable, Data, exact, set_state, state_without
 from .dag import DAG
+from .defaults import as_data
 from .errors import Fault, TemplateError, WorkflowRootTaskError
 from .fan_in import find_unsaid
 from .findings import first_of
@@ -46,6 +47,8 @@ class WorkflowTemplate(Changeable):
         schema: The version of the template, for the user; None is 1.
         title: A name for people.
         on_error: The effect of a failed task on the others; None is `continue`.
+        defaults: What each task takes that says nothing of it: a dict with some of `timeout`,
+            `idle_timeout`, `on_timeout` and `retry`. None is nothing.
 
     Raises:
         ValueError: `policy` or `on_error` is not one of the allowed values.
@@ -58,6 +61,7 @@ class WorkflowTemplate(Changeable):
 
     __slots__ = (
         "__weakref__",
+        "_defaults",
         "_extra",
         "_meta",
         "_topics",
@@ -71,17 +75,19 @@ class WorkflowTemplate(Changeable):
         "uid",
     )
 
-    DATA: ClassVar[tuple[str, ...]] = ("_topics", "_meta", "_extra")
+    DATA: ClassVar[tuple[str, ...]] = ("_topics", "_meta", "_defaults", "_extra")
 
     # The shape of the template, made on first use; only `shape_of` reads and sets it.
     compiled: Any
 
     _topics: list[str] | None
     _meta: Any
+    _defaults: dict[str, Any] | None
     _extra: dict[str, Any]
 
     topics: Data[list[str] | None] = Data()
     meta: Data[Any] = Data()
+    defaults: Data[dict[str, Any] | None] = Data()
     extra: Data[dict[str, Any]] = Data()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -101,11 +107,15 @@ class WorkflowTemplate(Changeable):
         *,
         title: str | None = None,
         on_error: ErrorPolicy | str | None = None,
+        defaults: dict[str, Any] | None = None,
     ) -> None:
         self.uid: str = uid or str(uuid4())
         self.policy: OverrunPolicy = OverrunPolicy.get(policy)
-        set_state(self, (None, {"_topics": None, "_meta": None, "_extra": {}}))
+        blank: dict[str, Any] = {"_topics": None, "_meta": None, "_defaults": None, "_extra": {}}
+        set_state(self, (None, blank))
         self.topics = topics
+        if defaults is not None:
+            self.defaults = defaults
         self.timeout: float | None = timeout
         self.schema: int = schema or 1
         self.title: str | None = title
@@ -124,6 +134,10 @@ class WorkflowTemplate(Changeable):
     def __getstate__(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """Return the fields; a copy makes a shape of its own, and nobody holds its data yet."""
         return state_without(self, "compiled", "is_exposed")
+
+    def take(self, slot: str, value: Any) -> None:
+        """Set the value of a field to one that a user may hold."""
+        super().take(slot, as_data(value) if slot == "_defaults" else value)
 
     def note_change(self, name: str) -> None:
         """Have the shape made anew for the next run."""
@@ -210,9 +224,10 @@ class WorkflowTemplate(Changeable):
             TemplateError: The template is not ready; the error holds every fault with its path.
             TypeError: `registry` is no registry.
         """
-        tasks = registry_for(registry).tasks
+        known = registry_for(registry)
         # Without copies, because it is not known yet whether the data can be copied.
-        if faults := find_all_faults(self._as_dict(_itself), tasks):
+        document = self._as_dict(_itself)
+        if faults := find_all_faults(document, known.tasks, known.predicates):
             raise TemplateError(faults)
         return True
 
@@ -253,6 +268,7 @@ class WorkflowTemplate(Changeable):
             schema=wf_dict.get("schema"),
             title=wf_dict.get("title"),
             on_error=wf_dict.get("on_error"),
+            defaults=deepcopy(wf_dict.get("defaults")),
         )
         template.meta = deepcopy(wf_dict.get("meta"))
         template.extra.update(extra_keys(wf_dict, WORKFLOW_KEYS))
@@ -271,7 +287,7 @@ class WorkflowTemplate(Changeable):
     def as_dict(self) -> dict[str, Any]:
         """Return the dict form; changing it changes nothing here.
 
-        The dict has `title`, `meta` and `on_error` only if they are set.
+        The dict has `title`, `meta`, `on_error` and `defaults` only if they are set.
         """
         return self._as_dict(copied)
 
@@ -294,6 +310,8 @@ class WorkflowTemplate(Changeable):
             document["meta"] = own(self._meta)
         if self.on_error is not ErrorPolicy.CONTINUE:
             document["on_error"] = _value(self.on_error)
+        if self._defaults is not None:
+            document["defaults"] = own(self._defaults)
         return {**document, **own(self._extra)}
 
     def copy(self) -> Self:

@@ -14,6 +14,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from .changes import exact
+from .defaults import defaults_in, find_defaults_faults
 from .display import nearest, plain, shown
 from .errors import Fault
 from .fan_in import find_count_faults, find_join_faults
@@ -22,7 +23,7 @@ from .keys import TASK_KEYS, WORKFLOW_KEYS, find_misspelt, spelt
 from .links import Links, is_id
 from .location import SCALARS
 from .mapping import find_item_faults, find_map_faults
-from .names import find_config_faults, find_unknown_names
+from .names import find_config_faults, find_unknown_names, find_unknown_predicates
 from .policy import ErrorPolicy, OverrunPolicy
 from .retry import find_retry_faults
 from .size_limits import find_excess
@@ -30,13 +31,17 @@ from .time_limits import find_limit_faults, find_on_timeout_faults
 
 if TYPE_CHECKING:
     import enum
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     Found = Iterator[Fault]
 
 
 def find_faults(
-    document: Any, *, complete: bool, known: Mapping[Any, Any] | None = None
+    document: Any,
+    *,
+    complete: bool,
+    known: Mapping[Any, Any] | None = None,
+    predicates: Collection[str] = (),
 ) -> list[Fault]:
     """Return all faults of a template document, in the order of the document.
 
@@ -47,38 +52,54 @@ def find_faults(
         document: The document, any object; it should be the dict form of a template.
         complete: Whether the template must be ready to run. If not, the number of root tasks is
             checked only if there are other faults.
-        known: The registered tasks by name; None if the names of tasks are not looked up.
+        known: The registered tasks by name; None if no names are looked up.
+        predicates: The names of the registered predicates.
     """
     if not isinstance(document, Mapping):
         problem = f"a template is a mapping, not {type_of(document)}"
         return [Fault("", problem, "give it the keys 'tasks' and 'graph'", TypeError)]
-    return find_excess(document) or _find_faults(document, complete=complete, known=known)
+    if excess := find_excess(document):
+        return excess
+    faults = _find_faults(document, complete=complete)
+    return faults if known is None else faults + _find_unknown(document, known, predicates)
 
 
-def find_all_faults(document: Mapping[str, Any], known: Mapping[Any, Any]) -> list[Fault]:
+def find_all_faults(
+    document: Mapping[str, Any], known: Mapping[Any, Any], predicates: Collection[str]
+) -> list[Fault]:
     """Return all faults of a template that must be ready to run.
 
     Args:
         document: The dict form of a template, as its `as_dict` gives it.
         known: The registered tasks by name: holder class (or None) and coroutine function.
+        predicates: The names of the registered predicates.
     """
     if excess := find_excess(document):
         return excess
     return [
-        *_find_faults(document, complete=True, known=known),
+        *_find_faults(document, complete=True),
+        *_find_unknown(document, known, predicates),
         *find_config_faults(document, known),
         *first_of(find_count_faults(document)),
     ]
 
 
-def _find_faults(
-    document: Mapping[str, Any], *, complete: bool, known: Mapping[Any, Any] | None
-) -> list[Fault]:
+def _find_faults(document: Mapping[str, Any], *, complete: bool) -> list[Fault]:
     links = Links(document)
     faults = first_of(chain(_header(document), _tasks(document), links.faults))
     if complete or faults:
         faults += links.find_root_faults()
-    return faults if known is None else faults + find_unknown_names(document, known)
+    return faults
+
+
+def _find_unknown(
+    document: Mapping[str, Any], known: Mapping[Any, Any], predicates: Collection[str]
+) -> list[Fault]:
+    """Return the faults of names that are not registered."""
+    return [
+        *find_unknown_names(document, known),
+        *find_unknown_predicates(document, predicates),
+    ]
 
 
 def _header(document: Mapping[str, Any]) -> Found:
@@ -87,6 +108,7 @@ def _header(document: Mapping[str, Any]) -> Found:
     yield from _member("on_error", document.get("on_error"), ErrorPolicy)
     yield from _topics("topics", document.get("topics"))
     yield from find_limit_faults("timeout", document.get("timeout"))
+    yield from find_defaults_faults(document)
     schema = document.get("schema")
     if schema is not None and not (isinstance(schema, int) and not isinstance(schema, bool)):
         problem = f"must be an int, not {type_of(schema)}"
@@ -104,6 +126,7 @@ def _tasks(document: Mapping[str, Any]) -> Found:
             advice = "list the tasks" + (", each with its 'id'" if is_mapping(tasks) else "")
             yield Fault(key, f"must be a list, not {type_of(tasks)}", advice, TypeError)
         return
+    _, defaults = defaults_in(document)
     seen: dict[str, int] = {}
     sound: list[tuple[str, Mapping[str, Any]]] = []
     for number, task in enumerate(tasks):
@@ -112,7 +135,7 @@ def _tasks(document: Mapping[str, Any]) -> Found:
             problem = f"a task is a mapping, not {type_of(task)}"
             yield Fault(path, problem, "give it at least a 'name'", TypeError)
             continue
-        yield from _task(path, task)
+        yield from _task(path, task, defaults)
         sound.append((path, task))
         uid = exact(task.get("id"))
         if is_id(uid) and seen.setdefault(uid, number) != number:
@@ -121,7 +144,7 @@ def _tasks(document: Mapping[str, Any]) -> Found:
     yield from find_item_faults(sound)
 
 
-def _task(path: str, task: Mapping[str, Any]) -> Found:
+def _task(path: str, task: Mapping[str, Any], defaults: Mapping[Any, Any]) -> Found:
     yield from _name(path, task)
     yield from _text(f"{path}.id", task.get("id"))
     yield from _topics(f"{path}.topics", task.get("topics"))
@@ -129,7 +152,7 @@ def _task(path: str, task: Mapping[str, Any]) -> Found:
     yield from find_limit_faults(f"{path}.idle_timeout", task.get("idle_timeout"))
     yield from find_on_timeout_faults(f"{path}.on_timeout", task.get("on_timeout"))
     yield from _data(f"{path}.config", task.get("config"))
-    yield from find_retry_faults(path, task)
+    yield from find_retry_faults(path, task, defaults)
     yield from find_map_faults(path, task)
     yield from find_join_faults(path, task)
     yield from _extra(f"{path}.", task, TASK_KEYS)

@@ -6,6 +6,7 @@ Knows:  the state of the run, of which the events so far are made up; the broker
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,13 +15,16 @@ import anyio
 from .._events.exec_topics import workflow_exec_topics
 from .._events.queue import Inbox
 from .._events.stream import check_buffer
-from .._model.event import own_data, sent_by
-from .._model.state import EVENT_OF, OVER, TERMINAL, TaskExecState, WorkflowExecState
+from .._model.account import RecordedError
+from .._model.event import EventSource, own_data, sent_by
+from .._model.state import EVENT_OF, OVER, RETRIED, TERMINAL, TaskExecState, WorkflowExecState
 from .outcome import content_of_end
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from datetime import datetime
 
+    from .._model.attempts import Attempt
     from .._model.event import Event, Sender
     from .._step.step import LiveStep
     from .run_state import RunState
@@ -167,21 +171,68 @@ def _begun_of(run: RunState, steps: Sequence[LiveStep | None]) -> list[Past]:
         return []
     places = {number: place for place, number in enumerate(run.plan.shape.order)}
     told: list[Past] = []
-    for step in steps:
-        if step is not None:
-            told += _of_step(step, places[step.number])
+    reached = [step for step in steps if step is not None]
+    known = _instants_of(reached)
+    for step in reached:
+        told += _of_step(step, places[step.number], known)
     told.sort(key=lambda one: one[:3])
     begin = (run.started_at, 0, 0, WorkflowExecState.BEGIN.value, root.input_data, run)
     return [begin, *told]
 
 
-def _of_step(step: LiveStep, place: int) -> Iterator[Past]:
-    """Yield what has happened to a step: its begin, its newest progress, its end."""
+def _of_step(step: LiveStep, place: int, known: Mapping[datetime, float]) -> Iterator[Past]:
+    """Yield what has happened to a task: its attempts, its begin, its newest progress, its end."""
+    extras, number = step._extras, 0
+    if extras is not None and extras.attempts:
+        yield from _of_attempts(step, extras.attempts, place, known)
+        number = 2 * len(extras.attempts)
     if step.started_at is not None:
-        yield step.started_at, place, 0, TaskExecState.BEGIN.value, step.input_data, step
-    if step._extras is not None and step._extras.progress is not None:
-        at, content = step._extras.progress
-        yield at, place, 1, TaskExecState.PROGRESS.value, content, step
+        yield step.started_at, place, number, TaskExecState.BEGIN.value, step.input_data, step
+    if extras is not None and extras.progress is not None:
+        at, content = extras.progress
+        yield at, place, number + 1, TaskExecState.PROGRESS.value, content, step
     if step.ended_at is not None:
         content = content_of_end(step.output_data, step.error)
-        yield step.ended_at, place, 2, EVENT_OF[step.state], content, step
+        yield step.ended_at, place, number + 2, EVENT_OF[step.state], content, step
+
+
+def _of_attempts(
+    step: LiveStep, attempts: Sequence[Attempt], place: int, known: Mapping[datetime, float]
+) -> Iterator[Past]:
+    """Yield the begin and the end of each execution that has failed, and that another followed."""
+    last = math.inf if step.started_at is None else step.started_at
+    instant = step.run.backend.instant
+    for number in reversed(range(len(attempts))):
+        made, place_of_end = attempts[number], 2 * number + 1
+        # Never later than what came next: the times of attempts are those of the calendar, which
+        # are rounded.
+        ended = last = min(known.get(made.end, instant(made.end)), last)
+        begun = last = min(known.get(made.start, instant(made.start)), last)
+        sender = _Earlier(made, step)
+        content = {
+            "exception": RecordedError.of(made.error),
+            "attempt": number + 1,
+            "delay": made.delay,
+        }
+        yield ended, place, place_of_end, EVENT_OF[RETRIED], content, sender
+        yield begun, place, place_of_end - 1, TaskExecState.BEGIN.value, step.input_data, sender
+
+
+def _instants_of(steps: Sequence[LiveStep]) -> dict[datetime, float]:
+    """Return the instants of some steps by the times that attempts have, if there are any."""
+    if not any(step._extras is not None and step._extras.attempts for step in steps):
+        return {}
+    instants = {at for step in steps for at in (step.started_at, step.ended_at) if at is not None}
+    return {steps[0].run.backend.wall_time(at): at for at in sorted(instants)}
+
+
+class _Earlier:
+    """The sender of the events of an execution that another one has followed."""
+
+    __slots__ = ("source",)
+
+    def __init__(self, made: Attempt, step: LiveStep) -> None:
+        run = step.run
+        self.source: EventSource = EventSource(
+            run.template.uid, run.uid, step.template.uid, made.uid or step.uid
+        )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._model.state import INTERRUPTED
+from .._model.state import INTERRUPTED, STOPPING
 from .._model.task_ends import TaskTimedOut
 from .._step.signs import Signs
 from .._step.surroundings import running_step
@@ -60,7 +60,7 @@ class IdleStep(TaskRun):
         assert signs is not None
         signs.call_off = None
         due = signs.last + self._longest
-        if self.driver is None or self.interrupted_for is not None:
+        if self.driver is None or self.interrupted_for is not None or self._is_called_off():
             # It is being cleaned up after, or was cut before.
             return
         if backend.time() < due:
@@ -74,8 +74,10 @@ class IdleStep(TaskRun):
         if super()._is_late(now):
             return True
         signs = self.extras.signs
+        if signs is None:
+            return False
         # From a cut for another reason on, nobody expects signs of life.
-        if signs is None or self.cancel_called or self.interrupted_for is INTERRUPTED:
+        if not signs.has_cut and (self.interrupted_for is INTERRUPTED or self._is_called_off()):
             return False
         overran = now - signs.last - self._longest
         if overran <= 0:
@@ -83,6 +85,12 @@ class IdleStep(TaskRun):
         signs.has_cut = True
         self.extras.overran = overran
         return True
+
+    def _is_called_off(self) -> bool:
+        """Return whether the step was cancelled, alone or with its run."""
+        run = self.run
+        # Of a limit of the run, its drivers may learn only when their steps have unwound.
+        return self.cancel_called or run.phase is STOPPING or run.backend.time() >= run.deadline
 
     def _limit_error(self) -> TaskTimedOut:
         """Return the error that stands for this step's having reached its limit."""

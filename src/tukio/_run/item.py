@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .._model.account import as_fact, described
 from .._model.display import escaped_id
-from .._model.facts import ItemEnded
+from .._model.facts import ItemDue, ItemEnded
 from .._model.state import CANCELLED, FAILED, INTERRUPTED
 from .._step.extras import NONE_OF_ITS_OWN, Extras
 from .task_run import TaskRun
 
 if TYPE_CHECKING:
+    from .._model.facts import StepDue
     from .._model.task_template import TaskTemplate
     from .outcome import Ending
 
@@ -107,6 +108,11 @@ class ItemStep(TaskRun):
     def note_end(self) -> None:
         """Called when this item is over, before anybody is told: have the whole know of it."""
         self._whole.note(self)
+
+    def due_fact(self, fact: StepDue) -> ItemDue:
+        """Return the fact that this item is to be run after a failure."""
+        whole = self._whole.template.uid
+        return ItemDue(whole, self._place, fact.attempts, fact.due, fact.tried)
 
     def end_fact(self, ending: Ending) -> Any:
         """Return the fact that this item is over; None if it is to be run again by a rescue."""

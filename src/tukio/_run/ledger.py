@@ -2,8 +2,8 @@
 
 Owns:   the order of the ends of steps, for the report; and the facts, for whoever keeps them.
 
-A run has one only if its template has a join, whose outcome depends on the order, or if its
-facts are kept.
+A run has one only if its template has a join, whose outcome depends on the order, if its facts are
+kept, or if there is one of the few things to keep that most runs have not.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from .outcome import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import datetime
 
     from .._model.facts import Fact
     from .._model.shape import Shape
@@ -34,14 +35,17 @@ class Ledger:
         order: The numbers of the steps that are over, in the order of their ends.
         forked_from: The id of the run that this one was made from, by `tukio.again`; None if it was
             not. Here, because a run that was has a ledger.
+        appointment: When the run ends at the latest, as its start has said, aware UTC; None if that
+            has said nothing. Set by `appoint`, before the start.
     """
 
-    __slots__ = ("forked_from", "keep", "order")
+    __slots__ = ("appointment", "forked_from", "keep", "order")
 
     def __init__(self, keep: Callable[[Fact], None] | None = None) -> None:
         self.keep: Callable[[Fact], None] | None = keep
         self.order: list[int] = []
         self.forked_from: str | None = None
+        self.appointment: datetime | None = None
 
     def keep_end(self, step: LiveStep, ending: Ending) -> None:
         """Take note of the end of a step."""
@@ -80,4 +84,5 @@ def _fact_of(step: LiveStep, ending: Ending) -> StepEnded:
         end=instant(ending.at),
         uid=step.uid,
         overran=step.extras.overran,
+        attempts=step.extras.attempts,
     )

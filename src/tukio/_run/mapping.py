@@ -236,7 +236,7 @@ class MapStep(TaskRun):
 
     def _keep(self, item: ItemStep) -> None:
         """Keep an item that is to be made anew, if anybody may wait for it, or it was tried."""
-        if item._extras is not NONE_OF_ITS_OWN:
+        if item._extras is not NONE_OF_ITS_OWN or item._retry is not None:
             self.work.earlier[item._place] = item
 
     # Its end --------------------------------------------------------------------------------------

@@ -23,6 +23,7 @@ from .._model.state import (
     TaskExecState,
 )
 from .._model.time_limits import fails_at_limit
+from .missing_key import note_missing_key
 
 if TYPE_CHECKING:
     from .._model.plan import Plan
@@ -85,6 +86,9 @@ def failed(step: LiveStep, error: BaseException, at: float, output: Any = None) 
         error = error.error
     if isinstance(error, SkipTask):
         return Ending(SKIPPED, TASK_SKIP, None, step.input_data, error, at)
+    if type(error) is KeyError:
+        # Reading the line of source that raised it may run code of users' loaders.
+        attempt(note_missing_key, error, step.template)
     if isinstance(error, TukioTaskError):
         # It may be a property of a user's class; if that raises, there is no output.
         output, _ = attempt(getattr, error, "task_outputs")

@@ -38,6 +38,8 @@ def report_of(
     }
     if run.reason is not None and run.ending is CANCELLED:
         execution["reason"] = run.reason
+    if run.appointment is not None:
+        execution["appointment"] = run.appointment
     if run.limit < math.inf:
         until = run.backend.time() if run.ended_at is None else run.ended_at
         execution["elapsed"] = (run.template.timeout or 0) - (run.limit - until)

@@ -9,6 +9,7 @@ from .._model.gathering import plan_for
 from .._model.policy import ErrorPolicy
 from .._model.rescue import restore as restore_plan
 from .._model.state import FAILED, SKIPPED, TIMED_OUT, Move, WorkflowExecState, after
+from .appointment import appoint
 from .item_errors import of_items
 from .later import put_off
 from .ledger import Ledger
@@ -39,6 +40,8 @@ def restore(run: Run, record: RunRecord, shape: Shape) -> None:
     # For a run without an engine, the template may have changed since the run was made.
     run.template = shape.template
     run._uid = record.uid
+    if record.appointment is not None:
+        appoint(run, record.appointment)
     run.started_at = run.backend.instant(record.start)
     if run.template.timeout:
         run.limit = run.backend.time() + run.template.timeout - record.elapsed

@@ -7,10 +7,13 @@ Knows:  the policy, which decides; the run, which keeps what is put off.
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from .._model.account import described
+from .._model.account import add_cause, described
 from .._model.attempts import Attempt
+from .._model.changes import exact
+from .._model.facts import StepDue
 from .._model.guard import attempt
 from .._model.logs import Log
 from .._model.retry import Retry
@@ -25,6 +28,7 @@ from .within import first_begin, time_left
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .._model.predicate_table import Predicates
     from .._step.step import LiveStep
     from .outcome import Ending
     from .run import Run
@@ -47,6 +51,8 @@ def settle_failure(
     if step._retry is not None and ending.state is FAILED:
         delay = _delay(run, step, ending)
         if delay is not None:
+            delay, ending = _asked(run, step, ending, delay)
+        if delay is not None:
             _try_again(run, step, ending, delay, more)
             return
         before = len(step.extras.attempts)
@@ -61,7 +67,7 @@ def settle_failure(
 def _delay(run: Run, step: LiveStep, ending: Ending) -> float | None:
     """Return the seconds until the next attempt; None if there is none."""
     error = ending.error
-    if error is None or step.cancel_called or run.phase not in (RUNNING, SUSPENDED):
+    if error is None or not _may_go_on(run, step):
         return None
     left = time_left(step, ending.at)
     if isinstance(error, TaskTimedOut) and (
@@ -81,6 +87,37 @@ def _delay(run: Run, step: LiveStep, ending: Ending) -> float | None:
     return delay  # type: ignore[no-any-return]  # `attempt` knows no types
 
 
+def _may_go_on(run: Run, step: LiveStep) -> bool:
+    return run.phase in (RUNNING, SUSPENDED) and not step.cancel_called
+
+
+def _asked(run: Run, step: LiveStep, ending: Ending, delay: float) -> tuple[float | None, Ending]:
+    """Ask the predicate of `retry_if`, if there is one, whether there is a next attempt.
+
+    Returns:
+        The seconds until that, or None; and how the step ends if there is none: by what the
+        predicate has raised, if it has.
+    """
+    assert step.template._retry is not None
+    name = exact(step.template._retry.get("retry_if"))
+    if name is None:
+        return delay, ending
+    number = len(step.extras.attempts) + 1
+    predicates = run.environment.registry.predicates
+    # In a context of its own: what it sets there reaches no step.
+    answer, problem = attempt(copy_context().run, _ask, predicates, name, ending.error, number)
+    if problem is not None:
+        assert ending.error is not None
+        add_cause(problem, ending.error)
+        return None, ending._replace(error=problem)
+    # It may have cancelled the run.
+    return (delay if answer and _may_go_on(run, step) else None), ending
+
+
+def _ask(predicates: Predicates, name: str, error: BaseException, number: int) -> bool:
+    return predicates.get(name).ask(error, number)
+
+
 def _try_again(
     run: Run, step: LiveStep, ending: Ending, delay: float, more: list[BaseException]
 ) -> None:
@@ -93,13 +130,16 @@ def _try_again(
             f"task {step.template.uid!r} failed more than once", [*more, error]
         )
     assert step.started_at is not None
+    # Before anything is changed: code of users runs in here.
+    made = Attempt(instant(step.started_at), instant(at), described(error), delay, step.uid)
     step.state, step.ended_at, step.driver = RETRIED, at, None
     step.error, step.output_data = error, None
-    made = Attempt(instant(step.started_at), instant(at), described(error), delay)
     new: Any = run.plan.renew(step)
     new.extras.attempts = (*step.extras.attempts, made)
     new.extras.first_at = first_begin(step)
     put_off(run, new, at + delay)
+    if run.keeps_facts:
+        run.keep_fact(new.due_fact(_fact_of(new, at)))
     number = len(new.extras.attempts)
     content = {"exception": error, "attempt": number, "delay": delay}
     try:
@@ -116,3 +156,18 @@ def _try_again(
         )
     finally:
         step._release()
+
+
+def _fact_of(new: LiveStep, at: float) -> StepDue:
+    """Return the fact that a task has failed at an instant, and is to be run again."""
+    extras, instant = new.extras, new.run.backend.wall_time
+    assert extras.due is not None
+    assert extras.first_at is not None
+    return StepDue(
+        task=new.template.uid,
+        inputs=new.input_data,
+        begun=False,
+        attempts=extras.attempts,
+        due=instant(extras.due),
+        tried=at - extras.first_at,
+    )

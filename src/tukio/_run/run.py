@@ -77,7 +77,8 @@ class Run(RunState):
         data = trigger.data if isinstance(trigger, Event) else trigger
         root = self.plan.begin(data)
         if self.keeps_facts:
-            self.keep_fact(RunStarted(self.uid, self.backend.wall_time(now), data))
+            begun = self.backend.wall_time(now)
+            self.keep_fact(RunStarted(self.uid, begun, data, self.appointment))
         self.launch()
         return root
 

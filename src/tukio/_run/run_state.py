@@ -37,6 +37,7 @@ from .ledger import Ledger
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
+    from datetime import datetime
 
     from .._events.broker import Broker
     from .._loop.contract import Backend, Driver
@@ -100,7 +101,8 @@ class RunState:
         errors: Task id -> what that task raised; changed by `keep_error` alone.
         limit: When it reaches the limit of its template, on the clock of the backend; inf for
             never.
-        deadline: When it is cancelled, for its limit or for `stop_at`; at most `limit`.
+        deadline: When it is cancelled, for its limit, its appointment, or `stop_at`; at most
+            `limit`.
         locked: Whether it keeps data from starting another run (`skip-until-unlock`). Once False,
             it stays so.
         drivers: The drivers that have begun and not left, in the order they began.
@@ -218,6 +220,11 @@ class RunState:
         if self.phase is OVER and self.ending is not None:
             return self.ending
         return PENDING
+
+    @property
+    def appointment(self) -> datetime | None:
+        """When it ends at the latest, as its start has said, aware UTC; None if it did not."""
+        return None if self.ledger is None else self.ledger.appointment
 
     @property
     def has_begun_itself(self) -> bool:

@@ -32,6 +32,9 @@ def suspend(run: Run) -> bool:
     Returns:
         False if it was not running: then nothing changes.
     """
+    if run.stop_if_expired():
+        # Perhaps before its begin was told: then that is told no more.
+        return False
     run.begin()
     # A handler of its begin may have stopped it.
     if run.stop_if_expired() or run.phase is not RUNNING:

@@ -18,6 +18,7 @@ from .._model.state import (
 from .._model.task_ends import TaskTimedOut
 from .._step.log_fields import log_fields
 from .._step.snapshot import full_snapshot, snapshot
+from .appointment import deadline_of
 from .calling import begin
 from .step_future import StepFuture
 
@@ -95,6 +96,16 @@ class TaskRun(StepFuture):
         `[` and `%` are written as %2F, %5B and %25.
         """
         return self._key
+
+    @property
+    def deadline(self) -> datetime | None:
+        """When this step is cut at the latest, aware UTC; None if nothing is to cut it.
+
+        The earliest of the limits of the task, of all its attempts and of the run, of the deadline
+        that the start of the run has said, and of the end of a stop's grace. That of a task that
+        has not begun is that of its run.
+        """
+        return deadline_of(self)
 
     @property
     def _made(self) -> tuple[Attempt, ...]:

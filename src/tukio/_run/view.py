@@ -15,6 +15,7 @@ from .verdict import leads_nowhere, status_of, unhandled
 
 if TYPE_CHECKING:
     from collections.abc import KeysView
+    from datetime import datetime
 
     from .._model.state import FutureState
     from .._model.template import WorkflowTemplate
@@ -67,6 +68,14 @@ class RunView:
             for step in self._steps
             if step is not None and step.state in _WITH_OUTPUT
         }
+
+    @property
+    def appointment(self) -> datetime | None:
+        """When it ends at the latest, as `deadline=` of its start has said: aware UTC, or None.
+
+        It stays the instant that it is while nobody runs it: over a rescue, too.
+        """
+        return self._run.appointment
 
     @property
     def tasks(self) -> KeysView[TaskRun]:
@@ -147,7 +156,8 @@ class RunView:
                 print(event.seq, event.data["type"])
 
         It begins with what has happened so far, made up from the state of the run: the begin and
-        the end of the run and of each task, in order, each with its `time`. The events that follow
+        the end of the run and of each attempt at a task, in order, each with its `time`; what an
+        earlier attempt has raised is a `RecordedError` in there. The events that follow
         are those that subscribers get; but the begin of the run comes once, also if it was rescued.
         One iterator is for one reader.
 

@@ -14,6 +14,7 @@ from .._model.logs import Log
 from .log_fields import log_fields
 
 if TYPE_CHECKING:
+    from .._model.attempts import Attempt
     from .extras import Extras
     from .items import Work
     from .step import LiveStep
@@ -52,6 +53,10 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
         found["chosen"] = [tasks[number].uid for number in step.chosen]
     if step._extras is not None:
         found |= _of_extras(step, step._extras, data=data)
+    # The template that a run was rescued with may have no `retry` any more.
+    made = () if step._extras is None else step._extras.attempts
+    if made or step._retry is not None:
+        found |= _attempts_of(step, made)
     # Not `or`: an exception of a user's class may be false, or raise when it is asked.
     error = step.run.errors.get(step.template.uid)
     error = step.error if error is None else error
@@ -74,9 +79,6 @@ def _of_extras(step: LiveStep, extras: Extras, *, data: bool) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if extras.overran:
         found["overran"] = extras.overran
-    if extras.attempts:
-        found["attempts"] = [one.as_dict() for one in extras.attempts]
-        found |= _times_of_attempts(step, extras)
     if extras.items is not None:
         found |= _items(step, extras.items, data=data)
     return found
@@ -91,20 +93,25 @@ def _items(step: LiveStep, work: Work, *, data: bool) -> dict[str, Any]:
     attempts: dict[int, Any] = {}
     for item in [*work.open, *work.earlier.values()]:
         extras = item._extras
-        if extras is not None and extras.attempts:
-            place: Any = item.template
-            made = [one.as_dict() for one in extras.attempts]
-            attempts[place.index] = {"attempts": made, **_times_of_attempts(item, extras)}
+        made = () if extras is None else extras.attempts
+        if made or item._retry is not None:
+            tried = _attempts_of(item, made)
+            if tried:
+                attempts[item.index] = tried
     return {"items": items.report(attempts, data=data)}
 
 
-def _times_of_attempts(step: LiveStep, extras: Extras) -> dict[str, Any]:
-    """Return when the next attempt is due, and for how long the task was tried if it goes on."""
-    backend, found = step.run.backend, dict[str, Any]()
-    if extras.due is not None:
+def _attempts_of(step: LiveStep, made: tuple[Attempt, ...]) -> dict[str, Any]:
+    """Return the attempts before a step, when it is due, and how long the task was tried so far."""
+    backend, extras, found = step.run.backend, step._extras, dict[str, Any]()
+    if made:
+        found["attempts"] = [one.as_dict() for one in made]
+    if extras is not None and extras.due is not None:
         found["due"] = backend.wall_time(extras.due)
-    if extras.first_at is not None and step.ended_at is None:
-        found["elapsed"] = backend.time() - extras.first_at
+    first = None if extras is None else extras.first_at
+    first = step.started_at if first is None else first
+    if first is not None and step.ended_at is None:
+        found["elapsed"] = backend.time() - first
     return found
 
 

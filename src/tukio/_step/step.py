@@ -201,6 +201,10 @@ class LiveStep(Step):
         Whoever waits for this step waits for the task: they are told when that is over.
         """
         extras = self._extras
+        if self._retry is not None and self.started_at is not None:
+            # The time for all attempts goes on.
+            first = None if extras is None else extras.first_at
+            new.extras.first_at = self.started_at if first is None else first
         if extras is None:
             # Nobody has got hold of this step.
             return
@@ -254,6 +258,14 @@ class LiveStep(Step):
             Whether the run runs it again; else somebody else takes care of that.
         """
         return True
+
+    def due_fact(self, fact: StepDue) -> Any:
+        """Return the fact that this step is to be run after a failure: the one given, or another.
+
+        Args:
+            fact: The fact of a task of the graph.
+        """
+        return fact
 
     def note_end(self) -> None:
         """Called when this step is over, before anybody is told."""

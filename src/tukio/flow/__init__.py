@@ -21,7 +21,18 @@ from __future__ import annotations
 from .chain import Chain
 from .decorator import task
 from .flows import Flow, flow
-from .keys import FlowKeys, MapKeys, TaskKeys
+from .keys import Defaults, FlowKeys, MapKeys, TaskKeys
 from .tasks import Task, named
 
-__all__ = ["Chain", "Flow", "FlowKeys", "MapKeys", "Task", "TaskKeys", "flow", "named", "task"]
+__all__ = [
+    "Chain",
+    "Defaults",
+    "Flow",
+    "FlowKeys",
+    "MapKeys",
+    "Task",
+    "TaskKeys",
+    "flow",
+    "named",
+    "task",
+]

@@ -176,7 +176,7 @@ def flow(id: str, *chains: Chain[Any, Any], **keys: Unpack[FlowKeys]) -> Flow:  
 
     The template says what the data form leaves at the ways of 1.x: `policy` is `start-new`, a task
     with several parents waits for them (`join: all`), and a task that reaches its limit has failed
-    (`on_timeout: fail`). Each of these is as you say, if you say it.
+    (`on_timeout: fail`). Each of these is as you say, if you say it; `defaults` say it for all.
 
     Args:
         id: The id of the workflow.
@@ -198,7 +198,7 @@ def flow(id: str, *chains: Chain[Any, Any], **keys: Unpack[FlowKeys]) -> Flow:  
         "id": id,
         "policy": "start-new",
         **given(said),
-        **gathered.document(),
+        **gathered.document(said.get("defaults")),
     }
     found = find_faults(document, complete=True)
     faults = gathered.faults or placed(found, gathered.nodes, gathered.places, document["graph"])

@@ -11,6 +11,7 @@ from .._model.candidate import place_of
 from .._model.display import shown
 from .._model.errors import DAGValidationError, Fault, WorkflowRootTaskError
 from .._model.fan_in import JOIN_TASK
+from .._model.findings import is_mapping
 from .._model.registry import REGISTRY
 from .chain import Chain, Node
 from .keys import given
@@ -79,17 +80,22 @@ class Gathered:
         """The id of each task -> where it is said."""
         return {uid: _told(node.places) for uid, node in self.nodes.items()}
 
-    def document(self) -> dict[str, Any]:
+    def document(self, defaults: Any = None) -> dict[str, Any]:
         """Return `tasks` and `graph` as in the dict form of a template.
 
         What new users expect is written out where nothing is said.
+
+        Args:
+            defaults: What the workflow says for its tasks; of any kind, as it may have faults.
         """
+        taken: Mapping[Any, Any] = defaults if is_mapping(defaults) else {}
         parents: dict[str, int] = {}
         for downstream in self._links.values():
             for uid in downstream:
                 parents[uid] = parents.get(uid, 0) + 1
         tasks = [
-            _written_out(node.document, parents.get(uid, 0)) for uid, node in self.nodes.items()
+            _written_out(node.document, parents.get(uid, 0), taken)
+            for uid, node in self.nodes.items()
         ]
         graph = {uid: list(self._links.get(uid, ())) for uid in self.nodes}
         return {"tasks": tasks, "graph": graph}
@@ -155,7 +161,9 @@ def _in_graph(fault: Fault, order: list[str], graph: Mapping[str, Iterable[str]]
     return []
 
 
-def _written_out(document: dict[str, Any], parents: int) -> dict[str, Any]:
+def _written_out(
+    document: dict[str, Any], parents: int, defaults: Mapping[Any, Any]
+) -> dict[str, Any]:
     """Return a task that says for which parents it waits, and what follows at its limit."""
     said: dict[str, Any] = {}
     if document["name"] != JOIN_TASK:
@@ -164,9 +172,16 @@ def _written_out(document: dict[str, Any], parents: int) -> dict[str, Any]:
             said["join"] = "all"
         words = document.get("map")
         item = words.get("timeout") if isinstance(words, Mapping) else None
-        if document.get("timeout") or document.get("idle_timeout") or item:
+        limits = [item, *(_either(document, defaults, key) for key in ("timeout", "idle_timeout"))]
+        if any(limits) and defaults.get("on_timeout") is None:
             said["on_timeout"] = "fail"
     return said | given(document)
+
+
+def _either(document: Mapping[str, Any], defaults: Mapping[Any, Any], key: str) -> Any:
+    """Return what a task says by a key, or else takes of the defaults."""
+    value = document.get(key)
+    return defaults.get(key) if value is None else value
 
 
 def _told(places: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
+from .._model.defaults import as_data
 from .._model.display import nearest, shown
 from .._model.paths import DATA as ROOT, step_text
 from .._model.policy import ErrorPolicy, OverrunPolicy
@@ -19,7 +20,17 @@ if TYPE_CHECKING:
 
 
 LEFT_OUT: Final = frozenset(
-    {"join", "collect", "on_timeout", "idle_timeout", "retry", "map", "policy", "on_error"}
+    {
+        "join",
+        "collect",
+        "on_timeout",
+        "idle_timeout",
+        "retry",
+        "map",
+        "policy",
+        "on_error",
+        "defaults",
+    }
 )
 """Keys that None leaves out; for others, as `topics`, it says something."""
 
@@ -55,6 +66,15 @@ class TaskKeys(TypedDict, total=False):
     extra: Mapping[str, Any]
 
 
+class Defaults(TypedDict, total=False):
+    """What each task of a workflow takes that says nothing of it; see `WorkflowTemplate`."""
+
+    timeout: float | None
+    idle_timeout: float | None
+    on_timeout: Literal["continue", "fail", "retry"]
+    retry: Retry | Mapping[str, Any] | None
+
+
 class FlowKeys(TypedDict, total=False):
     """What may be said of a workflow, beside its id and its tasks; see `WorkflowTemplate`.
 
@@ -65,6 +85,7 @@ class FlowKeys(TypedDict, total=False):
     on_error: ErrorPolicy | Literal["continue", "abort"]
     timeout: float | None
     topics: Sequence[str] | None
+    defaults: Defaults
     title: str
     schema: int
     meta: Any
@@ -92,6 +113,8 @@ def as_document(keys: Mapping[str, Any], known: type, what: str) -> dict[str, An
     document = {key: _as_data(value) for key, value in keys.items() if key != "extra"}
     if isinstance(document.get("map"), Mapping):
         document["map"] = _with_path(document["map"])
+    if "defaults" in document:
+        document["defaults"] = as_data(document["defaults"])
     extra = keys.get("extra", {})
     if not isinstance(extra, Mapping):
         msg = f"{what} got {shown(extra)} as 'extra' - give a dict of keys of your own"

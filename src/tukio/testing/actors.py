@@ -35,6 +35,7 @@ import anyio.lowlevel
 
 from .._model.errors import SkipTask, TukioTaskError
 from .._model.event import Event
+from .._model.registry import REGISTRY
 from .._run.current import current_task
 from .._run.idle import heartbeat
 from .._step.holder import TaskHolder
@@ -50,6 +51,9 @@ ACTOR = "actor"
 
 PROMPT_ACTOR = "prompt actor"
 """The name that `PromptActor`, which never waits, is registered under."""
+
+MAY_GO_ON = "actor may go on"
+"""The name that `may_go_on` is registered under."""
 
 WAITS = frozenset({"turns", "seconds", "nests", "awaits"})
 """The keys of a behaviour that waits, which a prompt actor cannot have."""
@@ -170,8 +174,30 @@ async def _nap(seconds: float, fails: bool) -> None:  # noqa: FBT001 - for a tas
         raise ValueError(current_task().template.uid)
 
 
+def may_go_on(error: BaseException, attempt: int) -> bool:
+    """Say whether an actor is run again: once, and not after a `TukioTaskError`.
+
+    Raises:
+        LookupError: The error is a `TimeoutError` of the actor itself.
+    """
+    if type(error) is TimeoutError:
+        raise LookupError(attempt)
+    return attempt == 1 and not isinstance(error, TukioTaskError)
+
+
 @contextmanager
 def actors() -> Generator[None, None, None]:
-    """Register the actors for one `with` block, in the place of tasks that have their names."""
+    """Register the actors for one `with` block, in the place of tasks that have their names.
+
+    And the predicate that their `retry_if` may have.
+    """
+    predicates = REGISTRY.predicates
+    is_new = MAY_GO_ON not in predicates
     with registered({ACTOR: Actor, PROMPT_ACTOR: PromptActor}):
-        yield
+        if is_new:
+            predicates.add(MAY_GO_ON, may_go_on)
+        try:
+            yield
+        finally:
+            if is_new:
+                predicates.remove(MAY_GO_ON)

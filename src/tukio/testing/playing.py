@@ -29,6 +29,7 @@ from .watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     from .._engine.refusal import Refusal
     from .._model.template import WorkflowTemplate
@@ -74,7 +75,8 @@ async def play(
     `cancel`, `suspend`, `resume`, `timeout`: as the methods of a run.
     `cancel task`: cancels one task; the detail is its index among the tasks of the template.
     `stop`: stops the engine; the detail is the grace in seconds, or None to use force.
-    `trigger`: starts a further run, with `{"run": <instant>}`.
+    `trigger`: starts a further run, with `{"run": <instant>}`; the detail is the number of seconds
+    until its deadline, or None for none.
     `event`: the engine receives `{"event": <instant>}`; the detail is the topic.
     `handler error`: from now on a handler of execution events fails; the detail is "sync" or
     "async", the kind of the handler, or "odd": it raises what is no `Exception`.
@@ -162,7 +164,9 @@ class _Stage:
             case "stop":
                 self.engine.stop(detail, force=detail is None)
             case "trigger":
-                self.started(await self.engine.trigger(self.template.uid, {"run": at}))
+                until = None if detail is None else self._wall_time(detail)
+                uid, data = self.template.uid, {"run": at}
+                self.started(await self.engine.trigger(uid, data, deadline=until))
             case "event":
                 self.started(*await self.engine.data_received({"event": at}, detail))
             case "handler error":
@@ -174,6 +178,11 @@ class _Stage:
             case _:
                 for run in self.engine.instances:
                     self._act_on(run, deed, detail)
+
+    def _wall_time(self, later: float) -> datetime:
+        """Return the time by the clock of the runs, some seconds later."""
+        backend = self.engine._binding.bound()
+        return backend.wall_time(backend.time() + later)
 
     def _act_on(self, run: Workflow, deed: str, detail: Any) -> None:
         if deed == "report":

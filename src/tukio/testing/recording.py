@@ -197,7 +197,7 @@ class Recording:
 def _template(report: Mapping[str, Any], name: object) -> WorkflowTemplate:
     """Return the template in a report, with one name for all tasks; they end as it is recorded."""
     template = WorkflowTemplate.from_dict(report)
-    template.timeout = None
+    template.timeout = template.defaults = None
     for task in template.tasks:
         task.timeout = task.idle_timeout = task.retry = task.map = None
         task.on_timeout = None

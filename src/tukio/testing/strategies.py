@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hypothesis import strategies as st
 
-from .actors import ACTOR, PROMPT_ACTOR, WAITS
+from .actors import ACTOR, MAY_GO_ON, PROMPT_ACTOR, WAITS
 from .playing import EDITS
 
 if TYPE_CHECKING:
@@ -73,6 +73,23 @@ LIMITS: tuple[Data, ...] = (
     *({"retry": {"attempts": 2, "jitter": "none", "initial": wait}} for wait in (0, 1, 3)),
     {"retry": {"attempts": 3, "jitter": "none"}, "timeout": 4},
     {"retry": {"attempts": 3, "jitter": "none"}, "timeout": 2, "on_timeout": "retry"},
+    {"retry": {"attempts": 3, "jitter": "none", "retry_if": MAY_GO_ON}},
+    {"retry": {"jitter": "none", "retry_if": MAY_GO_ON}, "timeout": 2, "on_timeout": "retry"},
+    *({"retry": {"attempts": None, "jitter": "none", "within": most}} for most in (1.25, 5.75)),
+    {"retry": {"jitter": "none", "within": 3.25}, "timeout": 2, "on_timeout": "retry"},
+    {"timeout": 0, "idle_timeout": 0, "retry": {"attempts": 1}},
+)
+
+# No limit comes at the instant of another one, or of an action.
+_defaults: SearchStrategy[Data | None] = st.sampled_from(
+    [
+        *(None,) * 6,
+        {"timeout": 4},
+        {"timeout": 2, "on_timeout": "fail"},
+        {"idle_timeout": 3, "on_timeout": "continue"},
+        {"retry": {"attempts": 2, "jitter": "none"}},
+        {"timeout": 3, "on_timeout": "retry", "retry": {"attempts": 2, "jitter": "none"}},
+    ]
 )
 
 MAPS: tuple[Data, ...] = (
@@ -204,6 +221,8 @@ def workflow_templates(draw: DrawFn, *, max_tasks: int = 6, tasks: Tasks = task_
         template["timeout"] = limit
     if on_error := draw(_on_error):
         template["on_error"] = on_error
+    if defaults := draw(_defaults):
+        template["defaults"] = defaults
     return template
 
 
@@ -233,7 +252,8 @@ def _actions(most: int) -> SearchStrategy[list[tuple[int, tuple[str, Any]]]]:
     some += [("timeout", None), ("stop", None), ("stop", 3)]
     some += [("cancel task", place) for place in range(4)]
     some += [("event", topic) for topic in (*TOPICS, *TOPICS, "red", "red")]
-    some += [("trigger", None), ("report", None)]
+    some += [("trigger", None), ("trigger", None), ("trigger", 3.625), ("trigger", -1)]
+    some += [("report", None)]
     some += [("handler error", how) for how in ("sync", "async", "odd")]
     some += [("callback error", how) for how in ("sync", "odd")]
     some += [("edit", name) for name in EDITS]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._events.exec_topics import EXEC_TOPIC
 from .._model.state import EVENT_OF, TASK_BEGIN, TERMINAL, FutureState, Phase
+from .._run.within import first_begin
 from .clock import is_virtual
 from .invariants import TASK_ENDS, BrokenGuarantee, demand
 
@@ -141,8 +142,19 @@ def _limits_are_kept(run: Run) -> None:
         if step is None or step.driver is None or step.started_at is None or driver.scope is None:
             continue  # the driver is idle, or runs a `teardown()`
         limit = step.template.timeout or math.inf
-        late = now > min(step.started_at + limit, run.deadline, _missed(step))
+        limits = (step.started_at + limit, run.deadline, _missed(step), _tried_until(step))
+        late = now > min(limits)
         demand("G4", not late or driver.scope.cancel_called, "{!r} goes on past its limit", step)
+
+
+def _tried_until(step: TaskRun) -> float:
+    """Return the instant after which no attempt at the task of a step goes on."""
+    within: float | None = (step.template._retry or {}).get("within")
+    if not within or step.started_at is None:
+        return math.inf
+    # One that begins later ends as it begins.
+    limit: float = first_begin(step) + within
+    return max(limit, step.started_at)
 
 
 def _is_over(life: _Life) -> None:
