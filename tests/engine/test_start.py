@@ -45,6 +45,69 @@ async def test_what_is_started() -> None:
         assert run.report()["tasks"][0]["exec"]["inputs"] == {"n": n}
 
 
+class Looks:
+    """Counts how often templates are validated when runs are started."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._count = 0
+        validate = tukio.WorkflowTemplate.validate
+
+        def looking(template: tukio.WorkflowTemplate, *args: Any) -> bool:
+            self._count += 1
+            return validate(template, *args)
+
+        monkeypatch.setattr(tukio.WorkflowTemplate, "validate", looking)
+
+    async def at(self, template: tukio.WorkflowTemplate) -> int:
+        """Start a template three times; return how often it was looked at."""
+        self._count = 0
+        for _ in range(3):
+            run = await tukio.current_engine().start(template, {})
+            run.cancel()
+        return self._count
+
+
+async def test_a_sound_template_is_looked_at_again_when_it_has_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once as it was given, and once in the shape that its first run has; then no more."""
+    looks, template = Looks(monkeypatch), flow("slow")
+    async with tukio.Engine():
+        assert [await looks.at(template) for _ in range(2)] == [2, 0]
+        template.tasks[0].timeout = 3
+        assert [await looks.at(template) for _ in range(2)] == [2, 0]
+        template.topics = ["red"]
+        assert [await looks.at(template) for _ in range(2)] == [2, 0]
+        template.topics.append("blue")
+        assert [await looks.at(template) for _ in range(2)] == [2, 0]
+        template.tasks[0].timeout = "soon"  # type: ignore[assignment]
+        with pytest.raises(tukio.TemplateError):
+            await looks.at(template)
+
+
+async def test_a_sound_template_is_looked_at_again_when_the_registry_has_changed(
+    task: Tasks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tasks and the predicates in it; what is not there any more is a fault."""
+    looks, template = Looks(monkeypatch), flow("slow")
+    async with tukio.Engine():
+        await looks.at(template)
+
+        @task
+        async def other(event: tukio.Event) -> None: ...
+
+        assert [await looks.at(template) for _ in range(2)] == [1, 0]
+
+        @task.predicate("any")
+        def holds(error: BaseException) -> bool:
+            return True
+
+        assert [await looks.at(template) for _ in range(2)] == [1, 0]
+        task.forget()
+        with pytest.raises(tukio.TemplateError):
+            await looks.at(template)
+
+
 REFUSALS = {
     tukio.Reason.UNKNOWN_TEMPLATE: (
         "no template with this id is loaded"

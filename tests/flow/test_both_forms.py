@@ -95,9 +95,10 @@ def test_flows_say_any_template(data: st.DataObject, template: dict[str, Any]) -
     template = {**template, "graph": in_order(template["graph"])}
     parents = [down for downs in template["graph"].values() for down in downs]
     tasks: dict[str, Chain[Any, Any]] = {}
+    defaults = template.get("defaults") or {}
     for task in template["tasks"]:
         item = (task.get("map") or {}).get("timeout")
-        if item or is_limited(task, template.get("defaults", {})):
+        if item or is_limited(task, defaults):
             task.setdefault("on_timeout", "continue")
         if parents.count(task["id"]) > 1 and task["name"] != "join":
             task.setdefault("join", "first")

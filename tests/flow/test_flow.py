@@ -88,8 +88,8 @@ def test_defaults_are_typed_words() -> None:
     assert "defaults" not in flow("x", A, defaults=None).as_dict()  # type: ignore[arg-type]
     with pytest.raises(tukio.TemplateError, match="defaults: must be an object, not int"):
         flow("x", A, defaults=3)  # type: ignore[arg-type]
-    with pytest.raises(tukio.TemplateError, match=r"defaults\.timout: unknown key"):
-        flow("x", A, defaults={"timout": 3})  # type: ignore[typeddict-unknown-key]
+    with pytest.raises(tukio.TemplateError, match=r"defaults\.timeouts: unknown key"):
+        flow("x", A, defaults={"timeouts": 3})  # type: ignore[typeddict-unknown-key]
 
 
 def test_none_leaves_a_key_out() -> None:

@@ -137,7 +137,7 @@ def test_they_may_be_changed_at_any_time() -> None:
 FAULTS: list[tuple[Any, str]] = [
     (3, 'defaults: must be an object, not int; write {"timeout": 30}'),
     (["timeout"], 'defaults: must be an object, not list; write {"timeout": 30}'),
-    ({"timout": 3}, "defaults.timout: unknown key; did you mean 'timeout'?"),
+    ({"timeouts": 3}, "defaults.timeouts: unknown key; did you mean 'timeout'?"),
     ({"topics": []}, "defaults.topics: unknown key; "),
     ({"config": {}}, "defaults.config: unknown key; "),
     ({3: 4}, "defaults.3: unknown key; "),
@@ -146,7 +146,7 @@ FAULTS: list[tuple[Any, str]] = [
     ({"on_timeout": "ignore"}, "defaults.on_timeout: 'ignore' is not one of continue, fail, retry"),
     ({"retry": 3}, "defaults.retry: must be an object, not int; "),
     ({"retry": {"attempts": 0}}, "defaults.retry.attempts: must be a positive number or null"),
-    ({"retry": {"atempts": 2}}, "defaults.retry.atempts: unknown key; did you mean 'attempts'?"),
+    ({"retry": {"attempt": 2}}, "defaults.retry.attempt: unknown key; did you mean 'attempts'?"),
     ({"retry": {"retry_if": 3}}, "defaults.retry.retry_if: must be the name of a predicate, not 3"),
     ({"on_timeout": "retry"}, "defaults.on_timeout: there is nothing to retry by; give 'retry'"),
 ]

@@ -213,4 +213,12 @@ OF_ENGINE: tuple[Mutant, ...] = (
         why="who keeps nothing but a task of a run that is over cannot ask for its workflow",
         tests=("run/test_memory.py",),
     ),
+    Mutant(
+        name="takes a template for sound whatever has become of the registry",
+        file="_model/documents.py",
+        old="    elif shape.sound != sound:\n",
+        new="    elif shape.sound is None:\n",
+        why="a task that is not there any more is found out in the middle of a run (G12)",
+        tests=("engine/test_start.py",),
+    ),
 )

@@ -73,9 +73,17 @@ OF_LIMITS: tuple[Mutant, ...] = (
     Mutant(
         name="asks for signs of life from a step that unwinds",
         file="_run/idle.py",
-        old="signs is None or self.cancel_called or self.interrupted_for is INTERRUPTED:\n",
-        new="signs is None:\n",
+        old="if not signs.has_cut and (self.interrupted_for is INTERRUPTED or",
+        new="if not signs.has_cut and (",
         why="a step that was suspended counts as timed out (G4)",
+        tests=("run/test_idle.py",),
+    ),
+    Mutant(
+        name="asks for signs of life from a step whose run is past its limit",
+        file="_run/idle.py",
+        old="run.phase is STOPPING or run.backend.time() >= run.deadline",
+        new="run.phase is STOPPING",
+        why="what a step returns at the end of its run is lost",
         tests=("run/test_idle.py",),
     ),
     Mutant(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from .display import shown
 from .errors import Fault, TemplateError
 from .registry import registry_for
+from .shape import known_shape
 from .template import WorkflowTemplate
 from .validation import find_faults
 
@@ -21,6 +22,9 @@ TemplateLike: TypeAlias = WorkflowTemplate | Mapping[str, Any]
 def as_template(what: object, registry: Registry | None = None) -> WorkflowTemplate:
     """Return a template that is ready to run: the one given, or the one that a document describes.
 
+    A template that was found sound is not validated again until it, or the registry, is changed:
+    that would take longer than a run of it.
+
     Args:
         what: A template, or a document: the dict form of a template.
         registry: The registry of task names; None is the one of the process.
@@ -31,7 +35,14 @@ def as_template(what: object, registry: Registry | None = None) -> WorkflowTempl
     """
     if not isinstance(what, WorkflowTemplate):
         what = _described(what, registry)
-    what.validate(registry)
+    known = registry_for(registry)
+    shape, sound = known_shape(what), (known, known.changes, known.predicates.changes)
+    if shape is None:
+        # One is made for the first run.
+        what.validate(registry)
+    elif shape.sound != sound:
+        what.validate(registry)
+        shape.sound = sound
     return what
 
 

@@ -57,10 +57,15 @@ class Predicate(NamedTuple):
 
 
 class Predicates:
-    """The predicates of one registry, by name."""
+    """The predicates of one registry, by name.
+
+    Attributes:
+        changes: The number of times that one was added or removed.
+    """
 
     def __init__(self) -> None:
         self._known: dict[str, Predicate] = {}
+        self.changes: int = 0
 
     def add(self, name: str, function: Callable[..., Any]) -> None:
         """Add a predicate.
@@ -81,6 +86,7 @@ class Predicates:
             msg = f"predicate {shown(name)} is already registered: {other} - {advice}"
             raise ValueError(msg)
         self._known[name] = predicate
+        self.changes += 1
 
     def get(self, name: str) -> Predicate:
         """Return a predicate.
@@ -102,6 +108,7 @@ class Predicates:
         """
         self.get(name)
         del self._known[name]
+        self.changes += 1
 
     def __contains__(self, name: object) -> bool:
         return name in self._known

@@ -54,6 +54,7 @@ class Registry:
         tasks: Name -> (holder class or None, coroutine function). To read from only.
         codes: The code object of a coroutine function -> a name of the task. To read from only.
         predicates: The predicates; `tukio.predicate` adds to those of the process.
+        changes: The number of times that a task was added, replaced or removed.
     """
 
     # Complete once tukio was imported, and so before a user can make a registry.
@@ -65,6 +66,7 @@ class Registry:
         self.predicates: Predicates = Predicates()
         # Name -> the code object of a task that has no `await` in its code.
         self._prompt: dict[Any, CodeType] = {}
+        self.changes: int = 0
         for name, (coro_or_cls, coro_name) in self._built_in.items():
             self.register(coro_or_cls, name, coro_name)
 
@@ -93,14 +95,11 @@ class Registry:
         self.put(task_name, resolve(coro_or_cls, coro_name))
 
     def put(self, task_name: Any, record: Record | None) -> Record | None:
-        """Put a task in the place of another one, or of none; executions at work go on.
+        """Put a task in the place of another one, or of none, and return that; runs go on with it.
 
         Args:
             task_name: The name that templates use; any hashable object.
             record: What `resolve` has returned, or this method; None for no task.
-
-        Returns:
-            What was there, or None.
 
         Raises:
             AttributeError: The function is a `functools.partial`. Nothing changes.
@@ -108,6 +107,7 @@ class Registry:
         before = self.tasks.get(task_name)
         # Before anything is changed, as a partial has no code.
         codes = [function.__code__ for _, function in filter(None, (before, record))]
+        self.changes += 1
         self._prompt.pop(task_name, None)
         if record is None:
             self.tasks.pop(task_name, None)

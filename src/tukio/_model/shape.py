@@ -71,6 +71,8 @@ class Shape:
         watched: Lists that are empty while the fields of tasks are as they were; see `Edition`.
         given: Data of the template that somebody may change in place; see `Edition`.
         kept: The same data as it was when this shape was made.
+        sound: What the template was found sound by, in the state that this shape is made of; see
+            `as_template`. None while it was not looked at.
     """
 
     # Slots, because each step reads three of these: up to Python 3.11 an attribute is slow to read
@@ -88,6 +90,7 @@ class Shape:
         "maps",
         "predecessors",
         "root",
+        "sound",
         "successors",
         "tasks",
         "template",
@@ -125,6 +128,7 @@ class Shape:
         self.kinds: dict[int, tuple[str, ...]] = {number: kinds for number, kinds in asked if kinds}
         self.maps: dict[int, ItemsInCommon] = {}
         self.empty_plan: Any = None
+        self.sound: tuple[Any, int, int] | None = None
 
     def mapped(self, number: int) -> ItemsInCommon:
         """Return what the items of a mapped task have in common, given its number."""
@@ -158,13 +162,20 @@ def shape_of(template: WorkflowTemplate) -> Shape:
     Raises:
         WorkflowRootTaskError: There is not exactly one root task.
     """
-    shape = template.compiled
+    shape = known_shape(template)
+    if shape is None:
+        shape = template.compiled = Shape(template)
+    return shape
+
+
+def known_shape(template: WorkflowTemplate) -> Shape | None:
+    """Return the shape of a template as the template is now; None if none was made of that."""
+    shape: Shape | None = template.compiled
     if (
         shape is None
         or shape.changes != template.dag.changes
         or any(shape.watched)
         or (shape.given and not is_same(shape.given, shape.kept))
     ):
-        shape = Shape(template)
-        template.compiled = shape
-    return shape  # type: ignore[no-any-return]  # the template does not know what a shape is
+        return None
+    return shape
