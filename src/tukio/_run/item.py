@@ -101,7 +101,7 @@ class ItemStep(TaskRun):
     def hand_over(self, new: Any) -> None:
         """Called when this item is run again: the next execution takes its place."""
         # Made, if it has none: then its end is told in any case.
-        new.extras.due = self.extras.due
+        new.extras.due, new.extras.first_at = self.extras.due, self.extras.first_at
         super().hand_over(new)
         self._whole.replace(self, new)
 
