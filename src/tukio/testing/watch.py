@@ -149,7 +149,7 @@ def _limits_are_kept(run: Run) -> None:
 
 def _tried_until(step: TaskRun) -> float:
     """Return the instant after which no attempt at the task of a step goes on."""
-    within = (step.template._retry or {}).get("within")
+    within = (step._retry or {}).get("within")
     if not within or step.started_at is None:
         return math.inf
     # One that begins later ends as it begins.
