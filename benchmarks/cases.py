@@ -246,6 +246,22 @@ def typed(effort: Effort) -> Plan:
 
 
 @case
+def maps(effort: Effort) -> Plan:
+    """What does an item of a mapped task cost, beside a task of a fan-out of the same size?
+
+    The goal is 1.3 or less, and the same for each of 10,000 items as for each of 100. With
+    `limited`, 50 items are at work at once.
+    """
+    words = ("map ", "limited map ", "fan-out ")
+    works = tuple(f"{word}{kind}" for kind in ("noop", "pause") for word in words)
+    found = tuple(jobs((OURS,), works, effort.sizes(100, 10_000)))
+    beside = Comparison(
+        "/ fan-out", lambda job: replace(job, work=f"fan-out {job.work.rpartition(' ')[2]}")
+    )
+    return Plan(found, "µs per item", "items", (beside,))
+
+
+@case
 def back_off(effort: Effort) -> Plan:
     """What does a workflow take whose task has failed, and waits for its next attempt?
 

@@ -102,6 +102,27 @@ async def back_off(meter: Meter, size: int) -> None:
             run.cancel()
 
 
+async def items(meter: Meter, size: int, *, words: dict[str, Any] | None, name: str) -> None:
+    """Run a task that is mapped over `size` items; without words, as many tasks of a fan-out."""
+    given = {"list": [TRIGGER] * size, **TRIGGER}
+    root, document = {"id": "root", "name": "benchmark untyped"}, {"policy": "start-new"}
+    if words is None:
+        tasks = [{"id": f"t{number}", "name": name} for number in range(size)]
+        graph = {"root": [task["id"] for task in tasks]}
+        template = {**document, "tasks": [root, *tasks], "graph": graph}
+    else:
+        each = {"id": "each", "name": name, "map": {"over": "$.list", **words}}
+        template = {**document, "tasks": [each]}
+    made = tukio.WorkflowTemplate.from_dict(template)
+    async with tukio.Engine() as engine:
+        await engine.load(made)
+        run: Any = None
+        for _ in meter.passes(1, units=size):
+            run = await engine.start(made.uid, given)
+            await run.wait()
+        verify(done=run.ok, what=run)
+
+
 def tasks_of_the_loop() -> int:
     """Return how many tasks the event loop has."""
     if sniffio.current_async_library() == "asyncio":
@@ -148,6 +169,11 @@ WORKS: dict[str, Work] = {
     **{
         f"{word} {kind}": functools.partial(workflows, policy=policy, name=f"benchmark {kind}")
         for word, policy in POLICIES.items()
+        for kind in ("noop", "pause")
+    },
+    **{
+        f"{word} {kind}": functools.partial(items, words=words, name=f"benchmark {kind}")
+        for word, words in (("map", {}), ("limited map", {"limit": 50}), ("fan-out", None))
         for kind in ("noop", "pause")
     },
     "back-off": back_off,

@@ -25,6 +25,7 @@ from ._model.errors import (
     WorkflowTimedOut,
 )
 from ._model.invalid_input import InvalidInput, Misfit
+from ._model.no_items import NoItems
 from ._model.not_started import IdConflict, NotStarted
 from ._model.process_failed import ProcessFailed
 from ._model.retry import GiveUp, RetryLater
@@ -42,6 +43,7 @@ __all__ = [
     "InvalidResult",
     "LeftBehind",
     "Misfit",
+    "NoItems",
     "NotAwaited",
     "NotStarted",
     "ProcessFailed",

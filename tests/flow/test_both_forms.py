@@ -109,7 +109,8 @@ def test_flows_say_any_template(data: st.DataObject, template: dict[str, Any]) -
     tasks: dict[str, Chain[Any, Any]] = {}
     defaults = template.get("defaults") or {}
     for task in template["tasks"]:
-        if is_limited(task, defaults):
+        item = (task.get("map") or {}).get("timeout")
+        if item or is_limited(task, defaults):
             task.setdefault("on_timeout", "continue")
         if parents.count(task["id"]) > 1 and task.get("name") != "join":
             task.setdefault("join", "first")

@@ -136,6 +136,8 @@ def test_every_kind_of_fact_has_a_name_and_its_fields_in_its_body() -> None:
         "run-started": "RunStarted",
         "step-ended": "StepEnded",
         "step-due": "StepDue",
+        "item-ended": "ItemEnded",
+        "item-due": "ItemDue",
         "run-suspended": "RunSuspended",
         "run-resumed": "RunResumed",
         "run-stopped": "RunStopped",

@@ -16,10 +16,10 @@ from tukio._model.paths import (
     LONGEST,
     NoPath,
     Path,
-    _step_text,
     find_ancestor_faults,
     find_path_faults,
     parse,
+    step_text,
 )
 
 if TYPE_CHECKING:
@@ -275,7 +275,7 @@ def test_any_text_is_a_path_or_has_a_fault(text: str) -> None:
         return
     assert path.text == text
     task = () if path.task is None else (path.task,)
-    again = parse(path.root + "".join(map(_step_text, (*task, *path.steps))))
+    again = parse(path.root + "".join(map(step_text, (*task, *path.steps))))
     assert (again.root, again.task, again.steps) == (path.root, path.task, path.steps)
 
 

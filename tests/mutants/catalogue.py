@@ -17,6 +17,7 @@ from .of_flow import OF_FLOW
 from .of_hosts import OF_HOSTS
 from .of_interrupts import OF_INTERRUPTS
 from .of_limits import OF_LIMITS
+from .of_map import OF_MAP
 from .of_paths import OF_PATHS
 from .of_reports import OF_REPORTS
 from .of_retry import OF_RETRY
@@ -184,16 +185,16 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="lets a step that waits begin without a scope",
         file="_run/driver.py",
-        old="            scope is None\n            and (ready[0]",
-        new="            False\n            and (ready[0]",
+        old="            scope is None\n            and (\n                ready[0]",
+        new="            False\n            and (\n                ready[0]",
         why="nothing reaches a step that comes after one that does not wait (G3, G4)",
         tests=("run/test_scopes.py",),
     ),
     Mutant(
         name="asks only whether a task may wait, and not whether it has a limit",
         file="_run/driver.py",
-        old="    if task.timeout:\n        return True\n",
-        new="",
+        old="    if step.awaits or step.template.timeout:\n",
+        new="    if step.awaits:\n",
         why="a step that does not wait cannot see its limit",
         tests=("run/test_scopes.py",),
     ),
@@ -402,6 +403,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *OF_CHILDREN,
     *OF_FLOW,
     *OF_LIMITS,
+    *OF_MAP,
     *OF_PATHS,
     *OF_RETRY,
     *OF_HOSTS,

@@ -143,7 +143,7 @@ OF_CORE: tuple[Mutant, ...] = (
     Mutant(
         name="forgets the callbacks when a step ends",
         file="_run/settling.py",
-        old="            step._run_done_callbacks()\n",
+        old="            step._let_go()\n",
         new="            pass\n",
         why="whoever awaits a task waits for ever (G2)",
         tests=("run/test_settling.py",),

@@ -124,7 +124,7 @@ OF_PATHS: tuple[Mutant, ...] = (
     Mutant(
         name="keeps no fact of an attempt that has failed",
         file="_run/retrying.py",
-        old="        run.keep_fact(_fact_of(new, at))\n",
+        old="        run.keep_fact(new.due_fact(_fact_of(new, at)))\n",
         new="        pass\n",
         why="a run that is replayed in mid-wait is tried from the first attempt on",
         tests=("run/test_attempts_told.py", "run/test_ledger.py"),

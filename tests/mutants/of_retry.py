@@ -10,8 +10,8 @@ OF_RETRY: tuple[Mutant, ...] = (
     Mutant(
         name="begins the number of attempts anew when a run is rescued",
         file="_model/replay.py",
-        old="            step.restore_earlier(fact)\n",
-        new="            pass\n",
+        old="        step.restore_earlier(fact)\n",
+        new="        pass\n",
         why="a task that brings its process down is tried for ever",
         tests=TESTS,
     ),

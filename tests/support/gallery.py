@@ -103,6 +103,17 @@ def register_tasks(task: Tasks) -> None:  # noqa: C901, PLR0915 - many, and smal
         return result(event)
 
     @task
+    async def lists(event: tukio.Event) -> dict[str, Any]:
+        return {**result(event), "list": [{"n": 0}, {"n": 1}, "two"]}
+
+    @task
+    async def takes(event: tukio.Event) -> dict[str, Any]:
+        await anyio.sleep(1.5 if event.data.get("n") else 1)
+        if event.data.get("n") == 1 and tukio.current_task().attempt < 3:
+            raise ConnectionError("not yet")
+        return result(event)
+
+    @task
     async def cleans_up(event: tukio.Event) -> dict[str, Any]:
         try:
             await anyio.sleep(1)
@@ -122,6 +133,15 @@ def retrying(names: str, **words: Any) -> tukio.WorkflowTemplate:
     """Return a fork whose second task is run again when it has failed."""
     template = simple(FORK, names)
     template.tasks[1].retry = {"jitter": "none", **words}
+    return template
+
+
+def mapped(names: str, keys: dict[str, Any] | None = None, **words: Any) -> tukio.WorkflowTemplate:
+    """Return a chain whose second task is mapped over what the first one lists."""
+    template = simple("a b c", names)
+    template.tasks[1].map = {"over": "$.list", **words}
+    for key, value in (keys or {}).items():
+        setattr(template.tasks[1], key, value)
     return template
 
 
@@ -231,6 +251,15 @@ WORKFLOWS: dict[str, tukio.WorkflowTemplate] = {
     "retry": retrying("a=quick b=flaky c=slow d=quick"),
     "retry in vain": retrying("a=quick b=fails c=slow d=quick", attempts=2),
     "retry at once": retrying("a=quick b=fails_with_output c=nothing d=quick", initial=0),
+    "map": mapped("a=lists b=nothing c=quick"),
+    "map of some at once": mapped("a=lists b=takes c=quick", limit=2, tolerate=1),
+    "map with too many failures": mapped("a=lists b=takes c=quick", limit=3),
+    "map of no list": mapped("a=quick b=takes c=quick"),
+    "map with retries": mapped(
+        "a=lists b=takes c=quick", {"retry": {"initial": 0.25, "jitter": "none"}}, limit=2
+    ),
+    "map with limits": mapped("a=lists b=slow c=quick", {"timeout": 1.75}, limit=2, timeout=0.75),
+    "map of a prompt task": mapped("a=lists b=quick c=slow", limit=3),
     "retry within": retrying("a=quick b=fails c=slow d=quick", attempts=2, within=60),
     "retry that is cut": retrying("a=quick b=slow c=slow d=quick", within=0.75),
     "retry if": retrying("a=quick b=flaky c=slow d=quick", retry_if="not yet"),

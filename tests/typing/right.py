@@ -54,6 +54,10 @@ assert_type(fetch >> (count, words) >> show, Chain[Job, Count])
 assert_type(fetch_long >> count, Chain[Job, Count])
 assert_type(fetch_long >> (count, words), Chain[Job, Any])
 assert_type(fetch_long, Task[Job, LongPage, Coroutine[object, Never, LongPage]])
+# For each item of a list: what is given goes on, with the results.
+assert_type(fetch.map(over="pages", limit=2, tolerate="10%"), Chain[dict[str, Any], dict[str, Any]])
+assert_type(data >> fetch.map("pages") >> show, Chain[dict[str, Any], Count])
+assert_type(fetch.of(map={"over": "$.pages"}), Chain[Job, Page])
 # Several that lead to one.
 assert_type((count, count.of(id="b")) >> show, Chain[Page, Count])
 assert_type((count, words) >> show, Chain[Any, Count])

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from .attempts import Attempt
 
 
+UNTOLD: Final = ("Exception", "the report does not say what the task raised")
+"""The error of a step that failed, in a report without it, as those of 1.x are."""
+
+
 class RunStarted(NamedTuple):
     """A run started.
 
@@ -117,6 +121,46 @@ class StepDue(NamedTuple):
         return not (self.attempts or self.tried or self.child) and self.due is None
 
 
+class ItemEnded(NamedTuple):
+    """An item of a mapped task is over, and will never run again.
+
+    Attributes:
+        task: The id of the mapped task in the template.
+        place: The place of the item in its list.
+        state: The state that the item ended in; not that of one that was cancelled.
+        result: What stands for the item in the results; None if it has failed.
+        error: What the item has raised, as facts have it; None if it has not failed.
+    """
+
+    task: str
+    place: int
+    state: FutureState
+    result: Any
+    error: ErrorFact | None = None
+
+
+class ItemDue(NamedTuple):
+    """An item of a mapped task is to be run, and has failed before.
+
+    Attributes:
+        task: The id of the mapped task in the template.
+        place: The place of the item in its list.
+        attempts: The executions before that have failed.
+        due: When it is due, aware UTC; None for at once.
+        tried: The seconds for which the item was tried so far.
+    """
+
+    task: str
+    place: int
+    attempts: tuple[Attempt, ...]
+    due: datetime | None = None
+    tried: float = 0.0
+
+    @property
+    def child(self) -> None:
+        """None: no item is a run of its own."""
+
+
 class RunSuspended(NamedTuple):
     """The run was suspended."""
 
@@ -165,6 +209,8 @@ Fact: TypeAlias = (
     RunStarted
     | StepEnded
     | StepDue
+    | ItemEnded
+    | ItemDue
     | RunSuspended
     | RunResumed
     | RunStopped
@@ -176,6 +222,8 @@ KINDS: Final[dict[str, type[Any]]] = {
     "run-started": RunStarted,
     "step-ended": StepEnded,
     "step-due": StepDue,
+    "item-ended": ItemEnded,
+    "item-due": ItemDue,
     "run-suspended": RunSuspended,
     "run-resumed": RunResumed,
     "run-stopped": RunStopped,

@@ -24,6 +24,7 @@ TASK_KEYS: Final = frozenset(
         "id",
         "idle_timeout",
         "join",
+        "map",
         "name",
         "on_error",
         "on_timeout",

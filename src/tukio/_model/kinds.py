@@ -26,6 +26,12 @@ IDLE: Final = "idle"
 CHILD: Final = "child"
 """The step is a run of its own: its task has a `workflow` in place of a name."""
 
+MAP: Final = "map"
+"""The step waits for its items: its task has a `map`."""
+
+ITEM: Final = "item"
+"""The step is an item of one that waits for it."""
+
 
 def kinds_of(task: TaskTemplate) -> tuple[str, ...]:
     """Return what the steps of a task do beside calling its function, outermost first.
@@ -33,6 +39,14 @@ def kinds_of(task: TaskTemplate) -> tuple[str, ...]:
     Empty for most tasks.
     """
     words = (HANDLED,) if has_handlers(task) else ()
+    if task._map is not None:
+        # The rest is done by the items.
+        return (*words, MAP)
     if task._workflow is not None:
         return (*words, CHILD)
     return (*words, IDLE) if task.idle_timeout else words
+
+
+def item_kinds(task: TaskTemplate) -> tuple[str, ...]:
+    """Return what the items of a mapped task do beside calling its function, outermost first."""
+    return (ITEM, IDLE) if task.idle_timeout else (ITEM,)

@@ -119,8 +119,8 @@ class Path:
 
     def _nothing(self, number: int, problem: str) -> str:
         """Return what is wrong with the value that the first of the steps lead to."""
-        start = self.root if self.task is None else f"{self.root}{_step_text(self.task)}"
-        reached = start + "".join(map(_step_text, self.steps[:number]))
+        start = self.root if self.task is None else f"{self.root}{step_text(self.task)}"
+        reached = start + "".join(map(step_text, self.steps[:number]))
         return f"{plain(self.text)} leads to nothing: {plain(reached)} {problem}"
 
     def __str__(self) -> str:
@@ -163,7 +163,8 @@ def _kind_of(value: Any) -> str:
     return "null" if value is None else kind_of(value)
 
 
-def _step_text(step: str | int) -> str:
+def step_text(step: str | int) -> str:
+    """Return how a path says a key, or a place in a list."""
     if isinstance(step, int):
         return f"[{step}]"
     return f".{step}" if _KEY.fullmatch(f".{step}") else f"[{json.dumps(step)}]"

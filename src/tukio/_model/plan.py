@@ -132,6 +132,8 @@ class Plan(Generic[S]):
 
         From now on `give_up_on` of a step is called for each predecessor that will not.
         """
+        if step.number == LOOSE:
+            return set()
         if self._open is None:
             self._open = self._count_open()
         open_, predecessors = self._open, self.shape.predecessors[step.number]

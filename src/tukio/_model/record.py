@@ -19,12 +19,14 @@ from .detach import detached
 from .display import listed, shown
 from .errors import RescueError
 from .expect import expect_list, expect_text
+from .items import read_items
 from .report_json import decoded
 from .state import FutureState
 
 if TYPE_CHECKING:
     from .account import ErrorFact
     from .attempts import Attempt
+    from .items import ItemsRecord
     from .template import WorkflowTemplate
 
 
@@ -48,6 +50,7 @@ class StepRecord:
         tried: The seconds for which the task was tried, if it is to be tried again.
         handled: Whether the task has failed, and its template provides for that.
         child: The report of the run that the execution has started; None if there is none.
+        items: The items of a mapped task; None if the report shows none.
     """
 
     uid: str
@@ -65,6 +68,7 @@ class StepRecord:
     tried: float
     handled: bool
     child: dict[str, Any] | None
+    items: ItemsRecord | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +233,7 @@ def _read_step(execution: Mapping[str, Any]) -> StepRecord:
         tried=max(float(execution.get("elapsed", 0.0)), 0.0),
         handled=execution.get("handled") is True,
         child=_child(execution.get("child")),
+        items=read_items(execution.get("items"), _time),
     )
     if record.state.done() and record.end is None:
         msg = f"an execution that is {record.state.value} has no end"

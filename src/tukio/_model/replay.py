@@ -9,7 +9,9 @@ from __future__ import annotations
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from .facts import RunClosing, RunStarted, StepDue, StepEnded
+from .facts import ItemDue, ItemEnded, RunClosing, RunStarted, StepDue, StepEnded
+from .kinds import MAP
+from .no_items import NoItems
 from .state import CANCELLED, FAILED
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
     from .facts import Fact
     from .plan import Plan
+    from .shape import Shape
 
 
 class Contradiction(Exception):
@@ -64,11 +67,73 @@ def replay(plan: Plan[Any], facts: Iterable[Fact]) -> None:
     plan.ready.clear()
     plan.ready.extend(ready)
     for fact in due.values():
-        verb = "was begun" if fact.begun else "was due"
-        step = _reached(plan, numbers, fact.task, verb)
-        _give_inputs(step, fact.inputs)
-        if not fact.is_first:
-            step.restore_earlier(fact)
+        _make_due(plan, numbers, fact)
+    for task, items in _by_task(facts).items():
+        _restore_items(plan, numbers, task, items)
+
+
+def _make_due(plan: Plan[Any], numbers: dict[str, int], fact: StepDue) -> None:
+    """Restore a step that is to be run, which is ready.
+
+    Raises:
+        Contradiction: There is no such step.
+    """
+    step = _reached(plan, numbers, fact.task, "was begun" if fact.begun else "was due")
+    _give_inputs(step, fact.inputs)
+    if not fact.is_first:
+        step.restore_earlier(fact)
+
+
+def _by_task(facts: list[Fact]) -> dict[str, list[ItemEnded | ItemDue]]:
+    """Return the facts about items of mapped tasks, by the ids of the tasks."""
+    items: dict[str, list[ItemEnded | ItemDue]] = {}
+    for known in facts:
+        if isinstance(known, ItemEnded | ItemDue):
+            items.setdefault(known.task, []).append(known)
+    return items
+
+
+def _restore_items(
+    plan: Plan[Any], numbers: dict[str, int], task: str, facts: list[ItemEnded | ItemDue]
+) -> None:
+    """Restore the items of a mapped task.
+
+    Raises:
+        Contradiction: There are no such items.
+    """
+    number = numbers.get(task)
+    step = None if number is None else plan.steps[number]
+    if step is None:
+        msg = f"nothing led to task {task!r}, whose items have begun"
+        raise Contradiction(msg)
+    if MAP not in plan.shape.kinds.get(step.number, ()):
+        # It is not mapped any more: all of it is run.
+        return
+    try:
+        total = total_of(plan.shape, step)
+    except Contradiction:
+        if step.ended_at is None:
+            raise
+        # Nobody needs the list any more.
+        total = None
+    if total is not None and any(fact.place >= total for fact in facts):
+        msg = f"task {task!r} has {total:,} items, and others have begun"
+        raise Contradiction(msg)
+    step.restore_items(total, facts)
+
+
+def total_of(shape: Shape, step: Any) -> int | None:
+    """Return how many items a step has, which is not over; None if its task is not mapped.
+
+    Raises:
+        Contradiction: It has no list of them.
+    """
+    if MAP not in shape.kinds.get(step.number, ()):
+        return None
+    try:
+        return len(shape.mapped(step.number).mapped.items_in(step.template.uid, step.input_data))
+    except NoItems as error:
+        raise Contradiction(str(error)) from error
 
 
 def _reached(plan: Plan[Any], numbers: dict[str, int], task: str, verb: str) -> Any:

@@ -7,13 +7,13 @@ Source: 1.x `fast_forward`, for the states that count as done.
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from .decoding import find_lost
 from .display import shown
 from .errors import RescueError
-from .facts import RunClosing, RunStarted, StepDue, StepEnded
-from .replay import Contradiction, replay
+from .facts import UNTOLD, RunClosing, RunStarted, StepDue, StepEnded
+from .replay import Contradiction, replay, total_of
 from .state import CANCELLED, FAILED
 
 if TYPE_CHECKING:
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from .record import RunRecord, StepRecord
     from .shape import Shape
     from .step import Step
-
-UNTOLD: Final = ("Exception", "the report does not say what the task raised")
-"""The error of a step that failed, in a report without it, as those of 1.x are."""
 
 
 def restore(plan: Plan[Any], record: RunRecord) -> list[Fact]:
@@ -42,6 +39,7 @@ def restore(plan: Plan[Any], record: RunRecord) -> list[Fact]:
         replay(plan, facts)
         for step in plan.ready:
             _refuse_what_is_lost(step, record)
+            _refuse_other_items(step, record, plan.shape)
     except Contradiction as error:
         raise RescueError(record.uid, str(error)) from error
     except RecursionError as error:
@@ -66,7 +64,13 @@ def facts_of(record: RunRecord, shape: Shape) -> list[Fact]:
         closing.append(RunClosing(record.ending))
         closing += [step_ended(*one) for one in record.closing.items() if one[1].state.done()]
     due = [_step_due(uid, known) for uid, known in steps.items() if not is_over(known, record)]
-    return [started, *over, *due, *closing]
+    items = [
+        fact
+        for uid, known in steps.items()
+        if known.items is not None
+        for fact in known.items.facts(uid)
+    ]
+    return [started, *over, *due, *items, *closing]
 
 
 def is_over(known: StepRecord, record: RunRecord) -> bool:
@@ -175,8 +179,26 @@ def _refuse_what_is_lost(step: Step, record: RunRecord) -> None:
     Raises:
         RescueError: A value is lost.
     """
+    known = record.steps.get(step.template.uid)
+    items = known.items if known is not None else None
+    done = [] if items is None else [(f"{step.template.uid}.items.done", items.done)]
     late = [(f"{parent.template.uid}.outputs", data) for data, parent in step.late]
-    for path, data in [(f"{step.template.uid}.inputs", step.input_data), *late]:
+    for path, data in [(f"{step.template.uid}.inputs", step.input_data), *late, *done]:
         lost = find_lost(data, path)
         if lost is not None:
             raise RescueError(record.uid, f"{lost} was lost on its way through JSON")
+
+
+def _refuse_other_items(step: Step, record: RunRecord, shape: Shape) -> None:
+    """Make sure that the items of a mapped task are those that the report tells of.
+
+    Raises:
+        RescueError: There are more of them, or fewer.
+    """
+    known = record.steps.get(step.template.uid)
+    if known is None or known.items is None or known.items.total is None:
+        return
+    total = total_of(shape, step)
+    if total is not None and total != known.items.total:
+        there = f"{step.template.uid!r} has {total:,} items"
+        raise RescueError(record.uid, f"{there}, and the report tells of {known.items.total:,}")

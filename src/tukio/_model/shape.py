@@ -12,15 +12,39 @@ from .closing import words_of_closing
 from .defaults import with_defaults
 from .edition import Edition, is_same
 from .fan_in import JOIN_TASK, join_of
-from .kinds import kinds_of
+from .item_template import item_class
+from .kinds import item_kinds, kinds_of
+from .mapping import Mapped
 from .template import WorkflowTemplate
 
 if TYPE_CHECKING:
     from .closing import ClosingWords
     from .fan_in import Join
+    from .item_template import ItemTemplate
     from .task_template import TaskTemplate
 
 Numbers: TypeAlias = tuple[tuple[int, ...], ...]
+
+
+class ItemsInCommon:
+    """What the items of a mapped task have in common.
+
+    Args:
+        task: The task.
+
+    Attributes:
+        mapped: What its `map` says.
+        template: Makes the template of an item, given its place.
+        kinds: What the steps of items do; see `item_kinds`.
+    """
+
+    __slots__ = ("kinds", "mapped", "template")
+
+    def __init__(self, task: TaskTemplate) -> None:
+        assert task._map is not None
+        self.mapped: Mapped = Mapped.of(task._map)
+        self.template: type[ItemTemplate] = item_class(task, self.mapped.timeout)
+        self.kinds: tuple[str, ...] = item_kinds(task)
 
 
 class Shape:
@@ -39,6 +63,8 @@ class Shape:
         joins: For the number of each task that waits for several parents, how it waits.
         kinds: For the number of each task whose steps do more than calling its function, what they
             do; see `kinds_of`.
+        maps: For the number of each mapped task, what its items have in common; made when first
+            needed, by `mapped`.
         keeps_order: Whether the order of ends is kept for the report; true if there is a join of
             either kind, or a compensation, which depend on the order.
         closing: What the runs still do when all else of them is over; None for nothing.
@@ -66,6 +92,7 @@ class Shape:
         "keeps_order",
         "kept",
         "kinds",
+        "maps",
         "predecessors",
         "root",
         "sound",
@@ -105,12 +132,20 @@ class Shape:
         )
         asked = [(number, kinds_of(task)) for number, task in enumerate(self.tasks)]
         self.kinds: dict[int, tuple[str, ...]] = {number: kinds for number, kinds in asked if kinds}
+        self.maps: dict[int, ItemsInCommon] = {}
         self.closing: ClosingWords | None = words_of_closing(self.template, self.tasks)
         if self.closing is not None and self.closing.undo:
             # What is undone depends on the order.
             self.keeps_order = True
         self.empty_plan: Any = None
         self.sound: tuple[Any, int, int] | None = None
+
+    def mapped(self, number: int) -> ItemsInCommon:
+        """Return what the items of a mapped task have in common, given its number."""
+        common = self.maps.get(number)
+        if common is None:
+            common = self.maps[number] = ItemsInCommon(self.tasks[number])
+        return common
 
     def child(self, number: int) -> WorkflowTemplate | str:
         """Return what a task with a `workflow` runs: its template, or the id of a loaded one."""

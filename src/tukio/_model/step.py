@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from .state import FutureState
 
 if TYPE_CHECKING:
-    from .facts import StepDue, StepEnded
+    from .facts import ItemDue, ItemEnded, StepDue, StepEnded
     from .task_template import TaskTemplate
 
 
@@ -91,6 +91,14 @@ class Step:
 
     def restore_earlier(self, known: StepDue) -> None:
         """Called when this step is to be run, and was before: a fact tells what came of that."""
+
+    def restore_items(self, total: int | None, facts: list[ItemEnded | ItemDue]) -> None:
+        """Called when this step is one of a mapped task, and facts tell of its items.
+
+        Args:
+            total: How many items there are; None if the step is over.
+            facts: What they tell.
+        """
 
     def hand_over(self, new: Any) -> None:
         """Called when this step is followed by another execution of the same task."""

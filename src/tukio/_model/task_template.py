@@ -64,6 +64,9 @@ class TaskTemplate(Changeable):
             form of one; None is never.
         workflow: What the task runs in place of a registered task, as a child of its run: the id of
             a loaded template, or a template or its dict form. None for any other task.
+        map: That the task is run once for each item of a list, and how: a dict with `over`, and
+            perhaps `limit`, `tolerate`, `into` and `timeout`. Then `retry`, `idle_timeout` and
+            `topics` are those of each item. None is once.
 
     The fields may be changed at any time; this counts for the runs that are made from then on. The
     `template` of a step is a copy from when its run was made. The copy is equal to this object, has
@@ -77,6 +80,7 @@ class TaskTemplate(Changeable):
         "_compensate",
         "_config",
         "_extra",
+        "_map",
         "_on_error",
         "_origin",
         "_retry",
@@ -97,6 +101,7 @@ class TaskTemplate(Changeable):
         "_config",
         "_on_error",
         "_retry",
+        "_map",
         "_topics",
         "_workflow",
         "_extra",
@@ -111,6 +116,7 @@ class TaskTemplate(Changeable):
     _config: dict[str, Any]
     _on_error: str | dict[str, Any] | None
     _retry: dict[str, Any] | None
+    _map: dict[str, Any] | None
     _topics: list[str] | None
     _workflow: str | dict[str, Any] | None
     _extra: dict[str, Any]
@@ -119,6 +125,7 @@ class TaskTemplate(Changeable):
     config: Data[dict[str, Any]] = Data()
     on_error: Data[str | dict[str, Any] | None] = Data()
     retry: Data[dict[str, Any] | None] = Data()
+    map: Data[dict[str, Any] | None] = Data()
     topics: Data[list[str] | None] = Data()
     workflow: Data[str | dict[str, Any] | None] = Data()
     extra: Data[dict[str, Any]] = Data()
@@ -146,6 +153,7 @@ class TaskTemplate(Changeable):
         retry: Retry | dict[str, Any] | None = None,
         idle_timeout: float | None = None,
         workflow: Any = None,
+        map: dict[str, Any] | None = None,  # noqa: A002 - the key of documents
     ) -> None:
         self.name: Any = name
         self.uid: str = uid or str(uuid4())
@@ -155,7 +163,7 @@ class TaskTemplate(Changeable):
         self.on_timeout: str | None = on_timeout
         self.idle_timeout: float | None = idle_timeout
         empty: dict[str, Any] = {"_config": {}, "_topics": [], "_extra": {}}
-        empty |= dict.fromkeys(("_compensate", "_on_error", "_retry", "_workflow"))
+        empty |= dict.fromkeys(("_compensate", "_on_error", "_retry", "_map", "_workflow"))
         set_state(self, (None, empty))
         if compensate is not None:
             self.compensate = compensate
@@ -167,6 +175,8 @@ class TaskTemplate(Changeable):
             self.retry = cast("dict[str, Any]", retry)
         if workflow is not None:
             self.workflow = workflow
+        if map is not None:
+            self.map = map
         # Any other tuple is kept as it is, for `validate` to report.
         if topics != ():
             self.topics = cast("list[str] | None", topics)
@@ -274,6 +284,7 @@ class TaskTemplate(Changeable):
             retry=deepcopy(task_dict.get("retry")),
             idle_timeout=task_dict.get("idle_timeout"),
             workflow=deepcopy(workflow),
+            map=deepcopy(task_dict.get("map")),
         )
         task.extra.update(extra_keys(task_dict, TASK_KEYS))
         # It is all made of copies.
@@ -300,7 +311,7 @@ class TaskTemplate(Changeable):
         for key in _ONLY_IF_SET:
             if (value := getattr(self, key)) is not None:
                 document[key] = value
-        for key in ("on_error", "compensate", "retry", "workflow"):
+        for key in ("on_error", "compensate", "retry", "map", "workflow"):
             if (value := getattr(self, f"_{key}")) is not None:
                 document[key] = own(value)
         return {**document, **own(self._extra)}

@@ -24,6 +24,7 @@ from .fan_in import find_count_faults, find_join_faults
 from .findings import find_uncopied, first_of, is_hashable, is_mapping, type_of
 from .keys import TASK_KEYS, WORKFLOW_KEYS, find_misspelt, spelt
 from .links import Links, is_id
+from .mapping import find_item_faults, find_map_faults
 from .names import find_config_faults, find_unknown_names, find_unknown_predicates
 from .policy import ErrorPolicy, OverrunPolicy
 from .retry import find_retry_faults
@@ -149,6 +150,7 @@ def _tasks(document: Mapping[str, Any], find: Find) -> Found:
         return
     _, defaults = defaults_in(document)
     seen: dict[str, int] = {}
+    sound: list[tuple[str, Mapping[str, Any]]] = []
     for number, task in enumerate(tasks):
         path = f"{key}[{number}]"
         if not is_mapping(task):
@@ -157,10 +159,12 @@ def _tasks(document: Mapping[str, Any], find: Find) -> Found:
             continue
         yield from _task(path, task, defaults)
         yield from find_workflow_faults(path, task, find)
+        sound.append((path, task))
         uid = exact(task.get("id"))
         if is_id(uid) and seen.setdefault(uid, number) != number:
             problem = f"duplicate task id {shown(uid)}, also at {key}[{seen[uid]}]"
             yield Fault(f"{path}.id", problem, "give each task an id of its own")
+    yield from find_item_faults(sound)
 
 
 def _task(path: str, task: Mapping[str, Any], defaults: Mapping[Any, Any]) -> Found:
@@ -174,6 +178,7 @@ def _task(path: str, task: Mapping[str, Any], defaults: Mapping[Any, Any]) -> Fo
     yield from find_uncopied(f"{path}.config", task.get("config"))
     yield from find_compensate_faults(f"{path}.compensate", task.get("compensate"))
     yield from find_retry_faults(path, task, defaults)
+    yield from find_map_faults(path, task)
     yield from find_join_faults(path, task)
     yield from _extra(f"{path}.", task, TASK_KEYS)
 

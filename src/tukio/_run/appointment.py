@@ -35,7 +35,7 @@ def deadline_of(step: LiveStep) -> datetime | None:
         task = step.template
         if task.timeout:
             earliest = min(earliest, step.started_at + task.timeout)
-        within = None if task._retry is None else task._retry.get("within")
+        within = None if step._retry is None else step._retry.get("within")
         if within:
             earliest = min(earliest, first_begin(step) + within)
     if earliest == math.inf:

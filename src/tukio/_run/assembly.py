@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from .._loop.turns import Turns
-from .._model.kinds import CHILD, CLOSING, HANDLED, IDLE
+from .._model.kinds import CHILD, CLOSING, HANDLED, IDLE, ITEM, MAP
 from .._model.registry import REGISTRY
 from .child_step import ChildStep
 from .closing_step import ClosingStep
@@ -13,7 +13,9 @@ from .driver import drive
 from .environment import CLEANUP_TIMEOUT, Environment
 from .handled import HandledStep
 from .idle import IdleStep
+from .item import ItemStep
 from .kinds import StepKinds
+from .mapping import MapStep
 from .task_run import TaskRun
 from .watchdog import Watchdog
 
@@ -27,7 +29,15 @@ if TYPE_CHECKING:
 
 
 KINDS: Final = StepKinds(
-    TaskRun, {CHILD: ChildStep, CLOSING: ClosingStep, HANDLED: HandledStep, IDLE: IdleStep}
+    TaskRun,
+    {
+        CHILD: ChildStep,
+        CLOSING: ClosingStep,
+        HANDLED: HandledStep,
+        IDLE: IdleStep,
+        ITEM: ItemStep,
+        MAP: MapStep,
+    },
 )
 """The classes of the steps of all runs."""
 

@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from .._loop.contract import Driver, Scope
     from .._loop.coroutines import Runner
     from .._model.state import Phase
-    from .._model.task_template import TaskTemplate
     from .._step.step import LiveStep
     from .run import Run
 
@@ -160,7 +159,11 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None, phase: Phase
         # The rest is as in `_may_be_cut`, whose call would be the larger part for most.
         if now >= run.deadline or (
             scope is None
-            and (ready[0].template.timeout or run.environment.may_suspend(ready[0].template.name))
+            and (
+                ready[0].awaits
+                or ready[0].template.timeout
+                or run.environment.may_suspend(ready[0].template.name)
+            )
         ):
             return
         budget, step = budget - 1, ready.popleft()
@@ -197,16 +200,16 @@ def _scope_for(run: Run) -> AbstractContextManager[Scope | None]:
         return run.backend.scope(run.deadline, shield=True)
     ready = run.plan.ready
     # Nothing is ready if a handler of the run's begin has stopped it.
-    if run.deadline < math.inf or (ready and _may_be_cut(run, ready[0].template)):
+    if run.deadline < math.inf or (ready and _may_be_cut(run, ready[0])):
         return run.backend.scope(run.deadline)
     return NO_SCOPE
 
 
-def _may_be_cut(run: Run, task: TaskTemplate) -> bool:
+def _may_be_cut(run: Run, step: LiveStep) -> bool:
     """Return whether a step may suspend, or has a limit: then it needs a scope."""
-    if task.timeout:
+    if step.awaits or step.template.timeout:
         return True
-    return run.environment.may_suspend(task.name)
+    return run.environment.may_suspend(step.template.name)
 
 
 def _is_cut(scope: Scope | None) -> bool:

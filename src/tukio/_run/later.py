@@ -12,6 +12,8 @@ from .._model.state import SUSPENDED
 from .waiting import WaitsFor
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .._step.step import LiveStep
     from .run import Run
 
@@ -23,6 +25,26 @@ def put_off(run: Run, step: LiveStep, instant: float) -> None:
     step.extras.due = instant
     call_off = run.backend.alarms.at(instant, partial(come_due, run, step))
     run.waiting.put_off[step] = call_off
+
+
+def withdraw(run: Run, steps: Iterable[LiveStep]) -> None:
+    """Take steps out of those that are ready or put off; they have not begun."""
+    gone = dict.fromkeys(steps)
+    ready = run.plan.ready
+    if ready and gone:
+        # The queue itself: drivers hold it.
+        rest = [step for step in ready if step not in gone]
+        ready.clear()
+        ready.extend(rest)
+    waiting = run.waiting
+    if waiting is None or not waiting.put_off:
+        return
+    for step in gone:
+        call_off = waiting.put_off.pop(step, None)
+        if call_off is not None:
+            call_off()
+    if not waiting.put_off:
+        run.stop_waiting(WaitsFor.INSTANT)
 
 
 def come_due(run: Run, step: LiveStep) -> None:

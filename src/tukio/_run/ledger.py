@@ -52,7 +52,9 @@ class Ledger:
         if step.number != LOOSE:
             self.order.append(step.number)
         if self.keep is not None:
-            self.keep(_fact_of(step, Ending(*ending)))
+            fact = step.end_fact(ending) if step.is_item else _fact_of(step, Ending(*ending))
+            if fact is not None:
+                self.keep(fact)
 
     def take_over(self, shape: Shape, facts: Iterable[Fact]) -> None:
         """Keep what happened to the run before it was rescued."""

@@ -51,7 +51,7 @@ def settle_failure(
         beside: What went wrong beside that: errors of the task, too, unless it is run again.
     """
     more = [error for error in beside if error is not None]
-    if step.template._retry is not None and ending.state is FAILED:
+    if step._retry is not None and ending.state is FAILED:
         delay = _delay(run, step, ending)
         if delay is not None:
             delay, ending = _asked(run, step, ending, delay)
@@ -143,7 +143,7 @@ def _try_again(
     new.extras.first_at = first_begin(step)
     put_off(run, new, at + delay)
     if run.keeps_facts:
-        run.keep_fact(_fact_of(new, at))
+        run.keep_fact(new.due_fact(_fact_of(new, at)))
     number = len(new.extras.attempts)
     content = {"exception": error, "attempt": number, "delay": delay}
     try:

@@ -20,7 +20,7 @@ from .settling import settle
 from .waiting import WaitsFor
 
 if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterator, Set as AbstractSet
 
     from .._loop.contract import Driver
     from .._step.step import LiveStep
@@ -103,23 +103,24 @@ def close_coroutine(driver: Driver) -> bool:
 
 def _lost(run: Run) -> list[LiveStep]:
     """Return the steps that have not ended, and that are in nobody's hands."""
-    held = {driver.step for driver in run.drivers}
+    held = {driver.step for driver in run.drivers} | set(run.plan.ready)
     if run.waiting is not None:
         held.update(run.waiting.interrupted)
-    steps = list(run.plan.steps)
-    if run.waiting is not None:
-        held.update(one.step for one in run.waiting.children or () if one.is_step)
+    waiting = run.waiting
+    if waiting is not None:
+        held.update(one.step for one in waiting.children or () if one.is_step)
     if run.phase is CLOSING:
-        closing = closing_of(run)
-        held.update(closing.due)
-        if run.waiting is not None:
-            held.update(run.waiting.put_off)
-        steps += closing.steps
-    return [
-        step
-        for step in steps
-        if step is not None
-        and step.state in UNDECIDED
-        and step not in run.plan.ready
-        and step not in held
-    ]
+        held.update(closing_of(run).due)
+        if waiting is not None:
+            held.update(waiting.put_off)
+    return [step for step in _steps_of(run) if step.state in UNDECIDED and step not in held]
+
+
+def _steps_of(run: Run) -> Iterator[LiveStep]:
+    """Yield the steps of a run, those outside of the graph first."""
+    for step in run.plan.steps:
+        if step is not None and step._extras is not None and step._extras.items is not None:
+            yield from list(step._extras.items.open)
+    if run.phase is CLOSING:
+        yield from list(closing_of(run).steps)
+    yield from run.plan.reached()

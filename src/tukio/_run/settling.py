@@ -12,6 +12,7 @@ from .._model.after_failure import aborts, after_failure, handles_errors
 from .._model.guard import attempt
 from .._model.logs import Log
 from .._model.state import FAILED, RUNNING, SKIPPED, SUSPENDED
+from .._model.step import LOOSE
 from .._step.log_fields import log_fields
 from .outcome import NOTHING, Ending, content_of_end
 
@@ -81,7 +82,7 @@ def settle(run: RunOfSteps, step: LiveStep, ending: Ending) -> bool:
         # Also when a handler has ended the program: nobody waits for ever for what comes next.
         if leads_to is NOTHING:
             run.plan.stop_branch(step)
-            if state is FAILED and aborts(step.template, run.template.on_error):
+            if state is FAILED and _aborts(run, step):
                 run.stop(FAILED)
         # While it is suspended, a run goes on as far as to know what comes next.
         elif run.phase is RUNNING or run.phase is SUSPENDED:
@@ -106,20 +107,28 @@ def _keep_error(run: RunOfSteps, step: LiveStep, ending: Ending) -> Ending:
     return ending._replace(output=data, leads_to=data)
 
 
+def _aborts(run: RunOfSteps, step: LiveStep) -> bool:
+    """Return whether the run ends with a step that has failed."""
+    # What comes of a step outside of the graph is decided by whoever has made it.
+    return step.number != LOOSE and aborts(step.template, run.template.on_error)
+
+
 def _tell(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:
     """Tell that a step is over: subscribers, the log, and those who wait for it."""
     state, event, output, _, error, _ = ending
     try:
-        # Handlers run in here. They may stop or suspend the run: its phase is looked at afterwards.
-        run.emit(event, content_of_end(output, error, is_handled=step._is_handled()), step)
+        if run.broker.has_listeners:
+            step.note_end()
+            # Handlers run in here. They may stop or suspend the run: its phase is looked at
+            # afterwards.
+            run.emit(event, content_of_end(output, error, is_handled=step._is_handled()), step)
         if state is SKIPPED:
             _log_skip(run, step)
         elif error is not None:
             _log_failure(run, step, error)
     finally:
         if step._extras is not None:
-            step._release()
-            step._run_done_callbacks()
+            step._let_go()
 
 
 def record_error(run: RunOfSteps, step: LiveStep, error: BaseException) -> None:

@@ -101,6 +101,8 @@ def take_interrupted(run: Run, step: LiveStep) -> None:
     """Take a step that was interrupted and has unwound: it is run again, now or when resumed."""
     step.state = INTERRUPTED
     step._release()
+    if not step._is_run_again():
+        return
     if run.phase is SUSPENDED:
         assert run.waiting is not None
         run.waiting.interrupted.append(step)

@@ -84,8 +84,13 @@ class TaskRun(StepFuture):
         return [one.as_dict() for one in self._made]
 
     @property
+    def index(self) -> int | None:
+        """The place of the item that this is for in its list, from 0 on; None if it is no item."""
+        return None
+
+    @property
     def key(self) -> str:
-        """What to hand to others so that they do a thing once: `run id/task id`.
+        """What to hand to others so that they do a thing once: `run id/task id`, `[3]` of an item.
 
         It is the same for all attempts, after a suspension, and after a rescue. In both ids `/`,
         `[` and `%` are written as %2F, %5B and %25.

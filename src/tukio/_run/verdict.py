@@ -24,11 +24,13 @@ from .._model.step import LOOSE
 from .._model.task_ends import TaskCancelled
 from .._model.time_limits import goes_well_at_limit
 from .closing import closing_in
+from .item_errors import unhandled_of
 from .unhandled import unhandled_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .._loop.contract import Driver
     from .._step.step import LiveStep
     from .run import Run
 
@@ -51,8 +53,12 @@ def status_of(run: Run, steps: Sequence[LiveStep | None]) -> str:
 
 def _only_waits(run: Run) -> bool:
     """Return whether no step of a run is at work or due, and one waits for an instant."""
-    is_at_work = run.driver_pending or run.plan.ready or any(one.step for one in run.drivers)
+    is_at_work = run.driver_pending or run.plan.ready or any(map(_is_at_work, run.drivers))
     return bool(run.waiting) and not is_at_work
+
+
+def _is_at_work(driver: Driver) -> bool:
+    return driver.step is not None and not driver.step.waits_for_others()
 
 
 def unhandled(run: Run, steps: Sequence[LiveStep | None]) -> dict[str, BaseException]:
@@ -74,6 +80,8 @@ def unhandled(run: Run, steps: Sequence[LiveStep | None]) -> dict[str, BaseExcep
             found[uid] = step._limit_error()
         elif step.state is CANCELLED and (step.number == LOOSE or run.ending in (None, FINISHED)):
             found[uid] = TaskCancelled(uid)
+        if step._extras is not None and step._extras.items is not None:
+            found |= unhandled_of(run.errors, step.template, step._extras.items)
     return found
 
 

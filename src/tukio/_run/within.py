@@ -23,7 +23,7 @@ def first_begin(step: LiveStep) -> float:
 
 def time_left(step: LiveStep, now: float) -> float | None:
     """Return the seconds in which a task may still be tried; None if there is no limit."""
-    words = step.template._retry
+    words = step._retry
     within = None if words is None else words.get("within")
     return first_begin(step) + within - now if within else None
 

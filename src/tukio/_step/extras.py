@@ -1,11 +1,11 @@
-"""The parts of a step that only few steps have.
+"""The optional parts of a step, which most steps do not have.
 
 Owns:   which parts there are; who needs one makes it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import anyio
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .._model.attempts import Attempt
     from .callbacks import Callbacks
     from .child import CallsOfStep, ChildOfStep
+    from .items import Work
     from .mailbox import Mailbox
     from .signs import Signs
 
@@ -39,6 +40,7 @@ class Extras:
         signs: The signs of life of the step; None unless its task has an `idle_timeout`.
         child: The run that the step is, or the report of that; None if it is none.
         calls: The runs that the code of the task has started; None if there are none.
+        items: The items of the step; None unless its task is mapped.
     """
 
     __slots__ = (
@@ -49,6 +51,7 @@ class Extras:
         "due",
         "first_at",
         "handled",
+        "items",
         "mailbox",
         "over",
         "overran",
@@ -75,3 +78,8 @@ class Extras:
         self.signs: Signs | None = None
         self.child: ChildOfStep | None = None
         self.calls: CallsOfStep | None = None
+        self.items: Work | None = None
+
+
+NONE_OF_ITS_OWN: Final = Extras()
+"""The optional parts of all items that have none of their own; never changed."""

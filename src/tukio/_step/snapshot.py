@@ -16,6 +16,7 @@ from .log_fields import log_fields
 if TYPE_CHECKING:
     from .._model.attempts import Attempt
     from .extras import Extras
+    from .items import Work
     from .step import LiveStep
 
 log: Log = Log("tukio.run")
@@ -50,9 +51,9 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
     if step.chosen is not None:
         tasks = step.run.plan.shape.tasks
         found["chosen"] = [tasks[number].uid for number in step.chosen]
-    found |= _told_of_ends(step)
     if step._extras is not None:
-        found |= _of_extras(step._extras, data=data)
+        found |= _of_extras(step, step._extras, data=data)
+    found |= _told_of_ends(step)
     # Not `or`: an exception of a user's class may be false, or raise when it is asked.
     error = step.run.errors.get(step.template.uid)
     error = step.error if error is None else error
@@ -75,21 +76,40 @@ def _told_of_ends(step: LiveStep) -> dict[str, Any]:
     found: dict[str, Any] = {}
     # The template that a run was rescued with may have no `retry` any more.
     made = () if step._extras is None else step._extras.attempts
-    if made or step.template._retry is not None:
+    if made or step._retry is not None:
         found |= _attempts_of(step, made)
     if step._is_handled():
         found["handled"] = True
     return found
 
 
-def _of_extras(extras: Extras, *, data: bool) -> dict[str, Any]:
-    """Return what a report shows of the optional parts of a step."""
-    found = dict[str, Any]()
+def _of_extras(step: LiveStep, extras: Extras, *, data: bool) -> dict[str, Any]:
+    """Return what is shown of the optional parts of a step."""
+    found: dict[str, Any] = {}
     if extras.overran:
         found["overran"] = extras.overran
     if extras.child is not None:
         found["child"] = extras.child.report(data=data)
+    if extras.items is not None:
+        found |= _items(step, extras.items, data=data)
     return found
+
+
+def _items(step: LiveStep, work: Work, *, data: bool) -> dict[str, Any]:
+    """Return what is shown of the items of a mapped task."""
+    items = work.items
+    if step.state.done():
+        # The outputs say the rest.
+        return {"items": items.flaws()} if items.failed or items.late else {}
+    attempts: dict[int, Any] = {}
+    for item in [*work.open, *work.earlier.values()]:
+        extras = item._extras
+        made = () if extras is None else extras.attempts
+        if made or item._retry is not None:
+            tried = _attempts_of(item, made)
+            if tried:
+                attempts[item.index] = tried
+    return {"items": items.report(attempts, data=data)}
 
 
 def _attempts_of(step: LiveStep, made: tuple[Attempt, ...]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ Knows:  the run, only by the protocol `RunOfStep`.
 from __future__ import annotations
 
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from .._model.account import RecordedError
 from .._model.after_failure import handled_in
@@ -26,6 +26,8 @@ from .log_fields import log_fields
 from .mailbox import Mailbox
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .._events.broker import Broker
     from .._loop.contract import Backend, Driver
     from .._model.facts import StepDue, StepEnded
@@ -88,6 +90,12 @@ class LiveStep(Step):
         "holder",
         "interrupted_for",
     )
+
+    awaits: ClassVar[bool] = False
+    """Whether the step awaits something whatever the function of its task does."""
+
+    is_item: ClassVar[bool] = False
+    """Whether the step is for one item of a mapped task."""
 
     def __init__(
         self,
@@ -198,7 +206,7 @@ class LiveStep(Step):
         Whoever waits for this step waits for the task: they are told when that is over.
         """
         extras = self._extras
-        if self.template._retry is not None and self.started_at is not None:
+        if self._retry is not None and self.started_at is not None:
             # The time for all attempts goes on.
             first = None if extras is None else extras.first_at
             new.extras.first_at = self.started_at if first is None else first
@@ -250,6 +258,42 @@ class LiveStep(Step):
 
     # For the run ---------------------------------------------------------------------------------
 
+    @property
+    def _retry(self) -> Mapping[str, Any] | None:
+        """Whether and when this step is run again after it has failed, as its template has it."""
+        return self.template._retry
+
+    def _is_run_again(self) -> bool:
+        """Called when this step was interrupted and has unwound.
+
+        Returns:
+            Whether the run runs it again; else somebody else takes care of that.
+        """
+        return True
+
+    def due_fact(self, fact: StepDue) -> Any:
+        """Return the fact that this step is to be run after a failure: the one given, or another.
+
+        Args:
+            fact: The fact of a task of the graph.
+        """
+        return fact
+
+    def note_end(self) -> None:
+        """Called when this step is over, before anybody is told."""
+
+    def waits_for_others(self) -> bool:
+        """Return whether this step only waits for other steps, which are looked at themselves."""
+        return False
+
+    def end_fact(self, ending: Any) -> Any:
+        """Return the fact that this item is over; None for none, and for a step that is no item.
+
+        Args:
+            ending: How it has ended.
+        """
+        del ending
+
     def _is_late(self, now: float) -> bool:
         """Return whether this step has overrun its limit, if its coroutine has ended just now."""
         limit, begun = self.template.timeout, self.started_at
@@ -265,6 +309,11 @@ class LiveStep(Step):
     def _limit_error(self) -> TaskTimedOut:
         """Return the error that stands for this step's having reached its limit."""
         return TaskTimedOut(self.template.uid, self.template.timeout)
+
+    def _let_go(self) -> None:
+        """Called when the step is over: drop what only a running one needs, and tell who waits."""
+        self._release()
+        self._run_done_callbacks()
 
     def _release(self) -> None:
         """Called when the step is over: drop the driver, and close the mailbox."""

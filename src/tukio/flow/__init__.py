@@ -22,7 +22,7 @@ from __future__ import annotations
 from .chain import Chain
 from .decorator import task
 from .flows import Flow, flow
-from .keys import Defaults, FlowKeys, TaskKeys
+from .keys import Defaults, FlowKeys, MapKeys, TaskKeys
 from .tasks import Task, loaded, named
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Defaults",
     "Flow",
     "FlowKeys",
+    "MapKeys",
     "Task",
     "TaskKeys",
     "flow",

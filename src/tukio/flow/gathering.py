@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +17,7 @@ from .chain import Node, as_chain
 from .keys import given
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from .._model.registry import Registry
 
@@ -172,7 +173,9 @@ def _written_out(
         # That waits for its parents itself, and goes on at its limit with those that have come.
         if parents > 1:
             said["join"] = "all"
-        limits = [_either(document, defaults, key) for key in ("timeout", "idle_timeout")]
+        words = document.get("map")
+        item = words.get("timeout") if isinstance(words, Mapping) else None
+        limits = [item, *(_either(document, defaults, key) for key in ("timeout", "idle_timeout"))]
         if any(limits) and defaults.get("on_timeout") is None:
             said["on_timeout"] = "fail"
     return said | given(document)

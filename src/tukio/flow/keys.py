@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypedDict
 
 from .._model.defaults import as_data
 from .._model.display import nearest, shown
+from .._model.paths import DATA as ROOT, step_text
 from .._model.policy import ErrorPolicy, OverrunPolicy
 from .._model.retry import Retry
 from .undoing import as_compensation, as_finals
@@ -28,6 +29,7 @@ LEFT_OUT: Final = frozenset(
         "on_timeout",
         "idle_timeout",
         "retry",
+        "map",
         "policy",
         "on_error",
         "compensate",
@@ -43,6 +45,19 @@ _OURS: Final = ("id", "name", "tasks", "graph", "finally")
 """Keys that are not among the words."""
 
 
+class MapKeys(TypedDict, total=False):
+    """What may be said of a task that is run for each item of a list, beside where that list is.
+
+    `limit` is how many items are at work at once, `tolerate` how many may fail, `into` the key that
+    the results are passed on by, and `timeout` the limit of an item.
+    """
+
+    limit: int | None
+    tolerate: int | str
+    into: str
+    timeout: float | None
+
+
 class TaskKeys(TypedDict, total=False):
     """What may be said of a task, beside its name and its id; see `TaskTemplate`.
 
@@ -56,6 +71,7 @@ class TaskKeys(TypedDict, total=False):
     on_error: Literal["stop", "abort"] | Mapping[str, Any]
     compensate: str | Mapping[str, Any] | Chain[Any, Any] | None
     retry: Retry | Mapping[str, Any] | None
+    map: Mapping[str, Any] | None
     topics: Sequence[str] | None
     join: Literal["first", "all", "settled"] | int
     collect: Literal["merge", "all", "first"]
@@ -112,6 +128,8 @@ def as_document(keys: Mapping[str, Any], known: type, what: str) -> dict[str, An
     document = {
         key.removesuffix("_"): _as_data(key, value) for key, value in keys.items() if key != "extra"
     }
+    if isinstance(document.get("map"), Mapping):
+        document["map"] = _with_path(document["map"])
     if "defaults" in document:
         document["defaults"] = as_data(document["defaults"])
     extra = keys.get("extra", {})
@@ -129,6 +147,14 @@ def given(document: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: value for key, value in document.items() if value is not None or key not in LEFT_OUT
     }
+
+
+def _with_path(words: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a `map` with the path of its list: code may name a key of the data alone."""
+    over = words.get("over")
+    if isinstance(over, str) and over[:1] != ROOT:
+        return {**words, "over": f"{ROOT}{step_text(over)}"}
+    return dict(words)
 
 
 def _as_data(key: str, value: Any) -> Any:

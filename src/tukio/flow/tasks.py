@@ -6,9 +6,9 @@ import functools
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .._model.changes import own
-from .._model.display import shown
-from .chain import Chain, In, Node, Out
-from .keys import TaskKeys, as_document
+from .._model.display import nearest, shown
+from .chain import Chain, Data, In, Node, Out
+from .keys import MapKeys, TaskKeys, as_document
 from .places import place_of_caller, place_of_function
 
 if TYPE_CHECKING:
@@ -89,6 +89,37 @@ class Task(Chain[In, Out], Generic[In, Out, Result]):
         document = {**self._node.document, **own(given)}
         return _alone(document if id is None else {**document, "id": id}, self._node)
 
+    def map(
+        self,
+        over: str,
+        *,
+        id: str | None = None,  # noqa: A002
+        **keys: Unpack[MapKeys],
+    ) -> Chain[Data, Data]:
+        """Return this task for each item of a list, for a chain.
+
+            list_pages >> fetch_page.map(over="pages", limit=20, tolerate=5) >> report
+
+        The function is called with each item. What the task is given goes on, with the results in
+        the order of the items. To say more of the task, as its `retry`, give `map` to `of`.
+
+        Args:
+            over: Where the list is in what the task is given: a key, or a path as `$.found.pages`.
+            id: The id of the task in its workflow; None is its name.
+            keys: What else there is to say; see `MapKeys`.
+
+        Raises:
+            TypeError: There is no such key.
+        """
+        for key in keys:
+            if key not in MapKeys.__annotations__:
+                advice = nearest(key, MapKeys.__annotations__)
+                msg = f"{self.name}.map() got an unknown key {shown(key)} - {advice}"
+                raise TypeError(msg)
+        given = as_document({"map": {"over": over, **keys}}, TaskKeys, f"{self.name}.map()")
+        document = {**self._node.document, **own(given)}
+        return _alone(document if id is None else {**document, "id": id}, self._node, "map")
+
     def __repr__(self) -> str:
         return f"<Task {shown(self.name)}>"
 
@@ -154,15 +185,16 @@ def child(
     return Chain((node,), (node,))
 
 
-def _alone(document: dict[str, Any], like: Node | None) -> Chain[Any, Any]:
+def _alone(document: dict[str, Any], like: Node | None, by: str = "of") -> Chain[Any, Any]:
     """Return a chain of one task that is said here.
 
     Args:
         document: The task, as a document.
         like: The task that it is made from; None for one that is known by its name only.
+        by: The method that was called.
     """
     _text(document["id"])
-    made = place_of_caller("of" if like is not None else "named")
+    made = place_of_caller(by if like is not None else "named")
     registry, places = (None, ()) if like is None else (like.registry, like.places)
     node = Node(document, registry, (*places, made))
     return Chain((node,), (node,))

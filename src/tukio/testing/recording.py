@@ -214,7 +214,7 @@ def _template(report: Mapping[str, Any], name: object) -> WorkflowTemplate:
     template = WorkflowTemplate.from_dict(report)
     template.timeout = template.finally_ = template.defaults = None
     for task in template.tasks:
-        task.timeout = task.idle_timeout = task.retry = None
+        task.timeout = task.idle_timeout = task.retry = task.map = None
         task.on_timeout = task.compensate = None
         # A child is a task that ends as it did.
         task.workflow = None

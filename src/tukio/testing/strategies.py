@@ -28,6 +28,7 @@ from hypothesis import strategies as st
 from .actors import ACTOR, MAY_GO_ON, PROMPT_ACTOR, WAITS
 from .children import CHILDREN
 from .endings import AFTER_FAILURES, CLOSINGS, after_failure, closed
+from .maps import MAPS
 from .playing import EDITS
 
 if TYPE_CHECKING:
@@ -118,6 +119,7 @@ _policies: SearchStrategy[str] = st.sampled_from(
     ["start-new", "skip", "skip-until-unlock", "abort-running"]
 )
 _ways: SearchStrategy[str] = st.sampled_from(["chain", "chain", "fan", "any", "any", "any"])
+_maps: SearchStrategy[Data] = st.sampled_from(MAPS)
 _flags: SearchStrategy[bool] = st.booleans()
 _aborts: SearchStrategy[bool] = st.sampled_from([False, False, False, True])
 
@@ -179,6 +181,24 @@ def task_templates(draw: DrawFn, uid: str = "a", *, parents: Sequence[str] = ())
     if is_prompt and task["name"] == ACTOR and WAITS.isdisjoint(task["config"]):
         task["name"] = PROMPT_ACTOR
     return task | limits
+
+
+@st.composite
+def mapped_tasks(draw: DrawFn, uid: str, *, parents: Sequence[str]) -> Data:
+    """Draw a task as `task_templates` does; about half of the actors are mapped over `$.items`.
+
+    For `workflow_templates(tasks=mapped_tasks)`. Actors pass on what they were given, so start the
+    run with a list: `play(template, history, {"items": [1, 2, 3]})`.
+
+    Args:
+        draw: Given by Hypothesis.
+        uid: The id of the task.
+        parents: The ids of the tasks that lead to this one.
+    """
+    task = draw(task_templates(uid, parents=parents))
+    if task.get("name") in (ACTOR, PROMPT_ACTOR) and draw(_flags):
+        task["map"] = {"over": "$.items", **draw(_maps)}
+    return task
 
 
 @st.composite

@@ -171,7 +171,7 @@ def _limits_are_kept(run: Run) -> None:
 
 def _tried_until(step: TaskRun) -> float:
     """Return the instant after which no attempt at the task of a step goes on."""
-    within = (step.template._retry or {}).get("within")
+    within = (step._retry or {}).get("within")
     if not within or step.started_at is None:
         return math.inf
     # One that begins later ends as it begins.
@@ -199,15 +199,17 @@ def _begins(life: _Life, execution: str, content: Any) -> TaskRun:
     demand("G2", execution not in life.begun, "{!r} began twice", step)
     # The holder's `__init__` may have stopped the run; then the step is interrupted already.
     at_work = step.driver is not None and step.driver.scope_spent
-    is_loose = step.number == LOOSE
-    running = run.phase is (Phase.CLOSING if is_loose else Phase.RUNNING) or at_work
+    closes = step.number == LOOSE and not step.is_item
+    running = run.phase is (Phase.CLOSING if closes else Phase.RUNNING) or at_work
     demand("G3", running, "{!r} began while the run was {}", step, run.phase.value)
     demand("G3", step.state is FutureState.pending, "{!r} began, and had been called off", step)
     demand("G4", run.backend.time() <= run.deadline, "{!r} began past the limit of the run", step)
     for earlier in life.begun.values():
-        again = earlier.template.uid == step.template.uid and earlier.state not in RUN_AGAIN
+        same = earlier.number == step.number and earlier.index == step.index
+        same &= earlier.template.uid == step.template.uid
+        again = same and earlier.parent is step.parent and earlier.state not in RUN_AGAIN
         demand("G11", not again, "{!r} began though it was not interrupted before", step)
-    if is_loose:
+    if closes:
         _may_close(run, step)
     else:
         root = step.number == run.plan.shape.root
@@ -218,6 +220,9 @@ def _begins(life: _Life, execution: str, content: Any) -> TaskRun:
 
 
 def _is_led_to(run: Run, step: TaskRun) -> bool:
+    if step.index is not None:
+        _is_item(step)
+        return True
     parents = [run.plan.steps[number] for number in run.plan.shape.predecessors[step.number]]
     return any(
         parent is not None
@@ -266,6 +271,18 @@ def _is_closed(run: Run) -> None:
     for step in steps:
         kept = step.ended_at is not None or step.template.uid in run.errors
         demand("G16", kept, "{!r} did not end, and nothing is told of that", step)
+
+
+def _is_item(item: TaskRun) -> None:
+    """Check an item of a mapped task that begins."""
+    whole: Any = item.parent
+    at_work = whole.started_at is not None and whole.ended_at is None and not whole.work.is_closed
+    demand("G8", at_work or item.cancel_called, "{!r} began, and its task is not at work", item)
+    begun = [one for one in whole.work.open if one.started_at is not None]
+    limit = whole.work.common.mapped.limit or len(begun)
+    demand("G8", len(begun) <= limit, "{} items are at work with {!r}", len(begun), item)
+    over = whole.work.items.is_over(item.index)
+    demand("G11", not over, "{!r} began, and was over before", item)
 
 
 def _is_due(step: TaskRun, now: float) -> bool:

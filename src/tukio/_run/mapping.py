@@ -1,0 +1,311 @@
+"""Mapped tasks: one step that waits for its items, and passes on what they come to.
+
+Owns:   which items are due, and when; the end of the whole.
+Knows:  the items, which are steps outside of the graph, and the queue of the plan that they are put
+        into. How many of them may fail is decided by the model.
+
+The whole has one driver for all the time, so it is cancelled, cut and suspended as any other step.
+Whatever cuts it, it is over when its items have unwound.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from .._loop.surroundings import surroundings
+from .._model.guard import program_end
+from .._model.mapping import input_of
+from .._model.state import (
+    CANCELLED,
+    FAILED,
+    FINISHED,
+    INTERRUPTED,
+    RUNNING,
+    TASK_BEGIN,
+    TIMED_OUT,
+)
+from .._model.step import LOOSE
+from .._step.extras import NONE_OF_ITS_OWN
+from .._step.items import Work
+from .later import put_off, withdraw
+from .outcome import CalledOff, cancelled
+from .settling import settle
+from .task_run import TaskRun
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .item import ItemStep
+    from .run import Run
+
+
+# Kept in a variable, because it is needed for every item.
+new: Any = object.__new__
+
+
+class MapStep(TaskRun):
+    """The execution of a mapped task: the whole of its items."""
+
+    __slots__ = ()
+
+    # Its items may be functions that await nothing; it waits for them all the same.
+    awaits = True
+
+    def _begin(self) -> Any:
+        """Return the coroutine that waits for the items; tell that the task begins.
+
+        Raises:
+            CalledOff: The task was cancelled while it was due.
+        """
+        run: Run = self.run
+        assert run.face is not None
+        surroundings.set((self, run.face))
+        if run.broker.has_listeners:
+            run.emit(TASK_BEGIN, self.input_data, self)
+        if run.announcement is not None:
+            run.has_begun(self)
+        if self.cancel_called:
+            raise CalledOff
+        return self._all()
+
+    @property
+    def work(self) -> Work:
+        """The items of this task, made on first use."""
+        extras = self.extras
+        if extras.items is None:
+            extras.items = Work(self.run.plan.shape.mapped(self.number))
+        return extras.items
+
+    @property
+    def _retry(self) -> None:
+        """It is that of the items."""
+        return
+
+    async def _all(self) -> dict[str, Any]:
+        """Wait for all items, and return what the task passes on.
+
+        Raises:
+            NoItems: There is no list.
+            ExceptionGroup: Too many items went wrong.
+
+        Cancellation: the items are cut, and this goes on until they have unwound.
+        """
+        self._begin_items()
+        work, backend, problem = self.work, self.run.backend, None
+        while not work.is_over():
+            try:
+                if work.is_closed:
+                    with backend.scope(math.inf, shield=True):
+                        await work.changed.wait()
+                else:
+                    await work.changed.wait()
+            except BaseException as error:  # noqa: ASYNC103 - it is raised when nothing is at work
+                self._close()
+                if isinstance(error, GeneratorExit) or program_end(error) is not None:
+                    raise
+                # Whatever has cut it, at the first time: raised when nothing is at work.
+                problem = error if problem is None else problem
+            work.changed = type(work.changed)()
+            if work.is_closed:
+                # One of them may have come to wait for its next attempt.
+                self._close()
+        if problem is not None:
+            raise problem
+        return self._output()
+
+    def _begin_items(self) -> None:
+        run, work = self.run, self.work
+        mapped = work.common.mapped
+        values = mapped.items_in(self.template.uid, self.input_data)
+        kind = run.environment.kinds.class_of(work.common.kinds)
+        work.begin(values, kind, run.plan.ready)
+        if work.items.went_wrong > work.allowed:
+            # That of a run that was rescued is known before.
+            work.is_closed = True
+            return
+        for _ in range(mapped.limit or len(values)):
+            if not self._next():
+                break
+
+    def _output(self) -> dict[str, Any]:
+        work = self.work
+        if work.items.went_wrong > work.allowed:
+            self._end_interrupted()
+            raise work.items.problem(self.template.uid)
+        output = work.common.mapped.passed_on(self.input_data, work.items.in_order())
+        # The output has them.
+        work.items.results = work.results = {}
+        work.values = []
+        return output
+
+    # Its items ------------------------------------------------------------------------------------
+
+    def _next(self) -> bool:
+        """Make the next item due; return whether there was one."""
+        # All of this is done for each item, of which there may be thousands.
+        work: Any = self._extras.items  # type: ignore[union-attr]  # it has begun
+        index = next(work.waiting, None)
+        if index is None:
+            work.has_more = False
+            return False
+        value = work.values[index]
+        template = new(work.template)
+        template.index = index
+        inputs = value if type(value) is dict else input_of(value)
+        item = work.kind(self.run, LOOSE, template, inputs, self)
+        work.open[item] = None
+        if not work.earlier or index not in work.earlier:
+            item._extras = NONE_OF_ITS_OWN
+            work.ready.append(item)
+        else:
+            self._go_on_with(work.earlier.pop(index), item)
+        return True
+
+    def _go_on_with(self, earlier: Any, item: Any) -> None:
+        """Make an item due that takes the place of an earlier execution, or put it off."""
+        earlier.hand_over(item)
+        due, item.cancel_called = item.extras.due, earlier.cancel_called
+        if due is None or due <= self.run.backend.time() or item.cancel_called:
+            item.extras.due = None
+            self.run.plan.ready.append(item)
+        else:
+            put_off(self.run, item, due)
+
+    def take(self, item: ItemStep) -> None:
+        """Called when an item is over: the next one takes its place."""
+        work: Any = self._extras.items  # type: ignore[union-attr]  # it has begun
+        if item not in work.open:
+            # It was called off.
+            return
+        del work.open[item]
+        if item.state is FINISHED:
+            output = item.output_data
+            template: Any = item.template
+            work.results[template.index] = item.input_data if output is None else output
+        else:
+            self.note(item)
+            if item.state is FAILED:
+                work.items.keep_few_frames(item._place)
+            if work.items.went_wrong > work.allowed and not work.is_closed:
+                self._close()
+                work.changed.set()
+        if work.has_more and self.run.phase is RUNNING and self.interrupted_for is None:
+            self._next()
+        # One that never began was called off with the run, which cuts this, too: whoever does that
+        # may be called just as this comes to wait.
+        if not work.open and item.started_at is not None:
+            work.changed.set()
+
+    def note(self, item: ItemStep) -> None:
+        """Take note of what has become of an item, before anybody is told; again, it is the same.
+
+        Whoever is told may take a report.
+        """
+        work, index = self.work, item._place
+        if item.state is FAILED:
+            assert item.error is not None
+            work.items.failed[index] = item.error
+        elif item.state is CANCELLED:
+            if work.is_closed or self.run.phase is not RUNNING or self.interrupted_for is not None:
+                # With the whole; a rescue runs it again.
+                return
+            work.items.cancelled.add(index)
+        else:
+            if item.state is TIMED_OUT:
+                work.items.late.add(index)
+            output = item.output_data
+            work.items.results[index] = item.input_data if output is None else output
+
+    def replace(self, item: ItemStep, new: ItemStep) -> None:
+        """Called when an item is run again: the next execution of it is open in its place."""
+        work = self.work
+        if item in work.open:
+            del work.open[item]
+            work.open[new] = None
+            if work.is_closed:
+                work.changed.set()
+
+    def take_interrupted(self, item: ItemStep) -> None:
+        """Called when an item was interrupted and has unwound; it is made anew with the whole."""
+        work = self.work
+        del work.open[item]
+        self._keep(item)
+        if not work.open:
+            work.changed.set()
+
+    def _keep(self, item: ItemStep) -> None:
+        """Keep an item that is to be made anew, if anybody may wait for it, or it was tried."""
+        if item._extras is not NONE_OF_ITS_OWN or item._retry is not None:
+            self.work.earlier[item._place] = item
+
+    # Its end --------------------------------------------------------------------------------------
+
+    def _close(self) -> None:
+        """Have no further item begin, call off those that have not begun, and cut the others."""
+        work, is_again = self.work, self.interrupted_for is INTERRUPTED
+        work.is_closed, work.has_more = True, False
+        unbegun = [item for item in work.open if item.started_at is None]
+        withdraw(self.run, unbegun)
+        for item in unbegun:
+            del work.open[item]
+            item.state = INTERRUPTED if is_again else CANCELLED
+        for item in list(work.open):
+            self._cut(item, is_again=is_again)
+        for item in unbegun:
+            if is_again:
+                self._keep(item)
+            else:
+                item._release()
+                item._run_done_callbacks()
+
+    def _cut(self, item: Any, *, is_again: bool) -> None:
+        """Cut an item that is at work, to be run again or not."""
+        driver = item.driver
+        if not is_again:
+            item.cancel_called = True
+        elif driver is None or item.interrupted_for is not None or driver.scope_spent:
+            return
+        else:
+            item.interrupted_for = INTERRUPTED
+        if driver is not None:
+            self.run.interrupt(driver)
+
+    def _run_done_callbacks(self) -> None:
+        """Called when this is over: tell those that wait for it, or for items of it."""
+        self._end_interrupted()
+        super()._run_done_callbacks()
+
+    def _end_interrupted(self) -> None:
+        """Cancel the items that were interrupted, and that are not run again."""
+        work = self.work
+        earlier, work.earlier = work.earlier, {}
+        for item in earlier.values():
+            if item.started_at is not None:
+                settle(self.run, item, cancelled(self.run.backend.time()))
+            else:
+                # It never began, so it has no end to tell.
+                item.state = CANCELLED
+                item._run_done_callbacks()
+
+    def hand_over(self, new: Any) -> None:
+        """Called when this is run again: what has become of its items stays."""
+        super().hand_over(new)
+        new.extras.items = self.extras.items
+
+    def waits_for_others(self) -> bool:
+        """Return whether this waits for items, which are looked at themselves."""
+        return bool(self.work.open)
+
+    def restore_items(self, total: int | None, facts: Iterable[Any]) -> None:
+        """Set what facts tell of items; see `Step.restore_items`."""
+        work = self.work
+        work.items.total = total
+        due = work.items.take(facts)
+        kind: Any = self.run.environment.kinds.class_of(work.common.kinds)
+        for fact in due:
+            # It only stands for the attempts until the item is made.
+            item = kind(self.run, LOOSE, work.common.template(fact.place), {}, self)
+            item.state = INTERRUPTED
+            item.restore_earlier(fact)
+            work.earlier[fact.place] = item

@@ -1,0 +1,98 @@
+"""The items of a step whose task is mapped, while they are at work."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from .._model.items import Items
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .._model.item_template import ItemTemplate
+    from .._model.shape import ItemsInCommon
+
+
+class Work:
+    """The items of one mapped task, of all executions of it in one run.
+
+    Args:
+        common: What they have in common.
+
+    Attributes:
+        common: What they have in common.
+        items: What has become of them.
+        values: The items themselves.
+        kind: The class of their steps; None until the task has begun.
+        template: The class of their templates.
+        results: What stands for each in the results: that of `items`.
+        ready: The queue of the plan.
+        allowed: How many of them may go wrong.
+        waiting: The places of those that have not been made, in order.
+        has_more: Whether there may be any, and they may begin.
+        open: The steps that are due or at work, or wait for their next attempts.
+        earlier: By its place, the step that was interrupted of an item that is to be run again, if
+            anybody may have got hold of it, or it was tried before.
+        is_closed: Whether no further one begins, for the task was cut or has failed.
+        changed: Set when the task has to look at them.
+    """
+
+    __slots__ = (
+        "allowed",
+        "changed",
+        "common",
+        "earlier",
+        "has_more",
+        "is_closed",
+        "items",
+        "kind",
+        "open",
+        "ready",
+        "results",
+        "template",
+        "values",
+        "waiting",
+    )
+
+    changed: anyio.Event
+
+    def __init__(self, common: ItemsInCommon) -> None:
+        self.common: ItemsInCommon = common
+        self.items: Items = Items()
+        self.values: list[Any] = []
+        self.kind: type[Any] | None = None
+        self.template: type[ItemTemplate] = common.template
+        self.results: dict[int, Any] = self.items.results
+        self.ready: deque[Any] = deque()
+        self.allowed: int = 0
+        self.has_more: bool = False
+        self.waiting: Iterator[int] = iter(())
+        self.open: dict[Any, None] = {}
+        self.earlier: dict[int, Any] = {}
+        self.is_closed: bool = False
+
+    def begin(self, values: list[Any], kind: type[Any], ready: deque[Any]) -> None:
+        """Called when an execution of the task begins: its items are to be made.
+
+        Args:
+            values: The items.
+            kind: The class of their steps.
+            ready: The queue of the plan.
+        """
+        items, total = self.items, len(values)
+        items.total = total
+        self.values, self.kind, self.ready = values, kind, ready
+        self.allowed = self.common.mapped.tolerated(total)
+        is_fresh = not (items.results or items.went_wrong)
+        self.waiting = iter(range(total)) if is_fresh else items.left()
+        self.is_closed, self.has_more = False, True
+        self.changed = anyio.Event()
+
+    def is_over(self) -> bool:
+        """Return whether the task has nothing to wait for any more."""
+        if self.is_closed:
+            return not self.open
+        return self.items.are_over()
