@@ -234,8 +234,9 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="forgets that a step was put off until the resume",
         file="_run/suspending.py",
-        old="    step._release()\n    if run.phase is SUSPENDED:\n",
-        new="    step._release()\n    if False:\n",
+        old="        return\n    if run.phase is SUSPENDED:\n        assert run.waiting is not None\n"
+        "        run.waiting.interrupted.append(step)\n",
+        new="        return\n    if False:\n        pass\n",
         why="if there is no resume, it is nowhere told that the step was cancelled (G2)",
         tests=("run/test_suspending.py",),
     ),

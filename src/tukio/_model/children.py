@@ -28,6 +28,7 @@ _NOT_BESIDE: Final = {
     "name": "a task runs one of them: remove one",
     "config": "the tasks of that workflow have configs of their own; data comes from the parents",
     "topics": "the tasks of that workflow have topics of their own",
+    "map": "map a task that awaits tukio.run_child(...) for its item",
     "idle_timeout": "the tasks of that workflow have limits of their own",
 }
 """The keys that a task with a `workflow` cannot have, and what helps."""
