@@ -174,3 +174,40 @@ async def test_the_time_for_all_attempts_counts_from_the_first_begin() -> None:
         again = await engine.rescue(template, tukio.report_from_json(tukio.report_to_json(report)))
         await again.wait()
     assert round(anyio.current_time() - start, 5) == 2
+
+
+async def test_no_item_becomes_ready_while_the_run_stops() -> None:
+    """A handler of the end of an item has cancelled the run whose next item was about to begin."""
+    ready: list[int] = []
+
+    def stop(event: tukio.Event) -> None:
+        if run._run.ending is not None:
+            ready.append(len(run._run.plan.ready))
+        elif event.data["type"] == "task-end":
+            run.cancel()
+
+    async with tukio.Engine() as engine:
+        engine.broker.register(stop, tukio.EXEC_TOPIC)
+        run: Any = await engine.start(mapped(limit=1), {"list": [{}] * 3, "keep": 1})
+        await run.wait()
+    # While the end of the task is told, and that of the run.
+    assert ready == [0, 0]
+    assert CALLS == [0]
+
+
+async def test_no_item_becomes_ready_while_the_run_is_suspended() -> None:
+    """A handler of the end of an item has suspended the run whose next item was about to begin."""
+
+    def suspend(event: tukio.Event) -> None:
+        if event.data["type"] == "task-end" and CALLS == [0]:
+            run.suspend()
+
+    async with tukio.Engine() as engine:
+        engine.broker.register(suspend, tukio.EXEC_TOPIC)
+        run: Any = await engine.start(mapped(limit=1), {"list": [{}] * 3, "keep": 1})
+        await anyio.sleep(5)
+        # The task itself is to be run again, and nothing else.
+        assert len(run._run.plan.ready) + len(run._run.waiting.interrupted) == 1
+        run.resume()
+        await run.wait()
+    assert CALLS == [0, 1, 2]
