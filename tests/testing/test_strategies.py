@@ -102,7 +102,7 @@ def test_a_drawn_workflow_is_sound(document: Data, history: list[Action]) -> Non
 def test_every_fault_is_drawn(fault: Data) -> None:
     """By itself, and in the task of a workflow."""
     assert find(faults(), lambda drawn: drawn == fault) == fault
-    found = find(task_templates("a"), lambda task: fault.items() <= task["config"].items())
+    found = find(task_templates("a"), lambda task: fault.items() <= task.get("config", {}).items())
     assert found == {"id": "a", "name": "actor", "config": fault}
 
 
@@ -119,7 +119,7 @@ def test_joins_of_every_kind_are_drawn(collect: str | None, wait_for: Any) -> No
     """However many parents they wait for, and whatever they pass on."""
     config = {"wait_for": wait_for} | ({"collect": collect} if collect else {})
     joins = task_templates("j", parents=["a", "b", "c"])
-    found = find(joins, lambda task: task["name"] == "join" and task["config"] == config)
+    found = find(joins, lambda task: task.get("name") == "join" and task["config"] == config)
     assert found == {"id": "j", "name": "join", "config": config}
 
 
