@@ -274,6 +274,18 @@ def back_off(effort: Effort) -> Plan:
 
 
 @case
+def children(effort: Effort) -> Plan:
+    """What does a task cost that is a workflow of one task, beside that task itself?
+
+    Between two others; none of them suspends. A child is a run of its own: it has a start, an end,
+    a driver, and events if anybody listens.
+    """
+    found = tuple(jobs((OURS,), ("child", "no child"), effort.sizes(1_000)))
+    without = Comparison("/ without", lambda job: replace(job, work="no child"))
+    return Plan(found, "µs per workflow", "workflows at once", (without,))
+
+
+@case
 def broker(effort: Effort) -> Plan:
     """What does it cost to hand one of 10,000 events to one of 100 subscribers of a topic?
 

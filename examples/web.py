@@ -62,6 +62,7 @@ STATUS: Final = {
     tukio.Reason.UNKNOWN_TEMPLATE: 404,
     tukio.Reason.SKIPPED: 429,
     tukio.Reason.STOPPING: 503,
+    tukio.Reason.TOO_MANY_HOPS: 508,
     tukio.Reason.FAULTY: 500,
 }
 """What the service answers when no run was started."""

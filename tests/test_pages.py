@@ -51,7 +51,10 @@ def test_every_key_of_a_template_is_on_its_page(title: str) -> None:
 def test_the_defaults_on_the_page_are_those_of_a_template() -> None:
     """As the dict form has them, or the words that a key left out stands for."""
     template = tukio.WorkflowTemplate.from_dict({})
-    found = template.as_dict() | {"on_error": template.on_error.value}
+    found = template.as_dict() | {
+        "on_error": template.on_error.value,
+        "closing_timeout": template.closing_timeout,
+    }
     assert told_defaults("Keys of a template", found) == {}
     task = tukio.TaskTemplate.from_dict({"name": "x"})
     assert told_defaults("Keys of a task", task.as_dict()) == {}
@@ -82,6 +85,9 @@ def examples(title: str) -> dict[str, Any]:
 def test_the_examples_on_the_page_are_a_template() -> None:
     """All of them together have no fault, and come back as they are."""
     document, task = examples("Keys of a template"), examples("Keys of a task")
+    child = {key: task[key] for key in ("id", "workflow", "timeout", "topics", "retry")}
+    child |= {"config": {}, "topics": []}
+    del task["workflow"]
     template = tukio.WorkflowTemplate.from_dict(document)
     whole = template.as_dict()
     assert {key: whole[key] for key in document.keys() - {"tasks", "graph"}}.items() <= (
@@ -89,7 +95,8 @@ def test_the_examples_on_the_page_are_a_template() -> None:
     )
     assert [one.uid for one in template.tasks] == [one["id"] for one in document["tasks"]]
     assert tukio.TaskTemplate.from_dict(task).as_dict() == task
-    tukio.WorkflowTemplate.from_dict({"tasks": [task]})
+    assert tukio.TaskTemplate.from_dict(child).as_dict() == child
+    tukio.WorkflowTemplate.from_dict({"tasks": [task, child | {"id": "child"}]})
 
 
 WORDS: dict[tuple[str, str], set[str]] = {
@@ -151,7 +158,7 @@ def public(kind: type) -> set[str]:
 # Reports -----------------------------------------------------------------------------------------
 
 FIELDS = {
-    "`exec` of the run": ("_run/reporting.py", {"exec"}),
+    "`exec` of the run": ("_run/reporting.py", {"closing", "exec", "undoes"}),
     "`exec` of a task": ("_step/snapshot.py", set[str]()),
     "`items`": ("_model/items.py", set[str]()),
     "`error`": ("_model/account.py", set[str]()),

@@ -53,6 +53,35 @@ async def workflows(meter: Meter, size: int, *, policy: dict[str, Any], name: st
         verify(done=all(run.ok for run in runs), what=runs[:1])
 
 
+def parent(child: dict[str, Any]) -> tukio.WorkflowTemplate:
+    """Return a chain of three tasks, of which the one in the middle is described."""
+    ends = {uid: {"id": uid, "name": "benchmark untyped"} for uid in ("a", "c")}
+    document = {
+        "id": "parent",
+        "policy": "start-new",
+        "tasks": [ends["a"], {"id": "b", **child}, ends["c"]],
+        "graph": {"a": ["b"], "b": ["c"]},
+    }
+    return tukio.WorkflowTemplate.from_dict(document)
+
+
+def child(name: str) -> dict[str, Any]:
+    """Return a task that is a workflow of one task."""
+    return {"workflow": {"id": "child", "tasks": [{"id": "only", "name": name}]}}
+
+
+async def families(meter: Meter, size: int, *, middle: dict[str, Any]) -> None:
+    """Run `size` workflows at once, each with a child, or with the task of that in its place."""
+    template = parent(middle)
+    async with tukio.Engine() as engine:
+        runs: list[tukio.Workflow] = []
+        for count in meter.passes(size):
+            runs = [await engine.start(template, TRIGGER) for _ in range(count)]
+            for run in runs:
+                await run.wait()
+        verify(done=all(run.ok for run in runs), what=runs[:1])
+
+
 async def back_off(meter: Meter, size: int) -> None:
     """Weigh workflows of one task that has failed, and waits for its next attempt."""
     retry = {"attempts": 2, "initial": 1_000, "max": 1_000, "jitter": "none"}
@@ -148,6 +177,8 @@ WORKS: dict[str, Work] = {
         for kind in ("noop", "pause")
     },
     "back-off": back_off,
+    "child": functools.partial(families, middle=child("benchmark untyped")),
+    "no child": functools.partial(families, middle={"name": "benchmark untyped"}),
     "typed chain": functools.partial(run_flow, one=typed),
     "untyped chain": functools.partial(run_flow, one=untyped),
 }

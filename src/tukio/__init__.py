@@ -25,7 +25,7 @@ Where to look:
   `report()`; `cancel` it.
 - `tukio.flow`: workflows in code, `fetch >> (left, right) >> show`, where this program has a dict.
 - In a task: `current_task()`, the `TaskRun` with its queue of events; `current_engine()`, for runs
-  that it starts itself.
+  that it starts itself; `run_child()`, for one that it waits for.
 - `tukio.errors` has all exceptions, `tukio.testing` what tests need. What the log tells comes from
   loggers below `tukio`.
 
@@ -48,6 +48,7 @@ from ._model.registered import codec
 from ._model.report_json import report_from_json, report_to_json
 from ._model.retry import GiveUp, Retry, RetryLater
 from ._run.idle import heartbeat
+from ._run.run_child import run_child
 from .broker import EXEC_TOPIC, get_broker
 from .engine import Engine, current_engine
 from .errors import (
@@ -100,6 +101,7 @@ __all__ = [  # noqa: RUF022 - by topic
     "current_task",
     "current_workflow",
     "heartbeat",
+    "run_child",
     "SkipTask",
     "TukioTaskError",
     "GiveUp",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ._model.account import RecordedError
 from ._model.errors import (
-    CleanupTimedOut,
     DAGValidationError,
     EngineError,
     Fault,
@@ -30,7 +29,7 @@ from ._model.no_items import NoItems
 from ._model.not_started import IdConflict, NotStarted
 from ._model.process_failed import ProcessFailed
 from ._model.retry import GiveUp, RetryLater
-from ._model.task_ends import TaskCancelled, TaskTimedOut
+from ._model.task_ends import CleanupTimedOut, TaskCancelled, TaskTimedOut
 
 __all__ = [
     "CleanupTimedOut",

@@ -62,7 +62,7 @@ async def test_it_has_no_fall_back(registry: Registry, task: Tasks) -> None:
                 await use
             error: Any = refusal.value
             assert [fault.path for fault in error.faults] == ["tasks[0].name"]
-            assert set(error.known) == {"double", "holder", "join"}
+            assert set(error.known) == {"double", "holder", "join", "trigger"}
     template.validate()
     with pytest.raises(tukio.UnknownTaskName):
         template.validate(registry)
@@ -148,4 +148,4 @@ def test_a_registry_takes_and_forgets_tasks_without_touching_that_of_the_process
     own.remove("test own registry")
     with pytest.raises(tukio.UnknownTaskName):
         own.get("test own registry")
-    assert set(own.tasks) == {"join"}
+    assert set(own.tasks) == {"join", "trigger"}

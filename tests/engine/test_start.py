@@ -120,6 +120,10 @@ REFUSALS = {
     tukio.Reason.STOPPING: (
         "the engine is stopping - start it before the engine is stopped or left"
     ),
+    tukio.Reason.TOO_MANY_HOPS: (
+        "its data has come through too many runs, each started by the one before"
+        " - mend the tasks that send data which starts their own workflow again"
+    ),
     tukio.Reason.FAULTY: (
         "it could not be made, for the reason in the log"
         " - mend what the log of 'tukio.engine' tells of"

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 import tukio
-from tukio.flow import Chain, flow, named
+from tukio._model.registry import Registry
+from tukio.flow import Chain, Flow, flow, named, task as registered
 from tukio.testing import BACKENDS, run
 from tukio.testing.strategies import dags, workflow_templates
 
@@ -89,6 +90,17 @@ def is_limited(task: dict[str, Any], defaults: dict[str, Any]) -> bool:
     return any(limits) and "on_timeout" not in defaults
 
 
+def chain_of(task: dict[str, Any]) -> Chain[Any, Any]:
+    """Return a task of a document, in code form; one that is a workflow is written out in it."""
+    keys = {key: value for key, value in task.items() if key not in OURS}
+    if "workflow" not in task:
+        return named(task["name"], id=task["id"], **keys)
+    inner: Any = Flow.from_dict(keys.pop("workflow"))
+    task["workflow"] = inner.as_dict()
+    made: Chain[Any, Any] = inner.of(id=task["id"], **keys)
+    return made
+
+
 @given(st.data(), workflow_templates())
 def test_flows_say_any_template(data: st.DataObject, template: dict[str, Any]) -> None:
     """Each key of it, where nothing is left to be written out."""
@@ -100,14 +112,16 @@ def test_flows_say_any_template(data: st.DataObject, template: dict[str, Any]) -
         item = (task.get("map") or {}).get("timeout")
         if item or is_limited(task, defaults):
             task.setdefault("on_timeout", "continue")
-        if parents.count(task["id"]) > 1 and task["name"] != "join":
+        if parents.count(task["id"]) > 1 and task.get("name") != "join":
             task.setdefault("join", "first")
-        keys = {key: value for key, value in task.items() if key not in OURS}
-        tasks[task["id"]] = named(task["name"], id=task["id"], **keys)
-    keys = {key: template[key] for key in template if key not in {"id", "tasks", "graph"}}
-    made = flow(template["id"], *data.draw(said(template["graph"], tasks)), **keys)
+        tasks[task["id"]] = chain_of(task)
+    left_out = {"id", "tasks", "graph"}
+    # `finally` is no name in Python.
+    names = {key: "finally_" if key == "finally" else key for key in template}
+    keys = {names[key]: template[key] for key in template if key not in left_out}
+    whole = flow(template["id"], *data.draw(said(template["graph"], tasks)), **keys)
     expected = tukio.WorkflowTemplate.from_dict(template).as_dict()
-    found = made.as_dict()
+    found = whole.as_dict()
     for document in (expected, found):
         document["tasks"].sort(key=lambda task: task["id"])
         document["graph"] = links(document)
@@ -189,3 +203,54 @@ def without_ids(report: dict[str, Any]) -> Any:
         for one in report["tasks"]
     ]
     return {**report, "tasks": tasks, "exec": report["exec"]["state"]}
+
+
+def test_tasks_that_undo_others_and_come_last(registry: Registry) -> None:
+    """In code a task stands for itself, with what it says; as data it is its name."""
+
+    @registered(registry=registry)
+    async def refund(event: tukio.Event) -> None: ...
+
+    @registered(registry=registry, compensate=refund)
+    async def book(event: tukio.Event) -> None: ...
+
+    @registered(registry=registry, compensate=refund.of(timeout=20), on_error={"to": ["refund"]})
+    async def pay(event: tukio.Event) -> None: ...
+
+    order = flow(
+        "order",
+        book >> pay >> refund,
+        finally_=[refund.of(id="last"), {"name": "refund", "id": "very last"}],
+        closing_timeout=60,
+        compensate_on=("timeout",),
+    )
+    document = order.as_dict()
+    assert [one.get("compensate") for one in document["tasks"]] == [
+        "refund",
+        {"name": "refund", "timeout": 20},
+        None,
+    ]
+    assert document["tasks"][1]["on_error"] == {"to": ["refund"]}
+    assert document["finally"] == [
+        {"id": "last", "name": "refund"},
+        {"name": "refund", "id": "very last"},
+    ]
+    assert (document["closing_timeout"], document["compensate_on"]) == (60, ["timeout"])
+    assert order.validate(registry)
+    assert tukio.WorkflowTemplate.from_dict(document).as_dict() == document
+    assert "closing_timeout" not in flow("x", refund, closing_timeout=25).as_dict()
+    assert flow("x", refund, closing_timeout=None).as_dict()["closing_timeout"] is None
+    with pytest.raises(TypeError, match="takes single tasks, not a chain of several"):
+        flow("x", refund, finally_=[refund.of(id="a") >> refund])
+    with pytest.raises(TypeError, match=r"got a task with 'join' - such a task has only name, con"):
+        refund.of(compensate=refund.of(join="all"))
+    with pytest.raises(TypeError, match=r"got 'finally' in 'extra' - give it as a key"):
+        flow("x", refund, extra={"finally": []})
+    with pytest.raises(tukio.TemplateError, match="finally: must be a list"):
+        flow("x", refund, finally_={})  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def registry() -> Registry:
+    """Return a registry of its own."""
+    return Registry()

@@ -63,7 +63,13 @@ facts: SearchStrategy[Fact] = st.one_of(
         reporting=some,
         overran=st.floats(0, 1e9),
     ),
-    st.builds(StepDue, texts, values, st.booleans()),
+    st.builds(
+        StepDue,
+        texts,
+        values,
+        st.booleans(),
+        child=st.none() | st.dictionaries(texts, values, max_size=2),
+    ),
     st.just(RunSuspended()),
     st.just(RunResumed()),
     st.builds(RunStopped, states, st.booleans()),
@@ -135,6 +141,7 @@ def test_every_kind_of_fact_has_a_name_and_its_fields_in_its_body() -> None:
         "run-suspended": "RunSuspended",
         "run-resumed": "RunResumed",
         "run-stopped": "RunStopped",
+        "run-closing": "RunClosing",
         "run-ended": "RunEnded",
     }
     assert to_body(over("a", SKIPPED, chosen=("b",))) == {
@@ -151,6 +158,8 @@ def test_every_kind_of_fact_has_a_name_and_its_fields_in_its_body() -> None:
         "reporting": (),
         "overran": 0.0,
         "attempts": [],
+        "handled": False,
+        "child": None,
     }
     assert to_body(RunStopped(CANCELLED, final=False)) == {
         "kind": "run-stopped",
@@ -158,6 +167,16 @@ def test_every_kind_of_fact_has_a_name_and_its_fields_in_its_body() -> None:
         "final": False,
     }
     json.dumps(to_body(StepDue("a", {"in": 0}, begun=True)))
+
+
+def test_the_report_of_a_child_is_data_in_a_body() -> None:
+    """And comes back; what is none is refused."""
+    due = StepDue("a", {}, begun=True, child={"exec": {"id": "x"}})
+    body = to_body(due)
+    assert body["child"] == {"exec": {"id": "x"}}
+    assert from_body(body) == due
+    with pytest.raises(ValueError, match="has not the child of a step-due"):
+        from_body({**body, "child": [1]})
 
 
 def test_attempts_are_data_in_a_body() -> None:

@@ -198,6 +198,15 @@ async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
             await engine.data_received({"card": SECRET}, text)
 
 
+@leads_to(of("is started by its own runs"))
+async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
+    tasks = [{"id": text, "name": "trigger", "config": {"template": text}}]
+    async with tukio.Engine() as engine:
+        await engine.load(named(text, "trigger", tasks=tasks, policy="start-new"))
+        await engine.start(text, {"card": SECRET})
+        await engine._instances.drained()
+
+
 @leads_to("tap %s failed on '%s'")
 async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
     def tap(*args: Any) -> None:
@@ -280,6 +289,20 @@ async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
     patch.setattr(tukio.Retry, "delay", delay)
     template = named(text, "fails")
     template.tasks[0].retry = {"attempts": 2}
+    async with tukio.Engine() as engine:
+        run: Any = await engine.run_once(template, {})
+        await run.wait()
+
+
+@leads_to("task '%s' of workflow %s was not begun")
+async def _(text: str, task: Tasks, patch: pytest.MonkeyPatch) -> None:
+    @task
+    async def sleeps(event: tukio.Event) -> None:
+        await anyio.sleep(2)
+
+    template = named(text, "sleeps")
+    template.finally_ = [{"name": "sleeps", "id": "first"}, {"name": "sleeps", "id": text + "!"}]
+    template.closing_timeout = 1
     async with tukio.Engine() as engine:
         run: Any = await engine.run_once(template, {})
         await run.wait()

@@ -252,13 +252,13 @@ def test_an_unknown_name_asks_for_the_import(registry: Registry) -> None:
     assert told({"tasks": tasks}, registry) == [
         (
             "tasks[0].name: no task is registered as 'etl.extract';"
-            " known: fetch, join; is the module that registers it imported?"
+            " known: fetch, join, trigger; is the module that registers it imported?"
         )
     ]
     with pytest.raises(UnknownTaskName) as refusal:
         registry.get("etl.extract")
     assert str(refusal.value) == (
-        "no task is registered as 'etl.extract' - known: fetch, join;"
+        "no task is registered as 'etl.extract' - known: fetch, join, trigger;"
         " is the module that registers it imported?"
     )
 

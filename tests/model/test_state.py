@@ -79,8 +79,9 @@ def test_whatever_is_not_over_can_be_stopped() -> None:
 
 
 def test_what_stops_can_only_end() -> None:
-    """Nothing brings a run back to work once it was stopped (G3)."""
-    assert legal_moves(Phase.STOPPING) == [Move.END]
+    """Nothing brings a run back to work once it was stopped (G3); before it ends, it closes."""
+    assert legal_moves(Phase.STOPPING) == [Move.END, Move.CLOSE]
+    assert legal_moves(Phase.CLOSING) == [Move.END]
     assert legal_moves(Phase.OVER) == []
 
 
@@ -106,9 +107,10 @@ def test_the_table_cannot_be_changed() -> None:
         (
             Phase.RUNNING,
             Move.RESUME,
-            "cannot resume a workflow that is running - it can: suspend, stop, end",
+            "cannot resume a workflow that is running - it can: suspend, stop, end, close",
         ),
-        (Phase.STOPPING, Move.STOP, "cannot stop a workflow that is stopping - it can: end"),
+        (Phase.STOPPING, Move.STOP, "cannot stop a workflow that is stopping - it can: end, close"),
+        (Phase.CLOSING, Move.SUSPEND, "cannot suspend a workflow that is closing - it can: end"),
         (
             Phase.OVER,
             Move.SUSPEND,
@@ -156,6 +158,7 @@ def test_states_and_event_types_have_the_names_of_1_x() -> None:
         "workflow-progress",
         "workflow-suspend",
         "workflow-resume",
+        "workflow-closing",
     ]
     assert TaskExecState.values() == [
         "task-begin",

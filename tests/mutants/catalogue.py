@@ -8,6 +8,8 @@ One that survives tells of a missing test.
 from __future__ import annotations
 
 from .mutant import Mutant
+from .of_children import OF_CHILDREN
+from .of_closing import OF_CLOSING
 from .of_core import OF_CORE
 from .of_engine import OF_ENGINE
 from .of_fan_in import OF_FAN_IN
@@ -232,8 +234,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="forgets that a step was put off until the resume",
         file="_run/suspending.py",
-        old="    if run.phase is SUSPENDED:\n",
-        new="    if False:\n",
+        old="        return\n    if run.phase is SUSPENDED:\n        assert",
+        new="        return\n    if False:\n        assert",
         why="if there is no resume, it is nowhere told that the step was cancelled (G2)",
         tests=("run/test_suspending.py",),
     ),
@@ -394,9 +396,11 @@ MUTANTS: tuple[Mutant, ...] = (
         why="a task gets a placeholder for its data (G11)",
         tests=("model/test_record.py",),
     ),
+    *OF_CLOSING,
     *OF_CORE,
     *OF_ENGINE,
     *OF_FAN_IN,
+    *OF_CHILDREN,
     *OF_FLOW,
     *OF_LIMITS,
     *OF_MAP,

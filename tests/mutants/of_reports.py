@@ -56,7 +56,7 @@ OF_REPORTS: tuple[Mutant, ...] = (
     Mutant(
         name="hands on data with the tags of JSON in it",
         file="_model/record.py",
-        old="    report = decoded(report)\n",
+        old="    report = report if is_child else decoded(report)\n",
         new="",
         why="the next task gets forms in place of values (G11)",
         tests=("guarantees/test_g11_rescue.py",),

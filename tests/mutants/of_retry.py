@@ -10,7 +10,7 @@ OF_RETRY: tuple[Mutant, ...] = (
     Mutant(
         name="begins the number of attempts anew when a run is rescued",
         file="_model/replay.py",
-        old="        step.restore_attempts(fact)\n",
+        old="        step.restore_earlier(fact)\n",
         new="        pass\n",
         why="a task that brings its process down is tried for ever",
         tests=TESTS,
@@ -34,7 +34,7 @@ OF_RETRY: tuple[Mutant, ...] = (
     Mutant(
         name="tries again while the run stops",
         file="_run/retrying.py",
-        old="    return run.phase in (RUNNING, SUSPENDED) and not step.cancel_called\n",
+        old="    return run.phase in _GOES_ON and not step.cancel_called\n",
         new="    return not step.cancel_called\n",
         why="a cancelled run is not over before the next attempt is (G3)",
         tests=(*TESTS, "guarantees/test_g3_cancel.py", "testing/test_everywhere.py"),
@@ -42,8 +42,8 @@ OF_RETRY: tuple[Mutant, ...] = (
     Mutant(
         name="tries again a task that was cancelled alone",
         file="_run/retrying.py",
-        old="    return run.phase in (RUNNING, SUSPENDED) and not step.cancel_called\n",
-        new="    return run.phase in (RUNNING, SUSPENDED)\n",
+        old="    return run.phase in _GOES_ON and not step.cancel_called\n",
+        new="    return run.phase in _GOES_ON\n",
         why="cancel does not mean cancelled (G3)",
         tests=TESTS,
     ),

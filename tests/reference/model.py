@@ -13,10 +13,11 @@ steps at work, orders from outside.
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import body, fan_in, joins, limits, parts, retries
+from . import body, children, closing, failures, fan_in, joins, limits, parts, retries
 from .parts import ENDS, STOPS, WEIGHTS, Outcome, Step
 from .timeline import Timeline
 
@@ -67,11 +68,10 @@ class Run(Timeline):
         self.parents = {
             uid: [up for up in self.graph if uid in self.graph[up]] for uid in self.tasks
         }
+        self.template, self.data = template, data
         self.aborts = template.get("on_error") == "abort"
-        self.data = data
         self.steps: dict[str, Step] = {}
-        self.ready: list[Step] = []
-        self.put_off: list[Step] = []
+        self.ready, self.put_off = list[Step](), list[Step]()
         self.waiting: list[Step] = []  # for their next attempt
         self.to_announce: list[Step] | None = None
         self.came: dict[str, dict[str, Data]] = {uid: {} for uid in self.tasks}
@@ -79,7 +79,11 @@ class Run(Timeline):
         self.spoilt: set[str] = set()  # tasks that a parent is lost to because of a failure
         self.errors: dict[str, list[str]] = {}
         self.slow: dict[str, float] = {}
-        self.phase = "new"  # then "running", "suspended", "over"
+        self.ended: list[str] = []  # tasks that are over, in the order of their ends
+        self.begun: set[str] = set()  # tasks that have begun, and are to be run again
+        self.to_close, self.closes_until = list[Step](), float("inf")
+        self.no_time = False  # whether that is over
+        self.phase = "new"  # then "running", "suspended", "closing", "over"
         self.ending: str | None = None
         if deadline is not None:
             # Before all orders: past that, nothing of it begins.
@@ -103,12 +107,45 @@ class Run(Timeline):
         """Return what may happen next; orders of instant 0 come before the run begins."""
         if self.phase == "new":
             return self.due_now()[:1] or [self.begin_run]
+        return self.own() + self.due_now()
+
+    def own(self) -> list[Callable[[], object]]:
+        """Return what may happen next by itself, here and in children."""
+        if self.phase == "new":
+            return [] if self.ending else [self.begin_run]
         acts: list[Callable[[], object]] = []
-        if self.phase == "running" and self.ready:
+        if self.phase in {"running", "closing"} and self.ready:
             acts.append(self.begin_next)
-        if self.is_at_rest():
+        if self.is_at_rest() and self.phase != "over":
             acts.append(self.over)
-        return acts + self.due_now()
+        alive = [step.child for step in self.steps.values() if step.child]
+        return acts + [act for child in alive for act in child.own()]
+
+    @staticmethod
+    def child_of(parent: Run, step: Step) -> Run:
+        """Return a run that is the child of a step."""
+        return ChildRun(parent, step)
+
+    def unhandled(self) -> bool:
+        """Return whether anything did not go well that no cut of the run explains."""
+        cut = self.ending != "finished"
+        limits_said = [
+            step
+            for step in self.steps.values()
+            if (step.state == "timeout" and step.task.get("on_timeout") != "continue")
+            or (step.state == "cancelled" and not cut)
+        ]
+        return bool(self.errors or limits_said)
+
+    def handed_over(self) -> Any:
+        """Return what its end tasks have returned, for whoever has started it."""
+        found = {
+            uid: step.outputs
+            for uid, step in self.steps.items()
+            if step.state in children.OUTPUTS and not (self.graph[uid] and step.chosen != [])
+        }
+        several = sum(not downs for downs in self.graph.values()) > 1
+        return found if several else next(iter(found.values()), None)
 
     def obey(self, orders: list[Order]) -> None:
         """Do what is ordered from outside, one after the other without a pause."""
@@ -128,6 +165,8 @@ class Run(Timeline):
             case "resume":
                 self.resume()
             case "stop" if detail:
+                bound = self.now + detail + closing.limit(self)
+                self.closes_until = min(self.closes_until, bound)
                 self.later(self.now + detail, partial(self.stop, "cancelled"))
             case _:
                 self.stop(STOPS[name])
@@ -186,15 +225,20 @@ class Run(Timeline):
             self.ready += again
             self.to_announce = (self.to_announce or []) + again
             self.announce()
+            for step in list(self.steps.values()):
+                if step.child:
+                    step.child.resume()
             if self.is_at_rest():
                 self.over()  # at once: it was suspended as its last step ended
 
     def again(self, step: Step) -> Step:
         """Return a new execution of an interrupted step, which has lost the events it had."""
         new = Step(step.uid, step.task, step.inputs, late=[*step.late], queue=[*step.late])
-        new.attempt = step.attempt
+        new.attempt, new.loose = step.attempt, step.loose
         if step.start is not None:
             new.first = retries.begun(step)
+            if not step.loose:
+                self.begun.add(step.uid)
         self.steps[step.uid] = new
         return new
 
@@ -213,7 +257,9 @@ class Run(Timeline):
         return not (at_work or waits)
 
     def over(self) -> None:
-        """Tell the end, once and last (G2)."""
+        """Tell the end, once and last (G2); before that, do what closes it (G16)."""
+        if closing.close(self):
+            return
         self.phase = "over"
         self.ending = self.ending or "finished"
         kind, content = ENDS[self.ending]
@@ -231,6 +277,7 @@ class Run(Timeline):
         step.start = self.now
         self.tell("task-begin", step.uid, step.inputs)
         self.announce()
+        failures.begin(self, step)
         if step.called_off:
             self.end(step, "cancelled", "task-cancel", None)
             self.lead_on(step, None)
@@ -239,7 +286,9 @@ class Run(Timeline):
             self.fail(step, "TaskTimedOut")
             return
         limits.begin(self, step)
-        if not step.is_join:
+        if step.task.get("workflow"):
+            children.begin(self, step)
+        elif not step.is_join:
             body.begin(self, step)
         elif self.due_now():
             joins.wake(self, step.uid)  # it looks round in a turn of its own
@@ -288,9 +337,13 @@ class Run(Timeline):
                 error, content = raised, None
         for one in (*step.beside, error):
             self.note(step, one)
+        data = failures.handled(self, step, error)
+        if data is not None:
+            step.outputs = data
+            content = {"exception": error, "handled": True}
         self.end(step, "exception", "task-error", content or {"exception": error})
-        self.lead_on(step, None)
-        if self.aborts:
+        self.lead_on(step, data)
+        if data is None and failures.aborts(self, step):
             self.stop("exception")
 
     def note(self, step: Step, error: str) -> None:
@@ -301,6 +354,8 @@ class Run(Timeline):
         """Let a step be over, and tell it."""
         self.forget(step)
         step.state, step.end = state, self.now
+        if not step.loose and state != "retried":
+            self.ended.append(step.uid)
         self.tell(kind, step.uid, content)
 
     def lead_on(self, step: Step, data: Data | None) -> None:
@@ -353,7 +408,9 @@ class Run(Timeline):
         """Interrupt a step at work; what is due at this very instant may still come first."""
         if not step.at_work or step.state == "suspended":
             return
-        if step.cut is None:
+        if step.child:
+            children.cut(self, step, why)
+        elif step.cut is None:
             self.forget(step, after=self.now)
             step.cut, step.cut_at = why, self.now
             self.later(self.now, lambda: self.reach(step), step)
@@ -441,6 +498,8 @@ class Run(Timeline):
             step.outputs = result
             self.end(step, "timeout", "task-timeout", result)
             self.lead_on(step, result)
+        elif step.loose and self.no_time:
+            self.fail(step, "CleanupTimedOut")
         else:
             self.end(step, "cancelled", "task-cancel", None)
             self.lead_on(step, None)
@@ -449,8 +508,73 @@ class Run(Timeline):
         """Return what there is to see, now that the run is over."""
         tasks = dict.fromkeys(self.tasks) | {uid: step.seen() for uid, step in self.steps.items()}
         states = ("finished", "skipped", "timeout")
-        outputs = {s.uid: s.outputs for s in self.steps.values() if s.state in states}
+        outputs = {
+            s.uid: s.outputs
+            for s in self.steps.values()
+            if not s.loose and (s.state in states or failures.gives_output(s))
+        }
         assert self.ending
         errors = {uid: sorted(kinds) for uid, kinds in self.errors.items()}
         seen = (self.ending, self.now, tasks, errors, outputs, self.story)
         return Outcome(*seen, self.choices, self.slow)
+
+
+class ChildRun(Run):
+    """A run that is a step of another one, with which it shares the timeline.
+
+    Args:
+        parent: The other one.
+        above: The step.
+    """
+
+    def __init__(self, parent: Run, above: Step) -> None:
+        self.parent = parent
+        self.above = above
+        # What is planned as it is made counts from its start.
+        self.since = parent.now
+        template = {"graph": {}} | above.task["workflow"]
+        super().__init__(template, above.inputs, (), horizon=math.inf)
+        self.since = 0.0
+
+    @property
+    def now(self) -> float:
+        """The instant."""
+        return self.parent.now
+
+    @now.setter
+    def now(self, value: float) -> None:
+        del value
+
+    def later(self, at: float, act: Callable[[], object], owner: object = None) -> None:
+        """Plan something."""
+        if at < math.inf:
+            self.parent.later(self.since + at, act, self if owner is None else owner)
+
+    def forget(self, owner: object, after: float = -1) -> None:
+        """Drop what is planned for somebody."""
+        self.parent.forget(owner, after)
+
+    def due_now(self) -> list[Callable[[], object]]:
+        """Return what was planned for this instant."""
+        return self.parent.due_now()
+
+    def tell(self, kind: str, uid: str | None, content: Any) -> None:
+        """Tell nobody."""
+
+    def close(self) -> None:
+        """Expect nothing."""
+
+    def stop(self, ending: str) -> None:
+        """Cancel everything; one that has not begun ends in the turn of its begin."""
+        if self.phase == "new" and not self.ending:
+            self.ending, self.ready = ending, []
+            self.parent.later(self.now, self.over, self)
+        else:
+            super().stop(ending)
+
+    def over(self) -> None:
+        """Come to the end, and end the step above."""
+        if self.phase != "over":
+            super().over()
+            self.parent.forget(self)
+            children.over(self.parent, self.above)

@@ -47,11 +47,21 @@ def outcome(played: Played, run: tukio.Workflow) -> Outcome:
         for moment in moments
         if moment.kind == STUCK and moment.task
     }
-    tasks = {task["id"]: seen(task, began) for task in report["tasks"]}
+    shown = [*report["tasks"], *report.get("closing", ())]
+    tasks = {task["id"]: seen(task, began) for task in shown}
     errors = {uid: kinds(error) for uid, error in run.errors.items()}
-    return Outcome(
-        run.state.value, story[-1][0], tasks, errors, dict(run.outputs), story, slow=stuck
-    )
+    outputs = {uid: untold(output) for uid, output in run.outputs.items()}
+    return Outcome(run.state.value, story[-1][0], tasks, errors, outputs, story, slow=stuck)
+
+
+def untold(data: Any) -> Any:
+    """Return data without the texts of errors in it, which the model does not have."""
+    if not isinstance(data, dict):
+        return data
+    is_error = "type" in data and "message" in data
+    return {
+        key: untold(value) for key, value in data.items() if not (is_error and key == "message")
+    }
 
 
 def plain(content: Any) -> Any:
@@ -62,7 +72,7 @@ def plain(content: Any) -> Any:
         return {**content, "exception": type(content["exception"]).__name__}
     if isinstance(content, dict) and "status" in content:
         return tuple(parent["id"] for parent in content["tasks"]), content["status"]
-    return content
+    return untold(content)
 
 
 def kinds(error: BaseException) -> list[str]:
@@ -77,10 +87,10 @@ def seen(task: Data, began: datetime) -> Data | None:
     step = task["exec"]
     if step is None or step["start"] is None:
         return None
-    known = {key: step.get(key) for key in SEEN}
+    known = {key: untold(step.get(key)) for key in SEEN}
     for key in ("start", "end"):
         known[key] = known[key] and (known[key] - began).total_seconds()
-    if task["name"] == "join":
+    if task.get("name") == "join":
         # One that was called off before it began has nothing to say.
         reporting = step.get("reporting", {"tasks": [], "status": "running"})
         known["joined"] = [parent["id"] for parent in reporting["tasks"]]

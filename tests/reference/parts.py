@@ -32,7 +32,12 @@ def tasks_of(template: Data) -> dict[str, Data]:
     """Return the tasks of a template by id, each with what it takes of the defaults."""
     defaults = template.get("defaults") or {}
     return {
-        task["id"]: task | {key: value for key, value in defaults.items() if task.get(key) is None}
+        task["id"]: task
+        | {
+            key: value
+            for key, value in defaults.items()
+            if task.get(key) is None and not (key == "idle_timeout" and "workflow" in task)
+        }
         for task in template["tasks"]
     }
 
@@ -59,7 +64,7 @@ class Step:
 
     uid: str
     task: Data
-    inputs: Data
+    inputs: Any
     state: str = "pending"
     outputs: Any = None
     start: float | None = None
@@ -69,6 +74,7 @@ class Step:
     cut_at: float = 0.0
     beat: float = 0.0  # when it has shown its last sign of life
     silent: bool = False  # cut because it has shown none for too long
+    loose: bool = False  # whether it is of no task in the graph
     called_off: bool = False  # cancelled before it began
     cleaning: bool = False  # whether its teardown has begun
     attempt: int = 1  # as often it was run, those that have failed
@@ -82,6 +88,7 @@ class Step:
     queue: list[Data] = field(default_factory=list[Data])
     reads: bool = False  # whether it waits for something to come into the queue
     heard: list[Data] = field(default_factory=list[Data])  # what it has taken out of the queue
+    child: Any = None  # the run that it is, if it is one, while that is not over
 
     @property
     def config(self) -> Data:
@@ -91,7 +98,7 @@ class Step:
     @property
     def is_join(self) -> bool:
         """Whether it is the join task."""
-        return bool(self.task["name"] == "join")
+        return bool(self.task.get("name") == "join")
 
     @property
     def at_work(self) -> bool:
@@ -102,7 +109,8 @@ class Step:
         """Return what it returns, if it ends in one of the ways that do."""
         if how in ("none", "text"):
             return {"none": None, "text": "text"}[how]
-        return {**self.inputs, self.uid: how} | ({"heard": [*self.heard]} if self.heard else {})
+        inputs = self.inputs if isinstance(self.inputs, dict) else {}
+        return {**inputs, self.uid: how} | ({"heard": [*self.heard]} if self.heard else {})
 
     def seen(self) -> Data | None:
         """Return what there is to see of it; None if it never began."""

@@ -31,7 +31,8 @@ def begun(step: Step) -> float:
 def wait_after(run: Run, step: Step, error: str) -> float | None:
     """Return how long the task of a step that has failed waits; None if it has failed for good."""
     words = step.task.get("retry")
-    if not words or run.ending or error in FINAL or step.cut in {"task", "run"}:
+    ends = run.ending and not step.loose
+    if not words or ends or error in FINAL or step.cut in {"task", "run"}:
         return None
     remaining = left(run, step)
     if error == "TaskTimedOut" and (step.task.get("on_timeout") != "retry" or remaining <= 0):

@@ -8,8 +8,10 @@ import anyio
 import pytest
 
 import tukio
+from support.children import register
 
 if TYPE_CHECKING:
+    from support.children import Begun
     from support.flow import Tasks
     from support.suspensions import Log
 
@@ -59,3 +61,9 @@ def naps(task: Tasks) -> None:
         finally:
             with anyio.CancelScope(shield=True):
                 await anyio.sleep(event.data.get("unwinds", 4))
+
+
+@pytest.fixture
+def begun(task: Tasks) -> Begun:
+    """Register tasks; give a list of when each task of any run has begun."""
+    return register(task)

@@ -13,7 +13,8 @@ from support.profiles import many
 from support.silence import silence
 from tukio.testing import actors, play
 from tukio.testing.clock import BACKENDS, is_available, run as run_on
-from tukio.testing.strategies import histories, mapped_tasks, workflow_templates
+from tukio.testing.mapped_strategies import mapped_tasks
+from tukio.testing.strategies import histories, workflow_templates
 
 if TYPE_CHECKING:
     from tukio.testing import Action

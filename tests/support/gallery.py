@@ -160,6 +160,48 @@ def watched(silent: float) -> tukio.WorkflowTemplate:
     return template
 
 
+def failing(says: Any, names: str = "a=quick b=fails c=slow d=quick", **fields: Any) -> Any:
+    """Return a fork whose second task says what follows from its failure, and a task behind both.
+
+    That task waits for what can come: a handler, or what it is the handler for.
+    """
+    template = simple({"a": ["b"], "b": ["c", "d"], "c": ["e"], "d": ["e"]}, names, **fields)
+    template.tasks[1].on_error = says
+    template.tasks[4].join = "all"
+    return template
+
+
+def closing(
+    names: str, undo: Any = "cleans_up", graph: Any = None, **fields: Any
+) -> tukio.WorkflowTemplate:
+    """Return a fork whose tasks can be undone, and with two tasks that come last."""
+    last = [{"name": "slow", "id": "y"}, {"name": "quick", "id": "z", "timeout": 9}]
+    template = simple(graph or FORK, names, **{"on_error": "abort", "finally": last} | fields)
+    for one in template.tasks[:3]:
+        one.compensate = undo
+    return template
+
+
+def nested(names: str = "x=quick y=slow", *, keys: Any = None, **fields: Any) -> Any:
+    """Return a fork whose second task is a chain of its own, by its key `workflow`."""
+    graph = {"x": ["y"], "y": ["z"]} if "z=" in names else {"x": ["y"]}
+    child = simple(graph, names, id="child", **fields)
+    template = simple(FORK, "a=quick b=quick c=slow d=quick")
+    document = template.as_dict()
+    task = {"id": "b", "workflow": child.as_dict(), **(keys or {})}
+    document["tasks"] = [task if one["id"] == "b" else one for one in document["tasks"]]
+    return tukio.WorkflowTemplate.from_dict(document)
+
+
+def doubly_nested() -> Any:
+    """Return a workflow whose child has a child."""
+    document = nested("x=slow y=quick z=quick").as_dict()
+    tasks = document["tasks"][1]["workflow"]["tasks"]
+    inner = simple("s t", "s=quick t=cleans_up", id="inner").as_dict()
+    tasks[1] = {"id": "y", "workflow": inner}
+    return tukio.WorkflowTemplate.from_dict(document)
+
+
 def waiting(join: str | int, names: str = "a=quick b=slow c=slow d=quick e=quick") -> Any:
     """Return a diamond whose last task waits for parents by its key `join`, and a task after it."""
     template = simple({"a": ["b", "c"], "b": ["d"], "c": ["d"], "d": ["e"]}, names)
@@ -231,6 +273,32 @@ WORKFLOWS: dict[str, tukio.WorkflowTemplate] = {
     ),
     "signs of life": watched(0.25),
     "silence": watched(9),
+    "a handler": failing({"to": ["c"]}, "a=quick b=fails c=slow d=quick e=slow"),
+    "a handler in vain": failing({"to": ["c"]}, "a=quick b=slow c=slow d=quick e=slow"),
+    "an output after all": failing({"output": {"x": 1}}, "a=quick b=fails c=slow d=quick e=leaf"),
+    "no abort": failing({"to": []}, "a=slow b=fails c=slow d=quick e=slow", on_error="abort"),
+    "closing": closing("a=slow b=quick c=slow d=quick"),
+    "closing after a failure": closing("a=slow b=quick c=quick d=fails"),
+    "closing in vain": closing("a=slow b=quick c=quick d=fails", "fails"),
+    "closing what has begun": closing(
+        "a=slow b=nests c=fails d=quick",
+        {"name": "flaky", "retry": {"jitter": "none"}, "begun": True},
+    ),
+    "closing at its limit": closing("a=slow b=slow c=slow", graph="a b c", timeout=2.5),
+    "child": nested(),
+    "child that fails": nested("x=quick y=fails z=quick", on_error="abort"),
+    "child with errors": nested("x=quick y=fails z=quick"),
+    "child at its limit": nested(timeout=0.5),
+    "child at the limit of its task": nested(keys={"timeout": 0.5}),
+    "child that fails at the limit of its task": nested(
+        "x=cleans_up y=quick", keys={"timeout": 0.5, "on_timeout": "fail"}
+    ),
+    "child that is run again": nested(
+        "x=fails y=quick",
+        on_error="abort",
+        keys={"retry": {"attempts": 2, "jitter": "none", "initial": 0.25}},
+    ),
+    "child of a child": doubly_nested(),
     "join at its limit": joining(ALL_THREE, limits={"j": 100}),
 }
 """Name -> template. The outcome of none depends on the order of what happens at one instant."""

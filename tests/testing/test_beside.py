@@ -13,6 +13,8 @@ import tukio
 from support.flow import flow
 from support.lookouts import LIMIT, hold_for, hurry
 from tukio._engine.binding import Binding
+from tukio._engine.children import ChildRuns
+from tukio._engine.instances import Instances
 from tukio.testing.clock import run
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 async def asked() -> Callable[[Callable[[], object]], None]:
     """Return the function of the backend of the running loop that asks for an answer."""
-    binding = Binding(None, None, 1, lambda: None)
+    binding = Binding(None, None, 1, lambda: None, ChildRuns(Instances()))
     backend: Any = binding._bind(None, structured=True)
     function: Callable[[Callable[[], object]], None] = backend.call_from_outside
     return function

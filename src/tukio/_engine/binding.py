@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .._loop.contract import Backend
     from .._model.registry import Registry
     from .._model.template import WorkflowTemplate
-    from .._run.environment import Environment
+    from .._run.environment import ChildOf, Children, Environment
     from .._run.workflow import Workflow
 
 
@@ -44,6 +44,7 @@ class Binding:
         registry: The registry of task names; None is the one of the process.
         cleanup_timeout: Seconds that a `teardown()` may take.
         engine: A weak reference to the engine.
+        children: Makes and starts the children of runs.
 
     Raises:
         TypeError: `registry` is no registry.
@@ -55,7 +56,9 @@ class Binding:
         registry: Registry | None,
         cleanup_timeout: float,
         engine: Callable[[], Any],
+        children: Children,
     ) -> None:
+        self._children: Children = children
         self.serves: Callable[[], Any] | None = engine
         self._registry: Registry = registry_for(registry)
         self._cleanup_timeout: float = cleanup_timeout
@@ -138,6 +141,17 @@ class Binding:
             WorkflowRootTaskError: The template does not have exactly one root task.
         """
         workflow: Workflow = self._workflow_class(template, self._environment)
+        return workflow
+
+    def new_child(self, template: WorkflowTemplate, child_of: ChildOf) -> Workflow:
+        """Return a new run, not started, that is the child of a step.
+
+        Raises:
+            WorkflowRootTaskError: The template does not have exactly one root task.
+        """
+        assert self._environment is not None
+        environment = self._environment.of_child(child_of)
+        workflow: Workflow = self._workflow_class(template, environment)
         return workflow
 
     async def open(self, stop_all: Callable[[], object], drained: Callable[[], Any]) -> None:
@@ -257,6 +271,7 @@ class Binding:
             registry=self._registry,
             cleanup_timeout=self._cleanup_timeout,
             engine=self.serves,
+            children=self._children,
         )
         self._is_structured = structured
         # Last, because the engine counts as bound from here on.

@@ -14,13 +14,13 @@ import anyio.lowlevel
 from .._loop.turns import Turns
 from .._model.appointments import appointment_from
 from .._model.errors import RescueError
-from .._model.event import Event
 from .._model.not_started import Reason, id_from
 from .._model.policy import OverrunPolicy
 from .._model.record import read
 from .._run import restoring
 from .._run.appointment import appoint
 from .._run.environment import CLEANUP_TIMEOUT
+from .hops import MOST_HOPS, received
 from .refusal import Refusal
 from .silence import templates_of
 from .started import Started
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from .._loop.services import AsyncioLoop
     from .._model.documents import TemplateLike
+    from .._model.event import Event
     from .._model.registry import Registry
     from .._run.workflow import Workflow
 
@@ -78,12 +79,6 @@ class Engine(Starting):
 
     # Runs ----------------------------------------------------------------------------------------
 
-    @property
-    def instances(self) -> list[Workflow]:
-        """The runs that are not over, in the order in which they were started."""
-        faces: list[Any] = [run.face for run in self._instances.all()]
-        return [face for face in faces if face is not None]
-
     async def data_received(
         self, data: dict[str, Any] | Event, topic: str | None = None
     ) -> Started[Workflow]:
@@ -111,7 +106,7 @@ class Engine(Starting):
         if topic is not None and not isinstance(topic, str):
             msg = f"topic must be a string or None, not {type(topic).__name__}"
             raise TypeError(msg)
-        event = Event(data, topic)
+        event = received(data, topic)
         backend = self._binding.bound()
         if self._starts.is_due():
             # Before the event is dispatched: a cancelled call has done nothing.
@@ -184,7 +179,7 @@ class Engine(Starting):
         Cancellation: nothing was started. The call waits only for an async selector, and in one of
         `BURST` calls before it does anything.
         """
-        event = Event(data)
+        event = received(data)
         chosen = None if policy is None else OverrunPolicy.get(policy)
         uid = None if id is None else id_from(id)
         until = None if deadline is None else appointment_from(deadline)
@@ -226,7 +221,7 @@ class Engine(Starting):
         Cancellation: nothing was started. The call waits only for an async selector, and in one of
         `BURST` calls before it does anything.
         """
-        event = Event(data)
+        event = received(data)
         wish = None if deadline is None else Wish(deadline=appointment_from(deadline))
         backend = self._binding.bound()
         if self._starts.is_due():
@@ -262,7 +257,7 @@ class Engine(Starting):
         Cancellation: nothing was started. The call waits only in one of `BURST` calls, before it
         does anything.
         """
-        event = Event(data)
+        event = received(data)
         until = None if deadline is None else appointment_from(deadline)
         backend = self._binding.bound()
         if self._starts.is_due():
@@ -270,6 +265,8 @@ class Engine(Starting):
         template = self._as_template(template)
         if self._stopping:
             return self._refuse(Reason.STOPPING, template.uid)
+        if event.hops > MOST_HOPS:
+            return self._refuse_hops(template)
         workflow = self._binding.new_workflow(template)
         run = workflow._run
         if until is not None:
@@ -306,10 +303,16 @@ class Engine(Starting):
         if self._stopping:
             return self._refuse(Reason.STOPPING, template.uid)
         record = read(report, template)
-        if self.get(record.uid) is not None:
-            raise RescueError(record.uid, "it is still in progress in this engine")
         workflow = self._binding.new_workflow(template)
         run = workflow._run
-        restoring.restore(run, record, run.plan.shape)
+        if self.get(record.uid) is None:
+            restoring.restore(run, record, run.plan.shape)
+            # Before anything starts: what cannot be continued is refused.
+            await self._children.restore(run)
+        if self.get(record.uid) is not None:
+            raise RescueError(record.uid, "it is still in progress in this engine")
+        if self._stopping:
+            # Meanwhile: a selector of the user's own may be async.
+            return self._refuse(Reason.STOPPING, template.uid)
         self._instances.launch(run, partial(restoring.go_on, run))
         return workflow

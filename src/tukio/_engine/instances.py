@@ -7,6 +7,7 @@ Owns:   the tables of runs by template, the effect of the overrun policies, and 
 from __future__ import annotations
 
 from contextvars import copy_context
+from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -169,17 +170,25 @@ class Instances:
         ids = (run.uid, run.template.uid)
         log.info("run %s of workflow %s %s", *ids, verb, extra=log_fields(run))
 
-    def launch(self, run: Run, start: Callable[[], object]) -> None:
+    def launch(
+        self,
+        run: Run,
+        start: Callable[[], object],
+        when_over: Callable[[], object] | None = None,
+    ) -> None:
         """Add a run and start it.
 
         Args:
             run: The run.
             start: Starts the run.
+            when_over: Called last when the run is over; None for nothing.
 
         Raises:
             Exception: The run could not start. It has ended, as failed.
         """
         self.add(run)
+        if when_over is not None:
+            run.when_over = partial(self._remove_child, when_over)
         if log.tells(INFO):
             self._tell_start(run)
         try:
@@ -253,6 +262,13 @@ class Instances:
         self._start_replacement(table)
         if not self._by_template:
             self.tell_change()
+
+    def _remove_child(self, tell: Callable[[], object], run: Run) -> None:
+        """Called when a run is over that another one waits for."""
+        try:
+            self._remove(run)
+        finally:
+            tell()
 
     def _start_replacement(self, table: RunsOfTemplate) -> None:
         """Start the replacement of a template if all runs that it replaces are over."""

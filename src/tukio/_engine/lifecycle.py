@@ -18,6 +18,7 @@ from .._model.guard import make_sure_of_room, program_end
 from .._model.logs import Log
 from .._model.state import CANCELLED
 from .binding import Binding
+from .children import ChildRuns
 from .instances import Instances
 
 if TYPE_CHECKING:
@@ -65,9 +66,13 @@ class Lifecycle:
             msg = f"cleanup_timeout must be positive seconds, not {cleanup_timeout!r}"
             raise ValueError(msg)
         self._cleanup_timeout: float = cleanup_timeout
-        self._binding: Binding = Binding(loop, registry, cleanup_timeout, weakref.ref(self))
         # The runs that are not over, including replacements that have not started.
         self._instances: Instances = Instances()
+        self._children: ChildRuns = ChildRuns(self._instances)
+        self._binding: Binding = Binding(
+            loop, registry, cleanup_timeout, weakref.ref(self), self._children
+        )
+        self._children.binding = self._binding
         # For the methods that wait for nothing, but those that start runs by data.
         self._turns: Turns = Turns(anyio.lowlevel)
         # Set by `stop`, and never set back. While it is True, no new run is added to the instances.

@@ -42,6 +42,19 @@ class Observable(Lifecycle):
         self._received: int = 0
         self._refused: Counter[Reason] = Counter()
 
+    @property
+    def instances(self) -> list[Workflow]:
+        """The runs that are not over, in the order in which they were started."""
+        faces: list[Any] = [run.face for run in self._instances.all()]
+        return [face for face in faces if face is not None]
+
+    def get(self, run_id: str) -> Workflow | None:
+        """Return the run with an execution id; None if the run is over or unknown."""
+        run = self._instances.get(exact(run_id))
+        face: Any = None if run is None else run.face
+        workflow: Workflow | None = face
+        return workflow
+
     def subscribe(self, *topics: str, buffer: int = BUFFER) -> EventStream:
         """Return the events of some topics as an async context manager and iterator.
 

@@ -38,6 +38,7 @@ class InPlaceOfRun:
     if TYPE_CHECKING:
         appointment: Never
         cancel: Never
+        closing: Never
         committed: Never
         current_workflow: Never
         errors: Never
@@ -47,6 +48,7 @@ class InPlaceOfRun:
         ok: Never
         output: Never
         outputs: Never
+        parent: Never
         policy: Never
         report: Never
         resume: Never

@@ -15,6 +15,7 @@ from .._model.logs import Log
 from .._model.policy import OverrunPolicy
 from .._model.selector import Selector
 from .counts import Counts
+from .hops import MOST_HOPS
 
 if TYPE_CHECKING:
     from .._model.template import WorkflowTemplate
@@ -31,11 +32,12 @@ HELPS: Final = {
 class Silence:
     """Counts data that starts nothing, and tells of it."""
 
-    __slots__ = ("_templates", "_topics")
+    __slots__ = ("_loops", "_templates", "_topics")
 
     def __init__(self) -> None:
         self._topics: Counts = Counts()
         self._templates: Counts = Counts()
+        self._loops: Counts = Counts()
 
     def nobody_listens(self, topic: str | None, selector: Any) -> None:
         """Called when data of a topic has started nothing, and nothing else got it.
@@ -77,6 +79,19 @@ class Silence:
                 count,
                 policy.value,
                 HELPS[policy],
+                extra={"tukio_template": template.uid},
+            )
+
+    def too_many_hops(self, template: WorkflowTemplate) -> None:
+        """Called when data that would start a run has come through too many runs."""
+        count = self._loops.add(template.uid)
+        if count:
+            log.warning(
+                "workflow %s is started by its own runs, %s refused: the data has come through more"
+                " than %d, each started by a task of the one before - mend what starts it again",
+                template.uid,
+                count,
+                MOST_HOPS,
                 extra={"tukio_template": template.uid},
             )
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .._model.changes import exact
 from .._model.guard import attempt
 from .._model.logs import Log
 from .._model.not_started import IdConflict, Reason
+from .hops import MOST_HOPS
 from .silence import Silence
 from .templates import Templates
 from .wish import is_start_of, policy_for
@@ -45,13 +45,6 @@ class Starting(Templates):
         super().__init__(selector, loop, registry, cleanup_timeout)
         self._silence: Silence = Silence()
 
-    def get(self, run_id: str) -> Workflow | None:
-        """Return the run with an execution id; None if the run is over or unknown."""
-        run = self._instances.get(exact(run_id))
-        face: Any = None if run is None else run.face
-        workflow: Workflow | None = face
-        return workflow
-
     def _try_safely(self, template: WorkflowTemplate, event: Event) -> Workflow | Refusal:
         """Try to run a template that a selector chose.
 
@@ -73,11 +66,18 @@ class Starting(Templates):
         """Start a run as the overrun policy says, without an await between decision and act."""
         if self._stopping:
             return self._refuse(Reason.STOPPING, template.uid)
+        if event.hops > MOST_HOPS:
+            return self._refuse_hops(template)
         workflow = self._instances.start(template, event, self._binding.new_workflow, wish)
         if workflow is None:
             self._silence.skipped(template, policy_for(template, wish))
             return self._refuse(Reason.SKIPPED, template.uid)
         return workflow
+
+    def _refuse_hops(self, template: WorkflowTemplate) -> Refusal:
+        """Refuse data that has come through too many runs."""
+        self._silence.too_many_hops(template)
+        return self._refuse(Reason.TOO_MANY_HOPS, template.uid)
 
     def _known(self, uid: str, template: WorkflowTemplate, event: Event) -> Workflow | None:
         """Return the run with an id that a caller gives another run; None if there is none.

@@ -43,6 +43,7 @@ class Templates(Observable):
         # Holds the loaded templates. Always this object; changed only by `load`, `reload` and
         # `unload`, which validate templates first.
         self._selector: Any = Selector() if selector is None else selector
+        self._children.selector = self._selector
         self._registry: Registry | None = registry
 
     async def load(self, template: TemplateLike) -> WorkflowTemplate:

@@ -44,7 +44,8 @@ def again(report: Any, steps: Iterable[str] | None = None) -> dict[str, Any]:
             is not changed.
         steps: The ids of the tasks to run again, with the inputs that they had. Whatever comes
             after them has not run either. None is each that has failed, has reached its time limit,
-            or was cancelled. One that was cancelled is run again in any case.
+            or was cancelled, but for a failure that its template provides for. One that was
+            cancelled, or was undone when the run closed, is run again in any case.
 
     Raises:
         TypeError: `steps` is a string, or has something else than strings in it.
@@ -55,9 +56,11 @@ def again(report: Any, steps: Iterable[str] | None = None) -> dict[str, Any]:
     report = decoded(report)
     tasks, graph = _parts(report)
     known = {task["id"]: task.get("exec") for task in tasks}
-    first = _chosen(steps, known)
+    undone = _undone(report) & set(known)
+    first = _chosen(steps, known, undone) | undone
     later = _after(first, graph)
-    fresh: dict[str, Any] = DecodedReport({**report, "tasks": tasks})
+    kept = {key: value for key, value in report.items() if key != "closing" or not _closed(report)}
+    fresh: dict[str, Any] = DecodedReport({**kept, "tasks": tasks})
     for task in tasks:
         if task["id"] in later:
             task["exec"] = None
@@ -96,12 +99,39 @@ def _parts(report: Any) -> tuple[list[dict[str, Any]], Mapping[str, list[str]]]:
     return tasks, graph
 
 
-def _chosen(steps: Iterable[str] | None, known: Mapping[str, Any]) -> set[str]:
+def _closed(report: Mapping[str, Any]) -> bool:
+    """Return whether the run has closed; else `closing` in the report is the user's own."""
+    return "ending" in report["exec"]
+
+
+def _undone(report: Mapping[str, Any]) -> set[str]:
+    """Return the ids of the tasks that were undone when the run closed, or may have been.
+
+    Raises:
+        RescueError: It is not a whole report.
+    """
+    if not _closed(report):
+        return set()
+    try:
+        return {
+            expect_text(task["undoes"])
+            for task in expect_list(report["closing"])
+            if "undoes" in task and task["exec"] and task["exec"]["start"] is not None
+        }
+    except NOT_WHOLE as error:
+        uid = report["exec"]["id"]
+        raise RescueError(uid, f"it is not a whole report ({shown(error)})") from error
+
+
+def _chosen(
+    steps: Iterable[str] | None, known: Mapping[str, Any], undone: Collection[str]
+) -> set[str]:
     """Return the ids of the tasks to run again.
 
     Args:
         steps: The ids that the caller has named; None if none.
         known: Task id -> its execution; None for one that was not reached.
+        undone: The ids of the tasks that are run again in any case.
 
     Raises:
         TypeError: These are not ids.
@@ -110,8 +140,8 @@ def _chosen(steps: Iterable[str] | None, known: Mapping[str, Any]) -> set[str]:
     """
     ran = {uid: execution for uid, execution in known.items() if execution}
     if steps is None:
-        wrong = {uid for uid, execution in ran.items() if execution["state"] in WENT_WRONG}
-        if not wrong:
+        wrong = {uid for uid, execution in ran.items() if _went_wrong(execution)}
+        if not wrong and not undone:
             msg = f"nothing went wrong - name the tasks to run again: {listed(ran)}"
             raise ValueError(msg)
         return wrong
@@ -128,6 +158,11 @@ def _chosen(steps: Iterable[str] | None, known: Mapping[str, Any]) -> set[str]:
         msg = f"{shown(missing[0])} {why} - those that have run: {listed(ran)}"
         raise LookupError(msg)
     return ids
+
+
+def _went_wrong(execution: Mapping[str, Any]) -> bool:
+    """Return whether an execution did not go well, and the run did not go on from that."""
+    return execution["state"] in WENT_WRONG and execution.get("handled") is not True
 
 
 def _after(first: Collection[str], graph: Mapping[str, list[str]]) -> set[str]:

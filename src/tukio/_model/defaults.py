@@ -58,6 +58,9 @@ def with_defaults(tasks: Sequence[TaskTemplate], defaults: Any) -> tuple[TaskTem
 
 def _taking(task: TaskTemplate, said: Mapping[str, Any]) -> TaskTemplate:
     taken = {slot: value for slot, value in said.items() if getattr(task, slot) is None}
+    if task._workflow is not None:
+        # The tasks of that have signs of life, and limits for these, of their own.
+        taken.pop("idle_timeout", None)
     if not taken:
         return task
     twin = type(task).__new__(type(task))

@@ -246,26 +246,6 @@ class NotAwaited(InvalidResult):
         )
 
 
-class CleanupTimedOut(TukioError, TimeoutError):
-    """A task's `teardown()` was cancelled because it took longer than the clean-up limit.
-
-    Attributes:
-        task_id: The id of the task in its template.
-        limit: The limit, in seconds.
-    """
-
-    def __init__(self, task_id: str, limit: float) -> None:
-        super().__init__(task_id, limit)
-        self.task_id: str = task_id
-        self.limit: float = limit
-
-    def __str__(self) -> str:
-        return (
-            f"teardown of task {self.task_id!r} was cut after {self.limit:g} s"
-            " - make it shorter or raise the engine's cleanup_timeout"
-        )
-
-
 class LeftBehind(TukioError, RuntimeError):
     """A task is over, and has left something open that would have reached the next one.
 

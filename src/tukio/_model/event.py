@@ -114,8 +114,11 @@ class Event:
         ValueError: `data` is neither a dict nor an Event, or `source` is not an EventSource.
     """
 
-    # `_moment` is set for execution events alone: an event is made for each step.
-    __slots__ = ("_data", "_moment", "_sender", "_source", "_topic")
+    # `_moment` and `_hops` are set for few events: one is made for each step.
+    __slots__ = ("_data", "_hops", "_moment", "_sender", "_source", "_topic")
+
+    # Set if it is not 0, by the engine; see `hops`.
+    _hops: int
 
     # The number of the event in its run, its instant, and what makes a time of that; None for an
     # instant that is a time already.
@@ -131,6 +134,8 @@ class Event:
             msg = f"source must be an EventSource, not {type(source).__name__}"
             raise ValueError(msg)
         if isinstance(data, Event):
+            if data.hops:
+                self._hops = data.hops
             data = data.data
         elif not isinstance(data, dict):
             msg = f"data must be a dict or Event, not {type(data).__name__}"
@@ -156,6 +161,14 @@ class Event:
         if self._source is None and self._sender is not None:
             self._source = self._sender.source
         return self._source
+
+    @property
+    def hops(self) -> int:
+        """How many runs have led to this event, each started by data from a task of the one before.
+
+        It counts for data that starts runs: 0 if no task has sent it.
+        """
+        return getattr(self, "_hops", 0)
 
     @property
     def seq(self) -> int | None:
@@ -187,6 +200,8 @@ class Event:
             "_source": self.source,
             "_sender": None,
         }
+        if self.hops:
+            state["_hops"] = self._hops
         if self.seq is not None:
             state["_moment"] = (self.seq, self.time, None)
         return None, state
@@ -197,6 +212,8 @@ class Event:
     def __copy__(self) -> Event:
         event = sent_by(self._sender, self._data, self._topic)
         event._source = self._source
+        if self.hops:
+            event._hops = self._hops
         # One without a sender, as that which triggers a run, is no execution event.
         if (self._sender or self._source) is not None and self.seq is not None:
             event._moment = self._moment

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 from .attempts import read_attempts
 from .display import listed, shown
+from .findings import is_mapping
 from .state import SKIPPED, TIMED_OUT, FutureState
 
 if TYPE_CHECKING:
@@ -61,6 +62,9 @@ class StepEnded(NamedTuple):
         reporting: The result of the holder's `report()`, in a tuple of one; empty if there is none.
         overran: The seconds by which the step ended later than its limit; 0 if it did not.
         attempts: The executions of the task before this one that have failed.
+        handled: Whether the step has failed, and leads on all the same: its output is what its
+            successors receive.
+        child: The report of the run that the step has started, if that must be kept; else None.
     """
 
     task: str
@@ -75,6 +79,8 @@ class StepEnded(NamedTuple):
     reporting: tuple[Any, ...] = ()
     overran: float = 0.0
     attempts: tuple[Attempt, ...] = ()
+    handled: bool = False
+    child: dict[str, Any] | None = None
 
     @property
     def passes_on(self) -> Any:
@@ -97,6 +103,8 @@ class StepDue(NamedTuple):
         attempts: The executions before that have failed.
         due: When it is due, aware UTC; None for at once.
         tried: The seconds for which the task was tried so far.
+        child: The report of the run that the step has started, which is to go on; None if there is
+            none.
     """
 
     task: str
@@ -105,6 +113,12 @@ class StepDue(NamedTuple):
     attempts: tuple[Attempt, ...] = ()
     due: datetime | None = None
     tried: float = 0.0
+    child: dict[str, Any] | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the task is run for the first time, at once, and from the start."""
+        return not (self.attempts or self.tried or self.child) and self.due is None
 
 
 class ItemEnded(NamedTuple):
@@ -163,6 +177,18 @@ class RunStopped(NamedTuple):
     final: bool
 
 
+class RunClosing(NamedTuple):
+    """All of the run is over but what undoes it, and what comes last.
+
+    The steps that end from now on are of those, and not of the graph.
+
+    Attributes:
+        ending: The state that the run will end in.
+    """
+
+    ending: FutureState
+
+
 class RunEnded(NamedTuple):
     """The run is over.
 
@@ -184,6 +210,7 @@ Fact: TypeAlias = (
     | RunSuspended
     | RunResumed
     | RunStopped
+    | RunClosing
     | RunEnded
 )
 
@@ -196,6 +223,7 @@ KINDS: Final[dict[str, type[Any]]] = {
     "run-suspended": RunSuspended,
     "run-resumed": RunResumed,
     "run-stopped": RunStopped,
+    "run-closing": RunClosing,
     "run-ended": RunEnded,
 }
 _NAMES: Final = {kind: name for name, kind in KINDS.items()}
@@ -255,3 +283,7 @@ def _restore_fields(body: Mapping[str, Any], fields: dict[str, Any], kind: type[
             fields[name] = tuple(fields[name])
     if "attempts" in fields:
         fields["attempts"] = _attempts(body, fields["attempts"])
+    child = fields.get("child")
+    if not (child is None or is_mapping(child)):
+        msg = f"{shown(body)} has not the child of a {body['kind']}"
+        raise ValueError(msg)

@@ -149,7 +149,7 @@ def find_unsaid(document: Mapping[str, Any]) -> Iterator[Fault]:
     parents = parents_in(document)
     for number, task in enumerate(document["tasks"]):
         has = len(parents.get(task["id"], ()))
-        if has > 1 and task.get("join") is None and task["name"] != JOIN_TASK:
+        if has > 1 and task.get("join") is None and task.get("name") != JOIN_TASK:
             problem = f"not said: the task starts with the first of its {has} parents that ends"
             advice = "write 'join': 'all' to wait for all, or 'join': 'first' if that is meant"
             yield Fault(f"tasks[{number}].join", problem, advice)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeGuard
 
+from .display import shown
 from .errors import Fault
+from .location import SCALARS
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Container, Iterable, Iterator
 
 MOST_FAULTS = 100
 """The largest number of faults of one sort that are reported; further ones are only mentioned."""
@@ -21,6 +24,17 @@ def first_of(faults: Iterable[Fault]) -> list[Fault]:
     if len(found) > MOST_FAULTS:
         found[-1] = Fault("", f"more than {MOST_FAULTS} faults", "mend these, then look again")
     return found
+
+
+def find_uncopied(path: str, value: Any) -> Iterator[Fault]:
+    """Yield a fault if data cannot be copied, because templates and runs have copies."""
+    if type(value) in SCALARS or (type(value) is dict and not value):
+        return
+    try:
+        deepcopy(value)
+    except Exception as error:  # noqa: BLE001 - the value may be any object
+        problem = f"cannot be copied: {shown(error)}"
+        yield Fault(path, problem, "a template is made of plain data", TypeError)
 
 
 def is_hashable(value: Any) -> bool:

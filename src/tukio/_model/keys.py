@@ -19,20 +19,26 @@ if TYPE_CHECKING:
 TASK_KEYS: Final = frozenset(
     {
         "collect",
+        "compensate",
         "config",
         "id",
         "idle_timeout",
         "join",
         "map",
         "name",
+        "on_error",
         "on_timeout",
         "retry",
         "timeout",
         "topics",
+        "workflow",
     }
 )
 WORKFLOW_KEYS: Final = frozenset(
     {
+        "closing_timeout",
+        "compensate_on",
+        "finally",
         "defaults",
         "graph",
         "id",

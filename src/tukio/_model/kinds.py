@@ -8,8 +8,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from .after_failure import has_handlers
+
 if TYPE_CHECKING:
     from .task_template import TaskTemplate
+
+CLOSING: Final = "closing"
+"""The step is of no task of the graph: it undoes one, or comes last. No template asks for it."""
+
+HANDLED: Final = "handled"
+"""Some successors of the step are for its failure alone: its task has an `on_error` with `to`."""
 
 IDLE: Final = "idle"
 """The step must show signs of life: its task has an `idle_timeout`."""
@@ -21,16 +29,22 @@ MAP: Final = "map"
 ITEM: Final = "item"
 """The step is an item of one that waits for it."""
 
+CHILD: Final = "child"
+"""The step is a run of its own: its task has a `workflow` in place of a name."""
+
 
 def kinds_of(task: TaskTemplate) -> tuple[str, ...]:
     """Return what the steps of a task do beside calling its function, outermost first.
 
     Empty for most tasks.
     """
+    words = (HANDLED,) if has_handlers(task) else ()
     if task._map is not None:
         # The rest is done by the items.
-        return (MAP,)
-    return (IDLE,) if task.idle_timeout else ()
+        return (*words, MAP)
+    if task._workflow is not None:
+        return (*words, CHILD)
+    return (*words, IDLE) if task.idle_timeout else words
 
 
 def item_kinds(task: TaskTemplate) -> tuple[str, ...]:

@@ -142,6 +142,9 @@ def find_map_faults(path: str, task: Mapping[str, Any]) -> Iterator[Fault]:
     path = f"{path}.map"
     if exact(task.get("name")) == JOIN_TASK:
         yield Fault(path, "a join cannot be mapped", "map the task before it, or the one after it")
+    if task.get("workflow") is not None:
+        advice = "map a task that starts a child itself, by tukio.run_child"
+        yield Fault(path, "a task with a workflow cannot be mapped", advice)
     if not is_mapping(words):
         problem = f"must be an object, not {type_of(words)}"
         yield Fault(path, problem, 'write {"over": "$.pages"}', TypeError)

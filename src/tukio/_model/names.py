@@ -5,9 +5,11 @@ Knows:  the registered tasks, and the rules that holder classes have for their c
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from .changes import exact
+from .closing_words import names_in_closing
 from .defaults import defaults_in
 from .display import nearest, plain, shown
 from .errors import NOT_IMPORTED, Fault, UnknownTaskName
@@ -28,15 +30,20 @@ def find_unknown_names(document: Mapping[str, Any], known: Mapping[Any, Any]) ->
     """
     names = sorted(map(str, known))
     key = spelt(document, "tasks", WORKFLOW_KEYS)
+    tasks, finals = document.get(key), document.get("finally")
+    named = chain(
+        ((f"{key}[{number}].{plain(field)}", name) for number, field, name in _names_of(tasks)),
+        ((path, name) for path, name, _ in names_in_closing(tasks, key, finals)),
+    )
     return first_of(
         Fault(
-            f"{key}[{number}].{plain(field)}",
+            path,
             f"no task is registered as {shown(name)}",
             nearest(name, names, NOT_IMPORTED),
             UnknownTaskName,
             (name, names),
         )
-        for number, field, name in _names_of(document.get(key))
+        for path, name in named
         # What can be no name at all is another fault.
         if not is_in(name, known) and is_hashable(name)
     )
@@ -76,6 +83,8 @@ def _predicates_of(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     owners: list[tuple[str, Any]] = [defaults_in(document)]
     for number, task in enumerate(tasks if isinstance(tasks, list | tuple) else ()):
         owners.append((f"{key}[{number}]", task))
+    closing = names_in_closing(tasks, key, document.get("finally"))
+    owners += ((path.removesuffix(".name"), words) for path, _, words in closing)
     for path, owner in owners:
         retry = owner.get("retry") if is_mapping(owner) else None
         name = exact(retry.get("retry_if")) if is_mapping(retry) else None
@@ -95,13 +104,17 @@ def find_config_faults(document: Mapping[str, Any], known: Mapping[Any, Any]) ->
         known: The registered tasks by name: holder class (or None) and coroutine function.
     """
     parents = parents_in(document)
-    return first_of(
-        Fault(f"tasks[{number}].config{path}", problem, advice)
+    configs: list[tuple[str, Any, Any, list[str]]] = [
+        (f"tasks[{number}]", task.get("name"), task["config"], parents.get(task["id"], []))
         for number, task in enumerate(document["tasks"])
-        if is_in(task["name"], known)
-        for path, problem, advice in _check(
-            known[task["name"]][0], task["config"], parents.get(task["id"], [])
-        )
+    ]
+    for path, name, words in names_in_closing(document["tasks"], "tasks", document.get("finally")):
+        configs.append((path.removesuffix(".name"), name, words.get("config") or {}, []))
+    return first_of(
+        Fault(f"{where}.config{path}", problem, advice)
+        for where, name, config, parents_of in configs
+        if is_in(name, known)
+        for path, problem, advice in _check(known[name][0], config, parents_of)
     )
 
 

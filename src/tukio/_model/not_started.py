@@ -19,6 +19,7 @@ class Reason(enum.Enum):
     UNKNOWN_TEMPLATE = "no template with this id is loaded"
     SKIPPED = "the overrun policy says to skip it while earlier runs are not over"
     STOPPING = "the engine is stopping"
+    TOO_MANY_HOPS = "its data has come through too many runs, each started by the one before"
     FAULTY = "it could not be made, for the reason in the log"
 
 
@@ -26,6 +27,7 @@ ADVICE: Final = {
     Reason.UNKNOWN_TEMPLATE: "load it first, by await engine.load(template), or start the template",
     Reason.SKIPPED: "policy 'start-new' starts one each time; or wait for the run at work",
     Reason.STOPPING: "start it before the engine is stopped or left",
+    Reason.TOO_MANY_HOPS: "mend the tasks that send data which starts their own workflow again",
     Reason.FAULTY: "mend what the log of 'tukio.engine' tells of",
 }
 """What would help, for each reason."""

@@ -12,11 +12,11 @@ from collections import deque
 from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 
+from .closing import StepsToClose
 from .display import listed, shown
 from .errors import InvalidResult, NotAwaited
 from .event import Event
 from .guard import attempt
-from .state import FutureState
 from .step import LOOSE, Step
 
 if TYPE_CHECKING:
@@ -56,7 +56,10 @@ class Plan(Generic[S]):
         self.shape: Shape = shape
         self.make: Make[S] = make
         self._run: Any = run
-        self.steps: list[S | None] = [None] * len(shape.tasks)
+        count = len(shape.tasks)
+        self.steps: list[S | None] = (
+            [None] * count if shape.closing is None else StepsToClose(count)
+        )
         self.ready: deque[S] = deque()
         # For each number, the number of its predecessors that may still lead to it. None until
         # `open_parents` is first called, and counted down from then on.
@@ -105,6 +108,8 @@ class Plan(Generic[S]):
         new = type(step)(self._run, step.number, step.template, step.input_data, parent)
         if step.number != LOOSE:
             self.steps[step.number] = new
+            if step.started_at is not None and isinstance(self.steps, StepsToClose):
+                self.steps.closing.begun.add(step.number)
         for data, parent in step.late:
             new.receive(data, parent)
         step.hand_over(new)
@@ -231,10 +236,6 @@ class Plan(Generic[S]):
             return result, step.input_data
         refuse = NotAwaited if hasattr(kind, "__await__") else InvalidResult
         raise refuse(step.template.uid, kind.__name__)
-
-    def has_failed(self) -> bool:
-        """Return whether a step has ended by an error; errors of clean-ups do not count."""
-        return any(step.state is FutureState.exception for step in self.reached())
 
     def reached(self) -> list[S]:
         """Return the steps that were reached, begun or not, in the order of the tasks."""

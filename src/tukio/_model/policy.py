@@ -8,7 +8,7 @@ Source: 1.x `OverrunPolicyHandler`; the default stays `skip-until-unlock`.
 from __future__ import annotations
 
 import enum
-from typing import assert_never
+from typing import Any, assert_never
 
 
 class OverrunPolicy(enum.Enum):
@@ -81,3 +81,16 @@ def decide(policy: OverrunPolicy, *, running: int, locked: int) -> Decision:
         case OverrunPolicy.ABORT_RUNNING:
             return Decision.ABORT_OTHERS_THEN_START if running else Decision.START
     assert_never(policy)
+
+
+def member_of(choices: type[enum.Enum], value: Any) -> Any:
+    """Return the member with a value; any other object is kept for `validate` to report."""
+    try:
+        return choices(value)
+    except ValueError:
+        return value
+
+
+def value_of(policy: Any) -> Any:
+    """Return the value of a policy; any other object is kept for `validate` to report."""
+    return policy.value if isinstance(policy, enum.Enum) else policy

@@ -49,6 +49,8 @@ class StepRecord:
         due: When this one is due; None if it does not wait for that.
         tried: The seconds for which the task was tried, if it is to be tried again.
         items: The items of a mapped task; None if the report shows none.
+        handled: Whether the task has failed, and its template provides for that.
+        child: The report of the run that the execution has started; None if there is none.
     """
 
     uid: str
@@ -65,6 +67,8 @@ class StepRecord:
     due: datetime | None
     tried: float
     items: ItemsRecord | None
+    handled: bool
+    child: dict[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,10 @@ class RunRecord:
             not have it.
         forked_from: The id of the run that this one was made from, by `again`; None if it was not.
         appointment: When the run ends at the latest, as its start has said; None if that has not.
+        ending: How the run ends, if it is closing; else None.
+        closing: Likewise, the id of each task of the closing -> its execution.
+        undone: The id of a task that was undone when the run was cut, which is over; None if there
+            is none. There is no going on from where it was.
     """
 
     uid: str
@@ -89,24 +97,29 @@ class RunRecord:
     order: list[str] | None
     forked_from: str | None
     appointment: datetime | None
+    ending: FutureState | None
+    closing: dict[str, StepRecord]
+    undone: str | None
 
 
 NOT_WHOLE = (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 """Raised when data that is not a report is read as one."""
 
 
-def read(report: Any, template: WorkflowTemplate) -> RunRecord:
+def read(report: Any, template: WorkflowTemplate, *, is_child: bool = False) -> RunRecord:
     """Return the record of a report about a run of a template; the run must have started.
 
     Args:
         report: The report, as `Workflow.report()` made it, or after it went through JSON, whoever
             has read the text.
         template: The template of the run; it may have gained tasks since.
+        is_child: Whether the report is in that of another run. Then the values in it were read, and
+            its time limit may be used up: the run ends by that.
 
     Raises:
         RescueError: The data is not a report, or it is not about such a run.
     """
-    report = decoded(report)
+    report = report if is_child else decoded(report)
     uid = _uid_of(report)
     if uid is None:
         raise RescueError(None, "it is not the report of a run: there is no 'exec.id'")
@@ -122,7 +135,8 @@ def read(report: Any, template: WorkflowTemplate) -> RunRecord:
         refuse(record, f"executed tasks are not in the template: {listed(unknown)}")
     if template.root().uid not in record.steps:
         refuse(record, "its root task was never due - start the workflow anew")
-    if template.timeout and record.elapsed >= template.timeout:
+    is_past = bool(template.timeout) and record.elapsed >= (template.timeout or 0)
+    if is_past and record.ending is None and not is_child:
         refuse(record, f"its time limit of {template.timeout} s is used up - raise it first")
     return record
 
@@ -141,7 +155,7 @@ def _uid_of(report: Any) -> str | None:
 def _read(uid: str, report: Mapping[str, Any]) -> RunRecord:
     execution = report["exec"]
     start, end = _time(execution["start"]), _time(execution["end"])
-    _state(execution["state"])
+    state, ending = _state(execution["state"]), execution.get("ending")
     if start is None:
         raise RescueError(uid, "it never started - start the workflow anew")
     steps: dict[str, StepRecord] = {}
@@ -152,6 +166,27 @@ def _read(uid: str, report: Mapping[str, Any]) -> RunRecord:
                 msg = f"task {shown(name)} is in it twice"
                 raise ValueError(msg)
             steps[name] = _read_step(task["exec"])
+    order = execution.get("order")
+    ids = None if order is None else [expect_text(task) for task in expect_list(order)]
+    forked_from = execution.get("forked_from")
+    origin = None if forked_from is None else expect_text(forked_from)
+    elapsed, at = _elapsed(execution, start, end, steps), _time(execution.get("appointment"))
+    known = (uid, start, elapsed, steps, ids, origin, at)
+    if ending is None:
+        return RunRecord(*known, None, {}, None)
+    closing, undone = _read_closing(report)
+    if state in {FutureState.cancelled, FutureState.timeout}:
+        return RunRecord(*known, None, closing, undone)
+    return RunRecord(*known, _state(ending), closing, None)
+
+
+def _elapsed(
+    execution: Mapping[str, Any],
+    start: datetime,
+    end: datetime | None,
+    steps: Mapping[str, StepRecord],
+) -> float:
+    """Return the seconds of its time limit that a run has used up."""
     elapsed = execution.get("elapsed")
     if elapsed is None:
         times = [
@@ -163,13 +198,20 @@ def _read(uid: str, report: Mapping[str, Any]) -> RunRecord:
     if math.isnan(elapsed):
         msg = "exec.elapsed is not a number"
         raise ValueError(msg)
-    order = execution.get("order")
-    ids = None if order is None else [expect_text(task) for task in expect_list(order)]
-    forked_from = execution.get("forked_from")
-    origin = None if forked_from is None else expect_text(forked_from)
     # Not negative, even if the clock was set back meanwhile.
-    appointment = _time(execution.get("appointment"))
-    return RunRecord(uid, start, max(elapsed, 0.0), steps, ids, origin, appointment)
+    return max(elapsed, 0.0)
+
+
+def _read_closing(report: Mapping[str, Any]) -> tuple[dict[str, StepRecord], str | None]:
+    """Return the executions that a run closes with, and the id of a task that was undone."""
+    found: dict[str, StepRecord] = {}
+    undone: str | None = None
+    for task in expect_list(report["closing"]):
+        if task["exec"]:
+            found[expect_text(task["id"])] = execution = _read_step(task["exec"])
+            if execution.start is not None and "undoes" in task:
+                undone = expect_text(task["undoes"])
+    return found, undone
 
 
 def _read_step(execution: Mapping[str, Any]) -> StepRecord:
@@ -190,11 +232,24 @@ def _read_step(execution: Mapping[str, Any]) -> StepRecord:
         due=_time(execution.get("due")),
         tried=max(float(execution.get("elapsed", 0.0)), 0.0),
         items=read_items(execution.get("items"), _time),
+        handled=execution.get("handled") is True,
+        child=_child(execution.get("child")),
     )
     if record.state.done() and record.end is None:
         msg = f"an execution that is {record.state.value} has no end"
         raise ValueError(msg)
     return record
+
+
+def _child(report: Any) -> dict[str, Any] | None:
+    """Return the report of a child, which is read when its template is known."""
+    if report is None:
+        return None
+    if not isinstance(report, Mapping):
+        msg = f"{shown(report)} is not the report of a child"
+        raise TypeError(msg)
+    child: dict[str, Any] = detached(dict(report))
+    return child
 
 
 def _state(value: Any) -> FutureState:

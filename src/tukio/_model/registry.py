@@ -47,7 +47,7 @@ class Registry:
     """Tasks by the names that templates use for them.
 
     `tukio.register` adds tasks to the registry of the process. An engine with a registry of its
-    own, `Engine(registry=...)`, looks up names in no other. The tasks that come with tukio (`join`)
+    own, `Engine(registry=...)`, looks up names in no other. The tasks that come with tukio
     are in every registry.
 
     Attributes:

@@ -6,9 +6,10 @@ Knows:  the plan, which decides on the next steps as in a live run.
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from .facts import ItemDue, ItemEnded, RunStarted, StepDue, StepEnded
+from .facts import ItemDue, ItemEnded, RunClosing, RunStarted, StepDue, StepEnded
 from .kinds import MAP
 from .no_items import NoItems
 from .state import CANCELLED, FAILED
@@ -45,7 +46,8 @@ def replay(plan: Plan[Any], facts: Iterable[Fact]) -> None:
     """
     numbers = {task.uid: number for number, task in enumerate(plan.shape.tasks)}
     due: dict[str, StepDue] = {}
-    facts = list(facts)
+    # What undoes steps, and what comes last, is in no plan.
+    facts = list(takewhile(lambda fact: not isinstance(fact, RunClosing), facts))
     reached = [fact.task for fact in facts if isinstance(fact, StepEnded | StepDue)]
     plan.expect(numbers[task] for task in reached if task in numbers)
     for fact in facts:
@@ -78,8 +80,8 @@ def _make_due(plan: Plan[Any], numbers: dict[str, int], fact: StepDue) -> None:
     """
     step = _reached(plan, numbers, fact.task, "was begun" if fact.begun else "was due")
     _give_inputs(step, fact.inputs)
-    if fact.attempts or fact.due is not None or fact.tried:
-        step.restore_attempts(fact)
+    if not fact.is_first:
+        step.restore_earlier(fact)
 
 
 def _by_task(facts: list[Fact]) -> dict[str, list[ItemEnded | ItemDue]]:
@@ -175,7 +177,7 @@ def _end(plan: Plan[Any], step: Any, fact: StepEnded) -> None:
     if not fact.inputs:
         fact = fact._replace(inputs=(step.input_data,))
     step.restore(fact)
-    if fact.state is FAILED or fact.state is CANCELLED:
+    if fact.state is CANCELLED or (fact.state is FAILED and not fact.handled):
         plan.stop_branch(step)
         return
     data, successors = fact.passes_on, plan.shape.successors[step.number]

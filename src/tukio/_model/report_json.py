@@ -45,11 +45,7 @@ def report_to_json(report: Mapping[str, Any]) -> str:
     if report.get(TAG) == MARK:
         # The text was read by another reader: its values are in their forms already.
         report = decoded(report)
-    document = dict(report) | {"exec": _with_texts(report["exec"])}
-    document["tasks"] = [
-        dict(task) | {"exec": _with_texts(task.get("exec"))} for task in report["tasks"]
-    ]
-    text = json.dumps(encode(document), allow_nan=False)
+    text = json.dumps(encode(_report_with_texts(report)), allow_nan=False)
     is_whole = text.startswith(f'{{"{TAG}": ')
     # In a text of the user's own, the quotes would be escaped.
     if is_whole or f'"{TAG}": ' not in text:
@@ -144,10 +140,21 @@ def _find_form(report: Any) -> str | None:
     return None
 
 
+def _report_with_texts(report: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a report with the times of executions as texts, also in the reports of children."""
+    document = dict(report) | {"exec": _with_texts(report["exec"])}
+    document["tasks"] = [
+        dict(task) | {"exec": _with_texts(task.get("exec"))} for task in report["tasks"]
+    ]
+    return document
+
+
 def _with_texts(execution: Any) -> Any:
     """Return an execution with its times as texts."""
     if execution is None:
         return None
+    if execution.get("child"):
+        execution = dict(execution) | {"child": _report_with_texts(execution["child"])}
     times = {key: execution[key] for key in ("start", "end")}
     return dict(execution) | {
         key: time.isoformat() if isinstance(time, datetime) else time for key, time in times.items()

@@ -10,10 +10,11 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Any
 
 from .decoding import find_lost
+from .display import shown
 from .errors import RescueError
-from .facts import UNTOLD, RunStarted, StepDue, StepEnded
+from .facts import UNTOLD, RunClosing, RunStarted, StepDue, StepEnded
 from .replay import Contradiction, replay, total_of
-from .state import FAILED
+from .state import CANCELLED, FAILED
 
 if TYPE_CHECKING:
     from .facts import Fact
@@ -30,6 +31,9 @@ def restore(plan: Plan[Any], record: RunRecord) -> list[Fact]:
         RescueError: The report contradicts the graph, or lacks data that must be passed on. The
             plan must not be used then.
     """
+    if record.undone is not None:
+        reason = f"it is over, and {shown(record.undone)} was undone"
+        raise RescueError(record.uid, f"{reason} - run it again, by tukio.again(report)")
     try:
         facts = facts_of(record, plan.shape)
         replay(plan, facts)
@@ -55,18 +59,36 @@ def facts_of(record: RunRecord, shape: Shape) -> list[Fact]:
     root = steps[shape.tasks[shape.root].uid]
     started = RunStarted(record.uid, record.start, root.inputs, record.appointment)
     over = [step_ended(uid, steps[uid]) for uid in order_of_ends(record, shape)]
-    due = [
-        StepDue(uid, known.inputs, known.start is not None, known.attempts, known.due, known.tried)
-        for uid, known in steps.items()
-        if not known.state.done()
-    ]
+    closing: list[Fact] = []
+    if record.ending is not None:
+        closing.append(RunClosing(record.ending))
+        closing += [step_ended(*one) for one in record.closing.items() if one[1].state.done()]
+    due = [_step_due(uid, known) for uid, known in steps.items() if not is_over(known, record)]
     items = [
         fact
         for uid, known in steps.items()
         if known.items is not None
         for fact in known.items.facts(uid)
     ]
-    return [started, *over, *due, *items]
+    return [started, *over, *due, *items, *closing]
+
+
+def is_over(known: StepRecord, record: RunRecord) -> bool:
+    """Return whether a step in a report will not run again.
+
+    One that was cancelled is run again, unless its run comes to its end.
+    """
+    return known.state.done() or (
+        record.ending is not None and known.state is CANCELLED and known.end is not None
+    )
+
+
+def _step_due(uid: str, known: StepRecord) -> StepDue:
+    begun = known.start is not None
+    # One that waits for its next attempt has no child: that of the attempt before is over.
+    child = None if known.due is not None else known.child
+    earlier = (known.attempts, known.due, known.tried, child)
+    return StepDue(uid, known.inputs, begun, *earlier)
 
 
 def order_of_ends(record: RunRecord, shape: Shape) -> list[str]:
@@ -78,7 +100,7 @@ def order_of_ends(record: RunRecord, shape: Shape) -> list[str]:
     Raises:
         Contradiction: The order of ends in the report is not that of the tasks that are over.
     """
-    over = {uid for uid, known in record.steps.items() if known.state.done()}
+    over = {uid for uid, known in record.steps.items() if is_over(known, record)}
     if record.order is not None:
         # Without the cancelled tasks, which the report's order has, too.
         order = [uid for uid in record.order if uid in over]
@@ -115,7 +137,7 @@ def _order_by_instants(record: RunRecord, shape: Shape, over: set[str]) -> list[
 
 def _successors(known: StepRecord, shape: Shape, number: int) -> list[int]:
     """Return the numbers of the successors that a task has led to."""
-    if known.state is FAILED:
+    if known.state is CANCELLED or (known.state is FAILED and not known.handled):
         return []
     successors = shape.successors[number]
     if known.chosen is None:
@@ -146,6 +168,8 @@ def step_ended(uid: str, known: StepRecord) -> StepEnded:
         reporting=(known.extra["reporting"],) if "reporting" in known.extra else (),
         overran=known.overran,
         attempts=known.attempts,
+        handled=known.handled and known.state is FAILED,
+        child=known.child,
     )
 
 

@@ -8,18 +8,20 @@ from __future__ import annotations
 from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from .closing import words_of_closing
 from .defaults import with_defaults
 from .edition import Edition, is_same
 from .fan_in import JOIN_TASK, join_of
 from .item_template import item_class
 from .kinds import item_kinds, kinds_of
 from .mapping import Mapped
+from .template import WorkflowTemplate
 
 if TYPE_CHECKING:
+    from .closing import ClosingWords
     from .fan_in import Join
     from .item_template import ItemTemplate
     from .task_template import TaskTemplate
-    from .template import WorkflowTemplate
 
 Numbers: TypeAlias = tuple[tuple[int, ...], ...]
 
@@ -64,7 +66,8 @@ class Shape:
         maps: For the number of each mapped task, what its items have in common; made when first
             needed, by `mapped`.
         keeps_order: Whether the order of ends is kept for the report; true if there is a join of
-            either kind, which depends on the order.
+            either kind, or a compensation, which depend on the order.
+        closing: What the runs still do when all else of them is over; None for nothing.
         empty_plan: A plan without steps, shared by all runs that are over; None before the first
             run is. Set once, by `plan.empty_plan`.
         changes: The number of changes of the graph when this shape was made; see `DAG`.
@@ -78,8 +81,10 @@ class Shape:
     # Slots, because each step reads three of these: up to Python 3.11 an attribute is slow to read
     # if further attributes of the instance are added later.
     __slots__ = (
+        "_children",
         "_order",
         "changes",
+        "closing",
         "edition",
         "empty_plan",
         "given",
@@ -117,6 +122,7 @@ class Shape:
         self.root: int = number[self.template.root()]
         self.predecessors: Numbers = _turned_round(successors)
         self._order: tuple[int, ...] = ()
+        self._children: dict[int, WorkflowTemplate] = {}
         waits = [(number, join_of(task)) for number, task in enumerate(self.tasks)]
         self.joins: dict[int, Join] = {
             number: join for number, join in waits if join is not None and self.predecessors[number]
@@ -127,8 +133,22 @@ class Shape:
         asked = [(number, kinds_of(task)) for number, task in enumerate(self.tasks)]
         self.kinds: dict[int, tuple[str, ...]] = {number: kinds for number, kinds in asked if kinds}
         self.maps: dict[int, ItemsInCommon] = {}
+        self.closing: ClosingWords | None = words_of_closing(self.template, self.tasks)
+        if self.closing is not None and self.closing.undo:
+            # What is undone depends on the order.
+            self.keeps_order = True
         self.empty_plan: Any = None
         self.sound: tuple[Any, int, int] | None = None
+
+    def child(self, number: int) -> WorkflowTemplate | str:
+        """Return what a task with a `workflow` runs: its template, or the id of a loaded one."""
+        workflow: Any = self.tasks[number]._workflow
+        if not isinstance(workflow, dict):
+            return workflow  # type: ignore[no-any-return]  # an id, or a fault
+        made = self._children.get(number)
+        if made is None:
+            made = self._children[number] = WorkflowTemplate._from_sound(workflow)
+        return made
 
     def mapped(self, number: int) -> ItemsInCommon:
         """Return what the items of a mapped task have in common, given its number."""

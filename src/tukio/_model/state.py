@@ -75,6 +75,7 @@ class WorkflowExecState(enum.Enum):
     PROGRESS = "workflow-progress"
     SUSPEND = "workflow-suspend"
     RESUME = "workflow-resume"
+    CLOSING = "workflow-closing"
 
     @classmethod
     def values(cls) -> list[str]:
@@ -113,6 +114,7 @@ class Phase(enum.Enum):
     RUNNING = "running"
     SUSPENDED = "suspended"
     STOPPING = "stopping"
+    CLOSING = "closing"
     OVER = "over"
 
     if not TYPE_CHECKING:
@@ -128,6 +130,7 @@ class Move(enum.Enum):
     SUSPEND = "suspend"
     RESUME = "resume"
     STOP = "stop"
+    CLOSE = "close"
     END = "end"
 
     if not TYPE_CHECKING:
@@ -145,6 +148,11 @@ MOVES = MappingProxyType(
         (Phase.SUSPENDED, Move.RESUME): Phase.RUNNING,
         (Phase.SUSPENDED, Move.STOP): Phase.STOPPING,
         (Phase.STOPPING, Move.END): Phase.OVER,
+        # What undoes and what comes last is run when all else is over; nothing cuts it but its own
+        # limit, so there is no other way out.
+        (Phase.RUNNING, Move.CLOSE): Phase.CLOSING,
+        (Phase.STOPPING, Move.CLOSE): Phase.CLOSING,
+        (Phase.CLOSING, Move.END): Phase.OVER,
     }
 )
 
@@ -189,6 +197,7 @@ NEW: Final = Phase.NEW
 RUNNING: Final = Phase.RUNNING
 SUSPENDED: Final = Phase.SUSPENDED
 STOPPING: Final = Phase.STOPPING
+CLOSING: Final = Phase.CLOSING
 OVER: Final = Phase.OVER
 
 TASK_BEGIN: Final = TaskExecState.BEGIN.value

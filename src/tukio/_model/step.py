@@ -89,8 +89,8 @@ class Step:
         # Any instant will do: a plan has no clock, and asks only whether there is one.
         self.started_at = self.ended_at = 0.0
 
-    def restore_attempts(self, known: StepDue) -> None:
-        """Called when this step is to be run, and the task has failed before, as a fact tells."""
+    def restore_earlier(self, known: StepDue) -> None:
+        """Called when this step is to be run, and was before: a fact tells what came of that."""
 
     def restore_items(self, total: int | None, facts: list[ItemEnded | ItemDue]) -> None:
         """Called when this step is one of a mapped task, and facts tell of its items.

@@ -5,6 +5,11 @@ from __future__ import annotations
 from .errors import TukioError
 
 
+def more_than_once(uid: str) -> str:
+    """Return the message of the group with all errors of a task that has several."""
+    return f"task {uid!r} failed more than once"
+
+
 class TaskTimedOut(TukioError, TimeoutError):
     """A task has reached its time limit.
 
@@ -54,3 +59,40 @@ class TaskCancelled(TukioError):
 
     def __str__(self) -> str:
         return f"task {self.task_id!r} was cancelled, and nothing that follows it was run"
+
+
+class CleanupTimedOut(TukioError, TimeoutError):
+    """A clean-up was cut, or not begun, because it had no time left.
+
+    Either the `teardown()` of a task has taken longer than the clean-up limit of the engine; or
+    what undoes a task, or comes last in a run, was not over within the `closing_timeout`.
+
+    Attributes:
+        task_id: The id of the task in its template.
+        limit: The limit, in seconds.
+        closing: Whether it is the limit of closing.
+    """
+
+    def __init__(
+        self,
+        task_id: str,
+        limit: float,
+        closing: bool = False,  # noqa: FBT001, FBT002 - by its place, for pickle
+    ) -> None:
+        super().__init__(task_id, limit)
+        # Set, because an OSError takes a third argument for the name of a file.
+        self.args: tuple[object, ...] = (task_id, limit, closing) if closing else (task_id, limit)
+        self.task_id: str = task_id
+        self.limit: float = limit
+        self.closing: bool = closing
+
+    def __str__(self) -> str:
+        if self.closing:
+            return (
+                f"task {self.task_id!r} was not over within the {self.limit:g} s that its run has"
+                " to close - make it shorter or raise the closing_timeout of the workflow"
+            )
+        return (
+            f"teardown of task {self.task_id!r} was cut after {self.limit:g} s"
+            " - make it shorter or raise the engine's cleanup_timeout"
+        )

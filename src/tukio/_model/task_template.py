@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, cast
 from uuid import uuid4
 
 from .changes import Changeable, Data, exact, own, set_state, state_without
+from .children import document_of, id_of
+from .display import shown
 from .keys import TASK_KEYS
 from .listen import Listen, own_topics
 from .retry import Retry
@@ -30,7 +32,7 @@ class TaskTemplate(Changeable):
     """One task of a workflow: which registered task is run, and how.
 
     Args:
-        name: The name of a registered task.
+        name: The name of a registered task; None for a task with a `workflow`.
         uid: The id of the task within the workflow; None makes a new one.
         config: The argument of the task's holder class, which gets a deep copy for each run; None
             is {}.
@@ -48,6 +50,13 @@ class TaskTemplate(Changeable):
             run with what its `teardown()` returned, or with its inputs. `fail`: it has failed, with
             a `TimeoutError`. `retry`: the same, and it is run again as after any error. None is
             `continue`, but the run has not gone well then: its `ok` is False.
+        on_error: What follows when the task has failed, after its last attempt. `stop`: its branch
+            stops, the others go on. `abort`: the run ends. `{"output": {...}}`: its successors run
+            with this. `{"to": ["x"]}`: it leads to these successors alone, which it leads to in no
+            other case; they receive its inputs and `error`. None is what the workflow says.
+        compensate: What undoes the task if its run does not finish: the name of a registered task,
+            or an object with `name`, `config`, `timeout`, `retry`, and `begun`, by which a task
+            that has begun and not finished is undone, too. None is nothing.
         idle_timeout: Seconds that the task may go on without a sign of life, which is its begin, or
             a call of `tukio.heartbeat`. After that, it has reached its limit. None or 0 is no
             limit.
@@ -56,6 +65,8 @@ class TaskTemplate(Changeable):
         map: That the task is run once for each item of a list, and how: a dict with `over`, and
             perhaps `limit`, `tolerate`, `into` and `timeout`. Then `retry`, `idle_timeout` and
             `topics` are those of each item. None is once.
+        workflow: What the task runs in place of a registered task, as a child of its run: the id of
+            a loaded template, or a template or its dict form. None for any other task.
 
     The fields may be changed at any time; this counts for the runs that are made from then on. The
     `template` of a step is a copy from when its run was made. The copy is equal to this object, has
@@ -66,13 +77,16 @@ class TaskTemplate(Changeable):
     """
 
     __slots__ = (
+        "_compensate",
         "_config",
         "_extra",
         "_map",
+        "_on_error",
         "_origin",
         "_retry",
         "_topics",
         "_watch",
+        "_workflow",
         "collect",
         "idle_timeout",
         "join",
@@ -82,23 +96,38 @@ class TaskTemplate(Changeable):
         "uid",
     )
 
-    DATA: ClassVar[tuple[str, ...]] = ("_config", "_retry", "_map", "_topics", "_extra")
+    DATA: ClassVar[tuple[str, ...]] = (
+        "_compensate",
+        "_config",
+        "_map",
+        "_on_error",
+        "_retry",
+        "_topics",
+        "_workflow",
+        "_extra",
+    )
 
     # The task that this is a copy of, for runs; None for any other task.
     _origin: TaskTemplate | None
     # Gets something once a field may have changed; None if nobody watches since then.
     _watch: list[str] | None
 
+    _compensate: str | dict[str, Any] | None
     _config: dict[str, Any]
+    _on_error: str | dict[str, Any] | None
     _retry: dict[str, Any] | None
     _map: dict[str, Any] | None
     _topics: list[str] | None
+    _workflow: str | dict[str, Any] | None
     _extra: dict[str, Any]
 
+    compensate: Data[str | dict[str, Any] | None] = Data()
     config: Data[dict[str, Any]] = Data()
+    on_error: Data[str | dict[str, Any] | None] = Data()
     retry: Data[dict[str, Any] | None] = Data()
     map: Data[dict[str, Any] | None] = Data()
     topics: Data[list[str] | None] = Data()
+    workflow: Data[str | dict[str, Any] | None] = Data()
     extra: Data[dict[str, Any]] = Data()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
@@ -110,7 +139,7 @@ class TaskTemplate(Changeable):
 
     def __init__(  # noqa: PLR0913 - the fields of a task, by name
         self,
-        name: Any,
+        name: Any = None,
         uid: str | None = None,
         config: dict[str, Any] | None = None,
         timeout: float | None = None,
@@ -119,9 +148,12 @@ class TaskTemplate(Changeable):
         join: str | int | None = None,
         collect: str | None = None,
         on_timeout: str | None = None,
+        on_error: str | dict[str, Any] | None = None,
+        compensate: str | dict[str, Any] | None = None,
         retry: Retry | dict[str, Any] | None = None,
         idle_timeout: float | None = None,
         map: dict[str, Any] | None = None,  # noqa: A002 - the key of documents
+        workflow: Any = None,
     ) -> None:
         self.name: Any = name
         self.uid: str = uid or str(uuid4())
@@ -130,20 +162,21 @@ class TaskTemplate(Changeable):
         self.collect: str | None = collect
         self.on_timeout: str | None = on_timeout
         self.idle_timeout: float | None = idle_timeout
-        data: dict[str, Any] = {
-            "_config": {},
-            "_retry": None,
-            "_map": None,
-            "_topics": [],
-            "_extra": {},
-        }
-        set_state(self, (None, data))
+        empty: dict[str, Any] = {"_config": {}, "_topics": [], "_extra": {}}
+        empty |= dict.fromkeys(("_compensate", "_map", "_on_error", "_retry", "_workflow"))
+        set_state(self, (None, empty))
+        if compensate is not None:
+            self.compensate = compensate
         if config:
             self.config = config
+        if on_error is not None:
+            self.on_error = on_error
         if retry is not None:
             self.retry = cast("dict[str, Any]", retry)
         if map is not None:
             self.map = map
+        if workflow is not None:
+            self.workflow = workflow
         # Any other tuple is kept as it is, for `validate` to report.
         if topics != ():
             self.topics = cast("list[str] | None", topics)
@@ -174,6 +207,8 @@ class TaskTemplate(Changeable):
 
     def take(self, slot: str, value: Any) -> None:
         """Set the value of a field to one that a user may hold."""
+        if slot == "_workflow":
+            value = document_of(value)
         super().take(slot, value.as_dict() if isinstance(value, Retry) else value)
 
     def note_change(self, name: str) -> None:
@@ -227,13 +262,16 @@ class TaskTemplate(Changeable):
 
     @classmethod
     def from_dict(cls, task_dict: Mapping[str, Any]) -> Self:
-        """Return the template for a dict with the keys of `as_dict`; only `name` is needed.
+        """Return the template for a dict with the keys of `as_dict`.
+
+        Only `name`, or `workflow`, is needed.
 
         Raises:
-            KeyError: There is no `name`.
+            KeyError: There is neither.
         """
+        workflow = task_dict.get("workflow")
         task = cls(
-            task_dict["name"],
+            task_dict["name"] if workflow is None else task_dict.get("name"),
             uid=task_dict.get("id"),
             config=deepcopy(task_dict.get("config")),
             timeout=task_dict.get("timeout"),
@@ -241,9 +279,12 @@ class TaskTemplate(Changeable):
             join=task_dict.get("join"),
             collect=task_dict.get("collect"),
             on_timeout=task_dict.get("on_timeout"),
+            on_error=deepcopy(task_dict.get("on_error")),
+            compensate=deepcopy(task_dict.get("compensate")),
             retry=deepcopy(task_dict.get("retry")),
             idle_timeout=task_dict.get("idle_timeout"),
             map=deepcopy(task_dict.get("map")),
+            workflow=deepcopy(workflow),
         )
         task.extra.update(extra_keys(task_dict, TASK_KEYS))
         # It is all made of copies.
@@ -258,8 +299,10 @@ class TaskTemplate(Changeable):
         return self._as_dict(copied)
 
     def _as_dict(self, own: Callable[[Any], Any]) -> dict[str, Any]:
+        # A task without a name is written only if it is a fault, for `validate` to report.
+        named = {} if self._workflow is not None and self.name is None else {"name": self.name}
         document = {
-            "name": self.name,
+            **named,
             "id": self.uid,
             "config": own(self._config),
             "timeout": self.timeout,
@@ -268,13 +311,16 @@ class TaskTemplate(Changeable):
         for key in _ONLY_IF_SET:
             if (value := getattr(self, key)) is not None:
                 document[key] = value
-        for key, value in (("retry", self._retry), ("map", self._map)):
-            if value is not None:
+        for key in ("on_error", "compensate", "retry", "map", "workflow"):
+            if (value := getattr(self, f"_{key}")) is not None:
                 document[key] = own(value)
         return {**document, **own(self._extra)}
 
     def __str__(self) -> str:
-        return f"<TaskTemplate name={self.name}, uid={self.uid}>"
+        what = f"name={self.name}"
+        if self._workflow is not None:
+            what = f"workflow={shown(id_of(self._workflow))}"
+        return f"<TaskTemplate {what}, uid={self.uid}>"
 
     __repr__ = __str__
 

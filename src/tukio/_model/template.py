@@ -8,12 +8,12 @@ Source: 1.x `WorkflowTemplate`, which dropped `title`, `meta` and keys of the us
 
 from __future__ import annotations
 
-import enum
 from copy import deepcopy
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 from uuid import uuid4
 
 from .changes import Changeable, Data, exact, set_state, state_without
+from .closing_words import TIMEOUT
 from .dag import DAG
 from .defaults import as_data
 from .errors import Fault, TemplateError, WorkflowRootTaskError
@@ -21,7 +21,7 @@ from .fan_in import find_unsaid
 from .findings import first_of
 from .keys import WORKFLOW_KEYS
 from .listen import Listen, own_topics
-from .policy import ErrorPolicy, OverrunPolicy
+from .policy import ErrorPolicy, OverrunPolicy, member_of, value_of
 from .registry import registry_for
 from .task_template import TaskTemplate, copied, extra_keys
 from .validation import find_all_faults, find_faults
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from .registry import Registry
 
 
+_ONLY_IF_SET = ("_meta", "_defaults", "_finally_", "_compensate_on")
+"""The slots of keys that the dict form has only if they are set."""
+
+
 class WorkflowTemplate(Changeable):
     """A workflow: tasks that are linked to a DAG, which starts at a single root task.
 
@@ -40,13 +44,15 @@ class WorkflowTemplate(Changeable):
 
     Args:
         uid: The id of the template; None makes a new one.
-        policy: The overrun policy, for data that arrives during a run; None is
-            `skip-until-unlock`.
+        policy: The overrun policy, for data during a run; None is `skip-until-unlock`.
         topics: The topics whose events trigger the workflow; None is every event, [] is none.
         timeout: Seconds that a run may take; None or 0 is no limit.
         schema: The version of the template, for the user; None is 1.
         title: A name for people.
         on_error: The effect of a failed task on the others; None is `continue`.
+        finally_: The tasks that each run ends with, in order, as dicts; None is none.
+        closing_timeout: Seconds that compensations and these may take together; None or 0 is none.
+        compensate_on: The endings that are followed by compensations; None is all but a good one.
         defaults: What each task takes that says nothing of it: a dict with some of `timeout`,
             `idle_timeout`, `on_timeout` and `retry`. None is nothing.
 
@@ -59,12 +65,12 @@ class WorkflowTemplate(Changeable):
         extra: Further keys of the user's own, kept likewise.
     """
 
+    DATA: ClassVar[tuple[str, ...]] = ("_topics", "_extra", *_ONLY_IF_SET)
+
     __slots__ = (
         "__weakref__",
-        "_defaults",
-        "_extra",
-        "_meta",
-        "_topics",
+        *DATA,
+        "closing_timeout",
         "compiled",
         "dag",
         "on_error",
@@ -75,12 +81,12 @@ class WorkflowTemplate(Changeable):
         "uid",
     )
 
-    DATA: ClassVar[tuple[str, ...]] = ("_topics", "_meta", "_defaults", "_extra")
-
     # The shape of the template, made on first use; only `shape_of` reads and sets it.
     compiled: Any
 
     _topics: list[str] | None
+    _finally_: list[dict[str, Any]] | None
+    _compensate_on: list[str] | None
     _meta: Any
     _defaults: dict[str, Any] | None
     _extra: dict[str, Any]
@@ -89,6 +95,8 @@ class WorkflowTemplate(Changeable):
     meta: Data[Any] = Data()
     defaults: Data[dict[str, Any] | None] = Data()
     extra: Data[dict[str, Any]] = Data()
+    finally_: Data[list[dict[str, Any]] | None] = Data()
+    compensate_on: Data[list[str] | None] = Data()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Self:
         """Make an instance that has no shape, and whose data nobody holds."""
@@ -107,15 +115,18 @@ class WorkflowTemplate(Changeable):
         *,
         title: str | None = None,
         on_error: ErrorPolicy | str | None = None,
+        finally_: list[dict[str, Any]] | None = None,
+        closing_timeout: float | None = TIMEOUT,
+        compensate_on: list[str] | None = None,
         defaults: dict[str, Any] | None = None,
     ) -> None:
         self.uid: str = uid or str(uuid4())
         self.policy: OverrunPolicy = OverrunPolicy.get(policy)
-        blank: dict[str, Any] = {"_topics": None, "_meta": None, "_defaults": None, "_extra": {}}
-        set_state(self, (None, blank))
-        self.topics = topics
-        if defaults is not None:
-            self.defaults = defaults
+        blank = dict.fromkeys(self.DATA)
+        set_state(self, (None, {**blank, "_extra": {}}))
+        self.topics, self.defaults = topics, defaults
+        self.finally_, self.compensate_on = finally_, compensate_on
+        self.closing_timeout: float | None = closing_timeout
         self.timeout: float | None = timeout
         self.schema: int = schema or 1
         self.title: str | None = title
@@ -126,7 +137,7 @@ class WorkflowTemplate(Changeable):
         if name in {"uid", "title"}:
             value = exact(value)
         elif name in {"policy", "on_error"}:
-            value = _member(OverrunPolicy if name == "policy" else ErrorPolicy, value)
+            value = member_of(OverrunPolicy if name == "policy" else ErrorPolicy, value)
         super().__setattr__(name, value)
         if name != "compiled":
             self.note_change(name)
@@ -232,10 +243,9 @@ class WorkflowTemplate(Changeable):
         return True
 
     def warnings(self) -> list[Fault]:
-        """Return what is likely a mistake, and no fault: the template can run.
+        """Return what is likely a mistake, and no fault; an engine logs it at load.
 
-        An engine logs these when the template is loaded. There is one for each task with several
-        parents that does not say, by `join`, for which of them it waits.
+        That is each task with several parents that does not say, by `join`, for which it waits.
         """
         return first_of(find_unsaid(self._as_dict(_itself)))
 
@@ -268,6 +278,9 @@ class WorkflowTemplate(Changeable):
             schema=wf_dict.get("schema"),
             title=wf_dict.get("title"),
             on_error=wf_dict.get("on_error"),
+            finally_=deepcopy(wf_dict.get("finally")),
+            closing_timeout=wf_dict.get("closing_timeout", TIMEOUT),
+            compensate_on=deepcopy(wf_dict.get("compensate_on")),
             defaults=deepcopy(wf_dict.get("defaults")),
         )
         template.meta = deepcopy(wf_dict.get("meta"))
@@ -287,14 +300,14 @@ class WorkflowTemplate(Changeable):
     def as_dict(self) -> dict[str, Any]:
         """Return the dict form; changing it changes nothing here.
 
-        The dict has `title`, `meta`, `on_error` and `defaults` only if they are set.
+        The dict has keys that 1.x does not know only if they are set.
         """
         return self._as_dict(copied)
 
     def _as_dict(self, own: Callable[[Any], Any]) -> dict[str, Any]:
         document: dict[str, Any] = {
             "id": self.uid,
-            "policy": _value(self.policy),
+            "policy": value_of(self.policy),
             "topics": own_topics(self._topics),
             "timeout": self.timeout,
             "schema": self.schema,
@@ -306,12 +319,13 @@ class WorkflowTemplate(Changeable):
         }
         if self.title is not None:
             document["title"] = self.title
-        if self._meta is not None:
-            document["meta"] = own(self._meta)
+        for slot in _ONLY_IF_SET:
+            if (value := getattr(self, slot)) is not None:
+                document[slot.strip("_")] = own(value)
         if self.on_error is not ErrorPolicy.CONTINUE:
-            document["on_error"] = _value(self.on_error)
-        if self._defaults is not None:
-            document["defaults"] = own(self._defaults)
+            document["on_error"] = value_of(self.on_error)
+        if self.closing_timeout != TIMEOUT:
+            document["closing_timeout"] = self.closing_timeout
         return {**document, **own(self._extra)}
 
     def copy(self) -> Self:
@@ -326,16 +340,3 @@ class WorkflowTemplate(Changeable):
 
 def _itself(value: Any) -> Any:
     return value
-
-
-def _member(choices: type[enum.Enum], value: Any) -> Any:
-    """Return the member with a value; any other object is kept for `validate` to report."""
-    try:
-        return choices(value)
-    except ValueError:
-        return value
-
-
-def _value(policy: Any) -> Any:
-    """Return the value of a policy; any other object is kept for `validate` to report."""
-    return policy.value if isinstance(policy, enum.Enum) else policy

@@ -9,19 +9,21 @@ Source: 1.x, which accepted many faults and failed later, or hung. The `kind` of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from copy import deepcopy
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from .after_failure import find_handler_faults, find_on_error_faults
 from .changes import exact
+from .children import find_workflow_faults
+from .closing_words import find_closing_faults, find_closing_ids, find_compensate_faults
 from .defaults import defaults_in, find_defaults_faults
 from .display import nearest, plain, shown
 from .errors import Fault
 from .fan_in import find_count_faults, find_join_faults
-from .findings import first_of, is_hashable, is_mapping, type_of
+from .findings import find_uncopied, first_of, is_hashable, is_mapping, type_of
 from .keys import TASK_KEYS, WORKFLOW_KEYS, find_misspelt, spelt
 from .links import Links, is_id
-from .location import SCALARS
 from .mapping import find_item_faults, find_map_faults
 from .names import find_config_faults, find_unknown_names, find_unknown_predicates
 from .policy import ErrorPolicy, OverrunPolicy
@@ -31,8 +33,9 @@ from .time_limits import find_limit_faults, find_on_timeout_faults
 
 if TYPE_CHECKING:
     import enum
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
+    Find = Callable[[Any], list[Fault]]
     Found = Iterator[Fault]
 
 
@@ -60,7 +63,8 @@ def find_faults(
         return [Fault("", problem, "give it the keys 'tasks' and 'graph'", TypeError)]
     if excess := find_excess(document):
         return excess
-    faults = _find_faults(document, complete=complete)
+    find = partial(find_faults, complete=True, known=known, predicates=predicates)
+    faults = _find_faults(document, find, complete=complete)
     return faults if known is None else faults + _find_unknown(document, known, predicates)
 
 
@@ -76,17 +80,34 @@ def find_all_faults(
     """
     if excess := find_excess(document):
         return excess
+    find = partial(_find_inner_faults, known, predicates)
     return [
-        *_find_faults(document, complete=True),
+        *_find_faults(document, find, complete=True),
         *_find_unknown(document, known, predicates),
         *find_config_faults(document, known),
-        *first_of(find_count_faults(document)),
+        *first_of(
+            chain(
+                find_count_faults(document),
+                find_handler_faults(document),
+                find_closing_ids(document),
+            )
+        ),
     ]
 
 
-def _find_faults(document: Mapping[str, Any], *, complete: bool) -> list[Fault]:
+def _find_inner_faults(
+    known: Mapping[Any, Any], predicates: Collection[str], document: Any
+) -> list[Fault]:
+    """Return all faults of a template that a task has for its `workflow`."""
+    if faults := find_faults(document, complete=True, known=known, predicates=predicates):
+        return faults
+    tasks = [{"config": {}, **task} for task in document["tasks"]]
+    return find_all_faults({"graph": {}, **document, "tasks": tasks}, known, predicates)
+
+
+def _find_faults(document: Mapping[str, Any], find: Find, *, complete: bool) -> list[Fault]:
     links = Links(document)
-    faults = first_of(chain(_header(document), _tasks(document), links.faults))
+    faults = first_of(chain(_header(document), _tasks(document, find), links.faults))
     if complete or faults:
         faults += links.find_root_faults()
     return faults
@@ -113,12 +134,13 @@ def _header(document: Mapping[str, Any]) -> Found:
     if schema is not None and not (isinstance(schema, int) and not isinstance(schema, bool)):
         problem = f"must be an int, not {type_of(schema)}"
         yield Fault("schema", problem, "leave it out for 1", TypeError)
+    yield from find_closing_faults(document)
     yield from _text("title", document.get("title"))
-    yield from _data("meta", document.get("meta"))
+    yield from find_uncopied("meta", document.get("meta"))
     yield from _extra("", document, WORKFLOW_KEYS)
 
 
-def _tasks(document: Mapping[str, Any]) -> Found:
+def _tasks(document: Mapping[str, Any], find: Find) -> Found:
     key = spelt(document, "tasks", WORKFLOW_KEYS)
     tasks = document.get(key, ())
     if not isinstance(tasks, list | tuple):
@@ -137,6 +159,7 @@ def _tasks(document: Mapping[str, Any]) -> Found:
             continue
         yield from _task(path, task, defaults)
         sound.append((path, task))
+        yield from find_workflow_faults(path, task, find)
         uid = exact(task.get("id"))
         if is_id(uid) and seen.setdefault(uid, number) != number:
             problem = f"duplicate task id {shown(uid)}, also at {key}[{seen[uid]}]"
@@ -151,7 +174,9 @@ def _task(path: str, task: Mapping[str, Any], defaults: Mapping[Any, Any]) -> Fo
     yield from find_limit_faults(f"{path}.timeout", task.get("timeout"))
     yield from find_limit_faults(f"{path}.idle_timeout", task.get("idle_timeout"))
     yield from find_on_timeout_faults(f"{path}.on_timeout", task.get("on_timeout"))
-    yield from _data(f"{path}.config", task.get("config"))
+    yield from find_on_error_faults(f"{path}.on_error", task.get("on_error"))
+    yield from find_uncopied(f"{path}.config", task.get("config"))
+    yield from find_compensate_faults(f"{path}.compensate", task.get("compensate"))
     yield from find_retry_faults(path, task, defaults)
     yield from find_map_faults(path, task)
     yield from find_join_faults(path, task)
@@ -162,31 +187,22 @@ def _name(path: str, task: Mapping[str, Any]) -> Found:
     key = spelt(task, "name", TASK_KEYS)
     path = f"{path}.{plain(key)}"
     if key not in task:
+        if task.get(spelt(task, "workflow", TASK_KEYS)) is not None:
+            return
         advice = "say which registered task it runs"
         yield Fault(path, "missing name", advice, KeyError)
     elif not is_hashable(task[key]):
         problem = f"must be a registered name, not {type_of(task[key])}"
         yield Fault(path, problem, "use a string", TypeError)
     elif key == "name":
-        yield from _data(path, task[key])
+        yield from find_uncopied(path, task[key])
 
 
 def _extra(path: str, document: Mapping[str, Any], known: frozenset[str]) -> Found:
     yield from find_misspelt(path, document, known)
     for key in document:
         if key not in known:
-            yield from _data(f"{path}{plain(key)}", document[key])
-
-
-def _data(path: str, value: Any) -> Found:
-    """Check that data of the user's own can be copied, because templates and runs have copies."""
-    if type(value) in SCALARS or (type(value) is dict and not value):
-        return
-    try:
-        deepcopy(value)
-    except Exception as error:  # noqa: BLE001 - the value may be any object
-        problem = f"cannot be copied: {shown(error)}"
-        yield Fault(path, problem, "a template is made of plain data", TypeError)
+            yield from find_uncopied(f"{path}{plain(key)}", document[key])
 
 
 def _text(path: str, value: Any) -> Found:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from .._loop.turns import Turns
-from .._model.kinds import IDLE, ITEM, MAP
+from .._model.kinds import CHILD, CLOSING, HANDLED, IDLE, ITEM, MAP
 from .._model.registry import REGISTRY
+from .child_step import ChildStep
+from .closing_step import ClosingStep
 from .driver import drive
 from .environment import CLEANUP_TIMEOUT, Environment
+from .handled import HandledStep
 from .idle import IdleStep
 from .item import ItemStep
 from .kinds import StepKinds
@@ -22,9 +25,20 @@ if TYPE_CHECKING:
     from .._events.broker import Broker
     from .._loop.contract import Backend
     from .._model.registry import Registry
+    from .environment import Children
 
 
-KINDS: Final = StepKinds(TaskRun, {IDLE: IdleStep, MAP: MapStep, ITEM: ItemStep})
+KINDS: Final = StepKinds(
+    TaskRun,
+    {
+        CHILD: ChildStep,
+        CLOSING: ClosingStep,
+        HANDLED: HandledStep,
+        IDLE: IdleStep,
+        ITEM: ItemStep,
+        MAP: MapStep,
+    },
+)
 """The classes of the steps of all runs."""
 
 
@@ -35,6 +49,7 @@ def assemble(
     registry: Registry | None = None,
     cleanup_timeout: float = CLEANUP_TIMEOUT,
     engine: Callable[[], Any] | None = None,
+    children: Children | None = None,
 ) -> Environment:
     """Return what the runs of one engine share.
 
@@ -44,6 +59,7 @@ def assemble(
         registry: Where the names of tasks are looked up; None is the one of the process.
         cleanup_timeout: Seconds that a `teardown()` may take.
         engine: A weak reference to the engine; None if there is none.
+        children: Makes and starts the children of steps; likewise.
     """
     registry = REGISTRY if registry is None else registry
     return Environment(
@@ -58,4 +74,5 @@ def assemble(
         turns=Turns(backend),
         drive=drive,
         engine=engine,
+        children=children,
     )

@@ -80,7 +80,7 @@ def _call(run: Run, step: LiveStep) -> Coroutine[Any, Any, Any]:
     except (KeyError, TypeError):
         holder_class, function = run.environment.registry.get(name)
     parent: Any = step.parent
-    event = run.root_event() if parent is None else sent_by(parent, step.input_data)
+    event = run.first_event(step) if parent is None else sent_by(parent, step.input_data)
     try:
         if holder_class is None:
             return function(event)

@@ -12,6 +12,7 @@ from .._model.facts import RunEnded
 from .._model.plan import empty_plan
 from .._model.state import CANCELLED, FAILED, FINISHED, Move, after
 from .item_errors import not_of_items
+from .unhandled import unhandled_errors
 
 if TYPE_CHECKING:
     from .run_state import RunState
@@ -26,7 +27,8 @@ def conclude(run: RunState) -> None:
     run.ended_at = now = run.backend.time()
     ending = run.ending = run.ending or FINISHED
     if ending is FAILED and run.failure is None:
-        run.failure = failure_of(run.template.uid, not_of_items(run.errors, run.plan.steps))
+        errors = not_of_items(unhandled_errors(run, run.plan.steps), run.plan.steps)
+        run.failure = failure_of(run.template.uid, errors)
     run.phase = after(run.phase, END)
     try:
         if run.keeps_facts:

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any
 from .._loop.coroutines import ENDED, finish_awaiting, sequential
 from .._model.guard import exposed
 from .._model.logs import Log
-from .._model.state import FAILED, RUNNING
+from .._model.state import CLOSING, FAILED, RUNNING
 from .._step.log_fields import log_fields
 from .outcome import failed, finished
+from .parking import Parked
 from .retrying import settle_failure
 from .salvage import finish_stopping
 from .settling import settle
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from .._loop.contract import Driver, Scope
     from .._loop.coroutines import Runner
+    from .._model.state import Phase
     from .._step.step import LiveStep
     from .run import Run
 
@@ -64,8 +66,9 @@ async def drive(run: Run) -> None:
     """
     driver = run.backend.new_driver()
     run.add_driver(driver)
+    phase = CLOSING if run.phase is CLOSING else RUNNING
     try:
-        while not run.stop_if_expired() and run.phase is RUNNING and run.plan.ready:
+        while not run.stop_if_expired() and run.phase is phase and run.plan.ready:
             run.begin()
             driver.scope_spent = driver.has_step_deadline = False
             driver.cancelled_at = math.inf
@@ -74,7 +77,7 @@ async def drive(run: Run) -> None:
                 with _scope_for(run) as scope:
                     driver.scope = scope
                     try:
-                        await _run_ready(run, driver, scope)
+                        await _run_ready(run, driver, scope, phase)
                     finally:
                         look_for_open_scopes(run, driver, scope)
             except BaseException as exc:
@@ -124,7 +127,7 @@ async def _break_down(run: Run, driver: Driver, exc: BaseException) -> bool:
     return not isinstance(exc, Exception | GeneratorExit)
 
 
-async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
+async def _run_ready(run: Run, driver: Driver, scope: Scope | None, phase: Phase) -> None:
     """Run ready steps until none is left, or until the scope must be changed.
 
     Args:
@@ -132,6 +135,7 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
         driver: The driver.
         scope: The scope that is entered; None if none is, and then this returns before the first
             step that needs one.
+        phase: The phase of the run that the steps belong to.
     """
     ready, budget = run.plan.ready, BUDGET
     clock, left_open = run.backend.time, run.backend.left_open
@@ -146,7 +150,7 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
         ready
         and budget
         and not driver.scope_spent
-        and run.phase is RUNNING
+        and run.phase is phase
         and not driver.cancelling()
         and not (used is not None and left_open(used))
     ):
@@ -191,6 +195,9 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None) -> None:
 
 def _scope_for(run: Run) -> AbstractContextManager[Scope | None]:
     """Return the scope that a driver enters for what is ready."""
+    if run.phase is CLOSING:
+        # Whatever is cancelled around it.
+        return run.backend.scope(run.deadline, shield=True)
     ready = run.plan.ready
     # Nothing is ready if a handler of the run's begin has stopped it.
     if run.deadline < math.inf or (ready and _may_be_cut(run, ready[0])):
@@ -258,6 +265,10 @@ async def _failed(
     """
     step = driver.step
     assert step is not None
+    if isinstance(exc, Parked):
+        driver.scope_spent |= _is_cut(driver.scope)
+        step._park()
+        return run.backend.time()
     if pinned and isinstance(exc, GeneratorExit):
         # Nothing can be awaited in here, also if only the step was closed: see `is_closed`.
         raise exc

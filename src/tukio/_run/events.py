@@ -18,6 +18,7 @@ from .._events.stream import check_buffer
 from .._model.account import RecordedError
 from .._model.event import EventSource, own_data, sent_by
 from .._model.state import EVENT_OF, OVER, RETRIED, TERMINAL, TaskExecState, WorkflowExecState
+from .closing import closing_in
 from .outcome import content_of_end
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from .._model.attempts import Attempt
+    from .._model.closing import Closing
     from .._model.event import Event, Sender
     from .._step.step import LiveStep
     from .run_state import RunState
@@ -172,12 +174,26 @@ def _begun_of(run: RunState, steps: Sequence[LiveStep | None]) -> list[Past]:
     places = {number: place for place, number in enumerate(run.plan.shape.order)}
     told: list[Past] = []
     reached = [step for step in steps if step is not None]
-    known = _instants_of(reached)
+    closing = closing_in(steps)
+    known = _instants_of(reached if closing is None else [*reached, *closing.steps])
     for step in reached:
         told += _of_step(step, places[step.number], known)
+    told += _of_closing(run, closing, len(places), known)
     told.sort(key=lambda one: one[:3])
     begin = (run.started_at, 0, 0, WorkflowExecState.BEGIN.value, root.input_data, run)
     return [begin, *told]
+
+
+def _of_closing(
+    run: RunState, closing: Closing | None, place: int, known: Mapping[datetime, float]
+) -> Iterator[Past]:
+    """Yield that a run closes, and what has happened to the steps of that."""
+    if closing is None or closing.began_at is None or run.ending is None:
+        return
+    word, content = WorkflowExecState.CLOSING.value, {"state": run.ending.value}
+    yield closing.began_at, place, 0, word, content, run
+    for number, step in enumerate(closing.steps, place + 1):
+        yield from _of_step(step, number, known)
 
 
 def _of_step(step: LiveStep, place: int, known: Mapping[datetime, float]) -> Iterator[Past]:
@@ -192,7 +208,7 @@ def _of_step(step: LiveStep, place: int, known: Mapping[datetime, float]) -> Ite
         at, content = extras.progress
         yield at, place, number + 1, TaskExecState.PROGRESS.value, content, step
     if step.ended_at is not None:
-        content = content_of_end(step.output_data, step.error)
+        content = content_of_end(step.output_data, step.error, is_handled=step._is_handled())
         yield step.ended_at, place, number + 2, EVENT_OF[step.state], content, step
 
 

@@ -51,6 +51,8 @@ class ItemStep(TaskRun):
 
     __slots__ = ()
 
+    is_item = True
+
     @property
     def index(self) -> int | None:
         """The place of the item in the list, from 0 on."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .._model.state import RUNNING
+from .._model.state import SUSPENDED
 from .waiting import WaitsFor
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def come_due(run: Run, step: LiveStep) -> None:
     step.extras.due = None
     # While the run is suspended, it is ready for when that is resumed.
     run.plan.ready.append(step)
-    if run.phase is RUNNING:
+    if run.phase is not SUSPENDED:
         run.call_for_driver()
     if not waiting.put_off:
         run.stop_waiting(WaitsFor.INSTANT)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._model.account import as_fact, described
-from .._model.facts import StepEnded
+from .._model.facts import RunClosing, StepEnded
 from .._model.step import LOOSE
 from .outcome import Ending
 
@@ -49,20 +49,21 @@ class Ledger:
 
     def keep_end(self, step: LiveStep, ending: Ending) -> None:
         """Take note of the end of a step."""
-        if step.number == LOOSE:
-            fact = None if self.keep is None else step.end_fact(ending)
-            if fact is not None:
-                self.keep_fact(fact)
+        if step.number != LOOSE:
+            self.order.append(step.number)
+        if self.keep is None:
             return
-        self.order.append(step.number)
-        if self.keep is not None:
-            self.keep(_fact_of(step, Ending(*ending)))
+        fact = step.end_fact(ending) if step.is_item else _fact_of(step, Ending(*ending))
+        if fact is not None:
+            self.keep(fact)
 
     def take_over(self, shape: Shape, facts: Iterable[Fact]) -> None:
         """Keep what happened to the run before it was rescued."""
         numbers = {task.uid: number for number, task in enumerate(shape.tasks)}
+        is_closing = False
         for fact in facts:
-            if isinstance(fact, StepEnded):
+            is_closing |= isinstance(fact, RunClosing)
+            if isinstance(fact, StepEnded) and not is_closing:
                 self.order.append(numbers[fact.task])
             self.keep_fact(fact)
 
@@ -85,4 +86,5 @@ def _fact_of(step: LiveStep, ending: Ending) -> StepEnded:
         uid=step.uid,
         overran=step.extras.overran,
         attempts=step.extras.attempts,
+        handled=step.extras.handled is not None,
     )

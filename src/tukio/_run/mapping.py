@@ -14,6 +14,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .._loop.surroundings import surroundings
+from .._model.facts import StepDue
 from .._model.guard import program_end
 from .._model.mapping import input_of
 from .._model.state import (
@@ -307,5 +308,6 @@ class MapStep(TaskRun):
             # It only stands for the attempts until the item is made.
             item = kind(self.run, LOOSE, work.common.template(fact.place), {}, self)
             item.state = INTERRUPTED
-            item.restore_attempts(fact)
+            earlier = (fact.attempts, fact.due, fact.tried)
+            item.restore_earlier(StepDue(item.template.uid, {}, bool(fact.attempts), *earlier))
             work.earlier[fact.place] = item

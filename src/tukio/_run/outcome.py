@@ -126,13 +126,16 @@ def timed_out(
     return Ending(TIMED_OUT, TASK_TIMEOUT, output, data, None, at), problem
 
 
-def content_of_end(output: Any, error: BaseException | None) -> Any:
+def content_of_end(output: Any, error: BaseException | None, *, is_handled: bool = False) -> Any:
     """Return the content of the event that tells of the end of a step.
 
     Args:
         output: What the report of the step shows.
         error: What the step raised; None if it raised nothing.
+        is_handled: Whether it has failed, and leads on all the same.
     """
+    if is_handled:
+        return {"exception": error, "handled": True}
     raised = error is not None and not isinstance(error, TukioTaskError)
     return {"exception": error} if raised else output
 

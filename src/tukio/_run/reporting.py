@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._model.state import CANCELLED
 from .._step.snapshot import full_snapshot
+from .closing import closing_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,14 +42,34 @@ def report_of(
     if run.appointment is not None:
         execution["appointment"] = run.appointment
     if run.limit < math.inf:
-        until = run.backend.time() if run.ended_at is None else run.ended_at
-        execution["elapsed"] = (run.template.timeout or 0) - (run.limit - until)
+        execution["elapsed"] = (run.template.timeout or 0) - (
+            run.limit - _limited_until(run, steps)
+        )
     if run.ledger is not None:
         ids = [task.uid for task in run.plan.shape.tasks]
         execution["order"] = [ids[number] for number in run.ledger.order]
         if run.ledger.forked_from is not None:
             execution["forked_from"] = run.ledger.forked_from
+    closing = closing_in(steps)
+    if closing is not None and closing.began_at is not None and run.ending is not None:
+        execution["ending"] = run.ending.value
+        document["closing"] = [_in_closing(step, data=data) for step in closing.steps]
     return document | {"exec": execution}
+
+
+def _limited_until(run: RunState, steps: Sequence[LiveStep | None]) -> float:
+    """Return until when the time limit of a run counts: what closes it has one of its own."""
+    closing = closing_in(steps)
+    if closing is not None and closing.began_at is not None:
+        return closing.began_at
+    return run.backend.time() if run.ended_at is None else run.ended_at
+
+
+def _in_closing(step: LiveStep, *, data: bool) -> dict[str, Any]:
+    """Return a step of the closing in the form of a task and its execution."""
+    found = step.template.as_dict() | {"exec": full_snapshot(step, data=data)}
+    undone = step.parent
+    return found if undone is None else found | {"undoes": undone.template.uid}
 
 
 def times_of(run: RunState) -> list[datetime | None]:

@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+from contextvars import copy_context
+from itertools import dropwhile
 from typing import TYPE_CHECKING
 
+from .._model.after_failure import aborts
+from .._model.closing_words import compensation_id
+from .._model.decoding import find_lost
+from .._model.display import listed
 from .._model.event import Event
+from .._model.facts import RunClosing, StepDue, StepEnded
 from .._model.gathering import plan_for
-from .._model.policy import ErrorPolicy
+from .._model.record import refuse
 from .._model.rescue import restore as restore_plan
-from .._model.state import FAILED, SKIPPED, TIMED_OUT, Move, WorkflowExecState, after
+from .._model.state import CANCELLED, FAILED, SKIPPED, TIMED_OUT, Move, WorkflowExecState, after
 from .appointment import appoint
+from .closing import closing_in, closing_of
 from .item_errors import of_items
 from .later import put_off
 from .ledger import Ledger
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from .._model.facts import Fact
     from .._model.record import RunRecord
     from .._model.shape import Shape
+    from .._step.step import LiveStep
     from .run import Run
 
 
@@ -35,6 +47,8 @@ def restore(run: Run, record: RunRecord, shape: Shape) -> None:
     after(run.phase, Move.START)
     plan = plan_for(shape, run.environment.kinds.maker(shape), run)
     facts = restore_plan(plan, record)
+    if record.ending is not None:
+        _check_closing(record, shape)
     plan.replace(run.plan)
     run.plan = plan
     # For a run without an engine, the template may have changed since the run was made.
@@ -59,6 +73,10 @@ def restore(run: Run, record: RunRecord, shape: Shape) -> None:
     run.ledger = run.ledger or Ledger()
     run.ledger.take_over(run.plan.shape, facts)
     run.ledger.forked_from = record.forked_from
+    if run.plan.shape.closing is not None:
+        _note_begun(run, record, facts)
+    if record.ending is not None:
+        _take_closing(run, record, facts)
 
 
 def go_on(run: Run) -> None:
@@ -68,15 +86,70 @@ def go_on(run: Run) -> None:
         IllegalMove: It was started, or cancelled, before.
     """
     run.phase = after(run.phase, Move.START)
+    if run.ending is not None:
+        _go_on_closing(run)
+        return
     run._end_by(run.limit, TIMED_OUT)
     run._begun = True
     _put_off(run)
     # Handlers run in here, if nothing is ready, and may stop the run.
     run.announce_after(WorkflowExecState.BEGIN.value, run.plan.ready)
-    # Not whether there are errors: one of a clean-up harms nobody else.
-    if run.plan.has_failed() and run.template.on_error is ErrorPolicy.ABORT:
+    if any(map(_has_aborted, run.plan.reached())):
         run.start_stopping(FAILED)
     run.launch()
+
+
+def _check_closing(record: RunRecord, shape: Shape) -> None:
+    """Make sure that a run can go on closing as a report says.
+
+    Raises:
+        RescueError: The report contradicts the template, or lacks data that is to be undone.
+    """
+    words = shape.closing
+    ids: Collection[str] = () if words is None else words.ids
+    if unknown := [uid for uid in record.closing if uid not in ids]:
+        refuse(record, f"it closes with tasks that are not in the template: {listed(unknown)}")
+    for number in () if words is None else words.undo:
+        uid = shape.tasks[number].uid
+        known = record.steps.get(uid)
+        lost = None if known is None else find_lost(known.outputs, f"{uid}.outputs")
+        if lost is not None:
+            refuse(record, f"{lost} was lost on its way through JSON")
+
+
+def _note_begun(run: Run, record: RunRecord, facts: Iterable[Fact]) -> None:
+    """Take note of what had begun before, and of what was about to be undone."""
+    begun = {fact.task for fact in facts if isinstance(fact, StepDue)}
+    begun = {uid for uid in begun if record.steps[uid].start or record.steps[uid].attempts}
+    for number, task in enumerate(run.plan.shape.tasks):
+        if task.uid in begun or compensation_id(task.uid) in record.closing:
+            closing_of(run).begun.add(number)
+
+
+def _take_closing(run: Run, record: RunRecord, facts: Iterable[Fact]) -> None:
+    """Have a run be one that closes, and was closing before."""
+    closing = closing_in(run.plan.steps)
+    if closing is not None:
+        since = dropwhile(lambda fact: not isinstance(fact, RunClosing), facts)
+        closing.known = {fact.task: fact for fact in since if isinstance(fact, StepEnded)}
+    run.ending = record.ending
+    for step in run.plan.call_off():
+        step.state = CANCELLED
+
+
+def _go_on_closing(run: Run) -> None:
+    """Start a run that was closing: it goes on with that."""
+    run.context = copy_context()
+    if run.backend.roots is not None:
+        run.backend.roots.add(run)
+    run.tell_begin()
+    run.end_if_empty()
+
+
+def _has_aborted(step: LiveStep) -> bool:
+    """Return whether a run ends by the failure of a step; an error of a clean-up is none."""
+    has_failed = step.state is FAILED and not step._is_handled()
+    return has_failed and aborts(step.template, step.run.template.on_error)
 
 
 def _put_off(run: Run) -> None:

@@ -8,7 +8,7 @@ Knows:  the policy, which decides; the run, which keeps what is put off.
 from __future__ import annotations
 
 from contextvars import copy_context
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from .._model.account import add_cause, described
 from .._model.attempts import Attempt
@@ -17,8 +17,8 @@ from .._model.facts import StepDue
 from .._model.guard import attempt
 from .._model.logs import Log
 from .._model.retry import Retry
-from .._model.state import EVENT_OF, FAILED, RETRIED, RUNNING, SUSPENDED
-from .._model.task_ends import TaskTimedOut
+from .._model.state import CLOSING, EVENT_OF, FAILED, RETRIED, RUNNING, SUSPENDED
+from .._model.task_ends import TaskTimedOut, more_than_once
 from .._model.time_limits import RETRY
 from .._step.log_fields import log_fields
 from .later import put_off
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from .run import Run
 
 log: Log = Log("tukio.run")
+
+_GOES_ON: Final = (RUNNING, SUSPENDED, CLOSING)
+"""The phases of a run in which a task may be tried again."""
 
 
 def settle_failure(
@@ -84,11 +87,14 @@ def _delay(run: Run, step: LiveStep, ending: Ending) -> float | None:
         # A class of errors of a user's own may have any metaclass.
         uid, extra = step.template.uid, log_fields(run, step)
         log.error("task '%s' cannot be retried", uid, exc_info=problem, extra=extra)
+    if delay is not None and run.phase is CLOSING and ending.at + delay >= run.deadline:
+        # Not in vain: the next one would not begin.
+        return None
     return delay  # type: ignore[no-any-return]  # `attempt` knows no types
 
 
 def _may_go_on(run: Run, step: LiveStep) -> bool:
-    return run.phase in (RUNNING, SUSPENDED) and not step.cancel_called
+    return run.phase in _GOES_ON and not step.cancel_called
 
 
 def _asked(run: Run, step: LiveStep, ending: Ending, delay: float) -> tuple[float | None, Ending]:
@@ -126,9 +132,7 @@ def _try_again(
     error, at, instant = ending.error, ending.at, run.backend.wall_time
     assert error is not None
     if more:
-        error = BaseExceptionGroup(
-            f"task {step.template.uid!r} failed more than once", [*more, error]
-        )
+        error = BaseExceptionGroup(more_than_once(step.template.uid), [*more, error])
     assert step.started_at is not None
     # Before anything is changed: code of users runs in here.
     made = Attempt(instant(step.started_at), instant(at), described(error), delay, step.uid)

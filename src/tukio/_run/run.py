@@ -13,26 +13,29 @@ from contextlib import ExitStack
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
-from .._model.event import Event
-from .._model.facts import RunStarted, RunStopped
+from .._model.event import Event, sent_by
+from .._model.facts import RunClosing, RunStarted, RunStopped
 from .._model.state import (
     CANCELLED,
+    CLOSING,
     FAILED,
     OVER,
     RUNNING,
-    STOPPING,
     TIMED_OUT,
     FutureState,
     Move,
     WorkflowExecState,
     after,
 )
+from .._model.step import LOOSE
 from .announcement import Announcement
+from .children import stop_children
+from .closing import bound_closing, close, cut_short
 from .concluding import conclude
 from .outcome import cancelled
 from .run_state import RunState
 from .settling import settle
-from .waiting import Waiting, WaitsFor
+from .waiting import CALLED_OFF, Waiting, WaitsFor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,7 +92,7 @@ class Run(RunState):
         roots = self.backend.roots
         if roots is not None:
             roots.add(self)
-        self._spawn()
+        self.spawn()
 
     def fail_to_start(self, error: Exception) -> None:
         """End the run: it cannot start. Not even the driver comes that it may have called for."""
@@ -100,13 +103,22 @@ class Run(RunState):
         """Announce the run, when its first driver begins."""
         if self._begun or self.phase is not RUNNING:
             return
+        self.tell_begin()
+
+    def tell_begin(self) -> None:
+        """Announce the run, once."""
         self._begun = True
         if self.broker.has_listeners:
             data = self._trigger.data if isinstance(self._trigger, Event) else self._trigger
             self.emit(WorkflowExecState.BEGIN.value, data)
 
-    def root_event(self) -> Any:
-        """Return what the root task is called with: of an event, a copy of its own."""
+    def first_event(self, step: LiveStep) -> Any:
+        """Return what a step is called with that no other has led to.
+
+        For the root task that is what the run was started with: of an event, a copy of its own.
+        """
+        if step.number == LOOSE:
+            return sent_by(self, step.input_data)
         return self._trigger.__copy__() if isinstance(self._trigger, Event) else self._trigger
 
     # Its drivers -------------------------------------------------------------------------------
@@ -114,9 +126,10 @@ class Run(RunState):
     def call_for_driver(self) -> None:
         """Spawn one more driver if there are steps for it; it will call for the next."""
         if self.plan.ready and not self.driver_pending:
-            self._spawn()
+            self.spawn()
 
-    def _spawn(self) -> None:
+    def spawn(self) -> None:
+        """Spawn a driver."""
         name = f"tukio {self.template.uid}"
         self.backend.spawn(self.environment.drive, self, name, self.context)
         self.driver_pending = True
@@ -174,11 +187,12 @@ class Run(RunState):
             self.waiting = Waiting()
         self.waiting.add(reason, self.backend.time())
         self.backend.attend(self)
-        self._keep_deadline(self.waiting)
+        self.keep_deadline()
 
-    def _keep_deadline(self, waiting: Waiting) -> None:
+    def keep_deadline(self) -> None:
         """Set the alarm of the deadline: there may be no driver whose scope keeps it."""
-        waiting.keep_deadline(self.backend.alarms, self.deadline, self.stop_if_expired)
+        if self.waiting:
+            self.waiting.keep_deadline(self.backend.alarms, self.deadline, self.stop_if_expired)
 
     def stop_waiting(self, *reasons: WaitsFor) -> None:
         """Wait for some things no more; the drivers of the run keep its deadline when none is left.
@@ -195,15 +209,20 @@ class Run(RunState):
     # Its limits --------------------------------------------------------------------------------
 
     def stop_at(self, deadline: float) -> None:
-        """Cancel the run at an instant of its clock, unless it is over by then."""
+        """Cancel the run at an instant of its clock, unless it is over by then.
+
+        It closes then, and has no more time for that than if it began at once.
+        """
+        bound_closing(self, deadline + (self.template.closing_timeout or math.inf))
+        if self.phase is CLOSING:
+            return
         self._end_by(deadline, CANCELLED)
         for driver in self.drivers:
             # A driver without a scope looks at the clock before each step, and enters one for the
             # first that may suspend.
             if driver.scope is not None and not driver.scope_spent:
                 driver.scope.deadline = min(driver.scope.deadline, deadline)
-        if self.waiting:
-            self._keep_deadline(self.waiting)
+        self.keep_deadline()
 
     def _end_by(self, deadline: float, ending: FutureState) -> None:
         if deadline < self.deadline:
@@ -215,6 +234,11 @@ class Run(RunState):
         """Stop the run if its deadline is reached, and return whether it is."""
         if self.deadline == math.inf or self.backend.time() < self.deadline:
             return False
+        if self.phase is CLOSING:
+            # That is the limit of the closing.
+            cut_short(self)
+            self.end_if_empty()
+            return True
         self.stop(self._deadline_means)
         return True
 
@@ -232,9 +256,9 @@ class Run(RunState):
                 of the program, after which the run might go on elsewhere.
 
         Returns:
-            False if it was stopping or over already: then nothing changes.
+            False if it was stopping, closing or over already: then nothing changes.
         """
-        if self.phase is STOPPING or self.phase is OVER:
+        if self.ending is not None:
             return False
         try:
             self.start_stopping(ending, failure, final=final)
@@ -242,6 +266,8 @@ class Run(RunState):
             # Also when a handler has ended the program: the steps at work are told.
             for driver in list(self.drivers):
                 self.interrupt(driver)
+            if self.waiting is not None and self.waiting.children:
+                stop_children(self, final=final)
             self.end_if_empty()
         return True
 
@@ -249,7 +275,7 @@ class Run(RunState):
         self, ending: FutureState, failure: Exception | None = None, *, final: bool = True
     ) -> bool:
         """Enter `stopping`: no step starts from now on. The caller cancels those at work."""
-        if self.phase is STOPPING or self.phase is OVER:
+        if self.ending is not None:
             return False
         if self.backend.time() >= self.deadline:
             # That came first, though every driver was too busy unwinding to notice.
@@ -261,8 +287,28 @@ class Run(RunState):
         # From here on nothing starts: drivers look at the phase before each step.
         self.phase = after(self.phase, Move.STOP)
         self.keep_fact(RunStopped(ending, final))
-        self.call_off_what_is_due()
+        child_of = self.environment.child_of
+        try:
+            if child_of is not None and not final:
+                # All of it ends: the run above is not to take that for the end of its child alone.
+                child_of.step.run.stop(CANCELLED, final=False)
+        finally:
+            self.call_off_what_is_due()
         return True
+
+    def start_closing(self, ending: FutureState, until: float) -> None:
+        """Enter `closing`: from now on nothing but the limit of that ends anything.
+
+        Args:
+            ending: How the run ends when it has closed.
+            until: When it must have, on its clock; inf for no limit.
+        """
+        self.ending = ending
+        self.phase = after(self.phase, Move.CLOSE)
+        self.deadline = until
+        if until < math.inf:
+            self.environment.watchdog.watch(self, until)
+        self.keep_fact(RunClosing(ending))
 
     def call_off_what_is_due(self) -> None:
         """Tell those who wait for what will not begin, or not go on."""
@@ -272,7 +318,7 @@ class Run(RunState):
             self.announcement.call_off()
         interrupted: list[LiveStep] = []
         if self.waiting is not None:
-            self.stop_waiting(*WaitsFor)
+            self.stop_waiting(*CALLED_OFF)
             # There will be no resume.
             interrupted = self.waiting.take_interrupted()
             unbegun += self.waiting.take_put_off()
@@ -292,10 +338,12 @@ class Run(RunState):
 
     def start_stopping_from_outside(self) -> None:
         """Start nothing any more because the loop of the run ends, which cancels the rest."""
+        bound_closing(self, self.backend.time())  # nothing would come of one
         if self.start_stopping(CANCELLED, final=False) and self.backend.roots is not None:
             self.backend.roots.cut_short(self)
 
     def end_if_empty(self) -> None:
-        """Conclude the run if nothing of it is at work and nothing is due."""
-        if self.phase is not OVER and self.is_empty():
+        """Conclude the run if nothing of it is at work and nothing is due, nor is left to close."""
+        is_over = self.phase is not OVER and self.is_empty()
+        if is_over and (self.plan.shape.closing is None or not close(self)):
             conclude(self)

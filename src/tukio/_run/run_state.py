@@ -31,6 +31,7 @@ from .._model.state import (
     TaskExecState,
     WorkflowExecState,
 )
+from .._model.task_ends import more_than_once
 from .._step.log_fields import log_fields
 from .ledger import Ledger
 
@@ -93,16 +94,16 @@ class RunState:
         face: The face; None exactly when the run is over.
         template: The template as it was when the run was made; nobody changes it.
         plan: Its steps; empty when the run is over. `plan.ready` is empty unless the run is
-            running or suspended.
+            running, suspended or closing.
         phase: Where it stands; changed by the table of moves alone.
-        ending: How it ended, or is about to; None exactly while nobody has asked it to stop and it
-            is not over.
+        ending: How it ended, or is about to; None exactly while nobody has asked it to stop, and it
+            is neither closing nor over.
         failure: What the run itself failed with; None if it did not.
         errors: Task id -> what that task raised; changed by `keep_error` alone.
         limit: When it reaches the limit of its template, on the clock of the backend; inf for
             never.
         deadline: When it is cancelled, for its limit, its appointment, or `stop_at`; at most
-            `limit`.
+            `limit`. Once it is closing, when that must be over.
         locked: Whether it keeps data from starting another run (`skip-until-unlock`). Once False,
             it stays so.
         drivers: The drivers that have begun and not left, in the order they began.
@@ -246,7 +247,7 @@ class RunState:
             self.errors = {}
         earlier = self.errors.get(uid)
         if earlier is not None:
-            message = f"task {uid!r} failed more than once"
+            message = more_than_once(uid)
             # All in one group, however many there are.
             is_ours = isinstance(earlier, BaseExceptionGroup) and earlier.message == message
             before = exceptions_in(earlier) if is_ours else (earlier,)

@@ -12,13 +12,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._model.guard import attempt
-from .._model.state import CANCELLED, INTERRUPTED, OVER, PENDING
+from .._model.state import CANCELLED, CLOSING, INTERRUPTED, OVER, PENDING
+from .closing import closing_of
 from .concluding import wind_up
 from .outcome import cancelled
 from .settling import settle
+from .waiting import WaitsFor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Set as AbstractSet
+    from collections.abc import Set as AbstractSet
 
     from .._loop.contract import Driver
     from .._step.step import LiveStep
@@ -62,11 +64,26 @@ def finish_stopping(run: Run) -> None:
         else:
             settle(run, step, cancelled(run.backend.time()))
     if not run.stop(CANCELLED, final=False):
-        # It was stopping; perhaps not all of it was told.
-        run.call_off_what_is_due()
-        for driver in list(run.drivers):
-            run.interrupt(driver)
+        if run.phase is not CLOSING:
+            # It was stopping; perhaps not all of it was told.
+            run.call_off_what_is_due()
+            for driver in list(run.drivers):
+                run.interrupt(driver)
+            _finish_children(run)
         run.end_if_empty()
+
+
+def _finish_children(run: Run) -> None:
+    """Cancel the children of a run, and take the end of those whose begin or end was cut."""
+    waiting = run.waiting
+    if waiting is None or WaitsFor.CHILD not in waiting.reasons:
+        return
+    for child in list(waiting.children or ()):
+        child.stop(CANCELLED, final=False)
+        if child.run.phase is OVER and child in (waiting.children or ()):
+            child.when_over()
+    if not waiting.children:
+        run.stop_waiting(WaitsFor.CHILD)
 
 
 def close_coroutine(driver: Driver) -> bool:
@@ -89,12 +106,18 @@ def _lost(run: Run) -> list[LiveStep]:
     held = {driver.step for driver in run.drivers} | set(run.plan.ready)
     if run.waiting is not None:
         held.update(run.waiting.interrupted)
-    return [step for step in _steps_of(run) if step.state in UNDECIDED and step not in held]
-
-
-def _steps_of(run: Run) -> Iterator[LiveStep]:
-    """Yield the steps of a run, those outside of the graph first."""
-    for step in run.plan.steps:
+    steps = list(run.plan.steps)
+    if run.waiting is not None:
+        held.update(one.step for one in run.waiting.children or () if one.is_step)
+    if run.phase is CLOSING:
+        closing = closing_of(run)
+        held.update(closing.due)
+        if run.waiting is not None:
+            held.update(run.waiting.put_off)
+        steps += closing.steps
+    for step in list(steps):
         if step is not None and step._extras is not None and step._extras.items is not None:
-            yield from list(step._extras.items.open)
-    yield from run.plan.reached()
+            steps += step._extras.items.open
+    return [
+        step for step in steps if step is not None and step.state in UNDECIDED and step not in held
+    ]

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .._model.after_failure import aborts, after_failure, handles_errors
 from .._model.guard import attempt
 from .._model.logs import Log
-from .._model.policy import ErrorPolicy
 from .._model.state import FAILED, RUNNING, SKIPPED, SUSPENDED
-from .._model.step import LOOSE
 from .._step.log_fields import log_fields
-from .outcome import NOTHING, content_of_end
+from .outcome import NOTHING, Ending, content_of_end
 
 if TYPE_CHECKING:
     from .._events.broker import Broker
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
     from .._model.template import WorkflowTemplate
     from .._step.step import LiveStep
     from .ledger import Ledger
-    from .outcome import Ending
 
 log: Log = Log("tukio.run")
 
@@ -71,9 +69,8 @@ def settle(run: RunOfSteps, step: LiveStep, ending: Ending) -> bool:
     step.ended_at = at
     step.driver = None
     if error is not None:
-        step.error = error
-        if state is not SKIPPED:
-            run.keep_error(step.template.uid, error)
+        ending = _keep_error(run, step, Ending(*ending))
+        leads_to = ending.leads_to
     if run.ledger is not None:
         run.ledger.keep_end(step, ending)
     told = run.broker.has_listeners or error is not None or step._extras is not None
@@ -84,7 +81,11 @@ def settle(run: RunOfSteps, step: LiveStep, ending: Ending) -> bool:
         # Also when a handler has ended the program: nobody waits for ever for what comes next.
         if leads_to is NOTHING:
             run.plan.stop_branch(step)
-            if state is FAILED and _aborts(run, step):
+            if (
+                state is FAILED
+                and not step.is_item
+                and aborts(step.template, run.template.on_error)
+            ):
                 run.stop(FAILED)
         # While it is suspended, a run goes on as far as to know what comes next.
         elif run.phase is RUNNING or run.phase is SUSPENDED:
@@ -92,10 +93,22 @@ def settle(run: RunOfSteps, step: LiveStep, ending: Ending) -> bool:
     return told
 
 
-def _aborts(run: RunOfSteps, step: LiveStep) -> bool:
-    """Return whether the run ends with a step that has failed."""
-    # What comes of a step outside of the graph is decided by whoever has made it.
-    return run.template.on_error is ErrorPolicy.ABORT and step.number != LOOSE
+def _keep_error(run: RunOfSteps, step: LiveStep, ending: Ending) -> Ending:
+    """Keep what a step has raised; return how it ends, which its template may provide for."""
+    error = step.error = ending.error
+    assert error is not None
+    if ending.state is SKIPPED:
+        return ending
+    run.keep_error(step.template.uid, error)
+    # What comes of the failure of an item is decided by the task.
+    if ending.state is not FAILED or step.is_item or not handles_errors(step.template):
+        return ending
+    made = 0 if step._extras is None else len(step._extras.attempts)
+    data, leads_to = after_failure(run.plan.shape, step.number, step.input_data, error, made + 1)
+    step.extras.handled, step.output_data = error, data
+    if leads_to is not None:
+        step.chosen = leads_to
+    return ending._replace(output=data, leads_to=data)
 
 
 def _tell(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:
@@ -106,7 +119,7 @@ def _tell(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:
             step.note_end()
             # Handlers run in here. They may stop or suspend the run: its phase is looked at
             # afterwards.
-            run.emit(event, content_of_end(output, error), step)
+            run.emit(event, content_of_end(output, error, is_handled=step._is_handled()), step)
         if state is SKIPPED:
             _log_skip(run, step)
         elif error is not None:

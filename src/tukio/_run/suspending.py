@@ -23,6 +23,7 @@ from .waiting import WaitsFor
 
 if TYPE_CHECKING:
     from .._step.step import LiveStep
+    from .children import Child
     from .run import Run
 
 
@@ -46,7 +47,24 @@ def suspend(run: Run) -> bool:
     _interrupt_steps(run)
     run.keep_fact(RunSuspended())
     run.emit(WorkflowExecState.SUSPEND.value, None)
+    # Handlers run in there, and in here. They may end the run, or resume it.
+    for child in list(run.waiting.children or ()) if run.waiting is not None else ():
+        if run.phase is SUSPENDED:
+            suspend_child(child)
     return True
+
+
+def suspend_child(child: Child) -> None:
+    """Suspend a child for as long as its parent is suspended, unless it is so by itself."""
+    if suspend(child.run):
+        child.is_suspended = True
+
+
+def _resume_children(run: Run) -> None:
+    for child in list(run.waiting.children or ()) if run.waiting is not None else ():
+        if run.phase is RUNNING and child.is_suspended:
+            child.is_suspended = False
+            resume(child.run)
 
 
 def resume(run: Run) -> bool:
@@ -72,6 +90,7 @@ def resume(run: Run) -> bool:
     try:
         # Handlers run in here, and may stop the run.
         run.announce_after(WorkflowExecState.RESUME.value, steps)
+        _resume_children(run)
     finally:
         # It may have been suspended as its last step ended.
         run.end_if_empty()

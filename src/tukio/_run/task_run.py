@@ -108,6 +108,11 @@ class TaskRun(StepFuture):
         return deadline_of(self)
 
     @property
+    def undoes(self) -> TaskRun | None:
+        """The execution that this one undoes, for the task of a `compensate`; else None."""
+        return None
+
+    @property
     def _made(self) -> tuple[Attempt, ...]:
         return () if self._extras is None else self._extras.attempts
 

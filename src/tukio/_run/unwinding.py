@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from .._loop.contract import Unwound
 from .._loop.coroutines import EscapedExit, finish_awaiting
 from .._loop.surroundings import surroundings
-from .._model.errors import CleanupTimedOut, LeftBehind
+from .._model.errors import LeftBehind
 from .._model.guard import exposed
-from .._model.state import CANCELLED, INTERRUPTED, STOPPING, TIMED_OUT
+from .._model.state import CANCELLED, CLOSING, INTERRUPTED, STOPPING, TIMED_OUT
+from .._model.task_ends import CleanupTimedOut
+from .closing import no_time_left
 from .outcome import cancelled, failed, timed_out
 from .retrying import settle_failure
 from .salvage import close_coroutine
@@ -205,6 +207,8 @@ async def unwound(
         is_last = left is not None and left <= 0
         ending, problem = timed_out(run.plan, step, output, now, is_last=is_last)
         settle_failure(run, step, ending, beside=(error, problem))
+    elif run.phase is CLOSING and now >= run.deadline:
+        settle(run, step, failed(step, no_time_left(run, step), now))
     else:
         settle(run, step, cancelled(now))
     driver.step = None

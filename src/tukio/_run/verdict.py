@@ -20,9 +20,12 @@ from .._model.state import (
     SUSPENDED,
     TIMED_OUT,
 )
+from .._model.step import LOOSE
 from .._model.task_ends import TaskCancelled
 from .._model.time_limits import goes_well_at_limit
+from .closing import closing_in
 from .item_errors import unhandled_of
+from .unhandled import unhandled_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,16 +67,18 @@ def unhandled(run: Run, steps: Sequence[LiveStep | None]) -> dict[str, BaseExcep
     With a run that was cancelled itself, or has reached its limit, the tasks that this has cut are
     not listed.
     """
+    errors = unhandled_errors(run, steps)
     found: dict[str, BaseException] = {}
-    for step in steps:
+    closing = closing_in(steps)
+    for step in steps if closing is None else [*steps, *closing.steps]:
         if step is None:
             continue
         uid = step.template.uid
-        if uid in run.errors:
-            found[uid] = run.errors[uid]
+        if uid in errors:
+            found[uid] = errors[uid]
         elif step.state is TIMED_OUT and not goes_well_at_limit(step.template):
             found[uid] = step._limit_error()
-        elif step.state is CANCELLED and run.ending in (None, FINISHED):
+        elif step.state is CANCELLED and (step.number == LOOSE or run.ending in (None, FINISHED)):
             found[uid] = TaskCancelled(uid)
         if step._extras is not None and step._extras.items is not None:
             found |= unhandled_of(run.errors, step.template, step._extras.items)
@@ -100,6 +105,19 @@ def leads_nowhere(step: LiveStep) -> bool:
     """Return whether a run comes to an end at a step: it has no successors, or has chosen none."""
     successors = step.run.plan.shape.successors[step.number]
     return not (successors if step.chosen is None else step.chosen)
+
+
+def handed_over(run: Run, workflow: Any) -> Any:
+    """Return what came of a run that has come to its end, for whoever has started it.
+
+    That is what its one end task returned; if there are several, a dict of their ids to that.
+    """
+    output = workflow.output
+    *successors, _ = run.plan.shape.successors
+    # One that has come to its end before its last task has chosen to: this is what came of it.
+    if sum(not leads_to for leads_to in successors) > 1:
+        return output
+    return next(iter(output.values()), None)
 
 
 def reason_from(given: Any) -> str | None:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._events.stream import BUFFER
-from .._model.state import FINISHED, OVER, SKIPPED, TIMED_OUT
+from .._model.after_failure import gives_output
+from .._model.state import FAILED, FINISHED, OVER, SKIPPED, TIMED_OUT
+from .closing import closing_in
 from .events import RunEvents
 from .reporting import report_of, times_of
 from .verdict import leads_nowhere, status_of, unhandled
@@ -66,7 +68,7 @@ class RunView:
         return {
             step.template.uid: step.outputs
             for step in self._steps
-            if step is not None and step.state in _WITH_OUTPUT
+            if step is not None and _has_output(step)
         }
 
     @property
@@ -84,6 +86,16 @@ class RunView:
         An ordered set, in declared order.
         """
         return {step._keep_workflow(self): None for step in self._steps if step is not None}.keys()
+
+    @property
+    def closing(self) -> list[TaskRun]:
+        """The executions that it closes with, in order: what undoes its tasks, and what comes last.
+
+        Empty before it begins to close.
+        """
+        closing = closing_in(self._steps)
+        steps: list[Any] = [] if closing is None else closing.steps
+        return [step._keep_workflow(self) for step in steps]
 
     def report(self, *, data: bool = True) -> dict[str, Any]:
         """Return a snapshot of the template and of the execution; the page *Reports* has its form.
@@ -107,7 +119,8 @@ class RunView:
         - `queued`: it has not begun.
         - `running`: a task is at work.
         - `suspended`: it waits for `resume()`.
-        - `closing`: it was told to stop, and its tasks unwind.
+        - `closing`: it was told to stop, and its tasks unwind; or it undoes them, or runs what
+            comes last.
         - `stuck`: as `closing`, and a task goes on although it was cancelled a while ago.
         - `finished`: it is over, and all went well.
         - `flawed`: it has come to its end, and not all went well; see `unhandled`.
@@ -146,7 +159,7 @@ class RunView:
         return {
             step.template.uid: step.outputs
             for step in self._steps
-            if step is not None and step.state in _WITH_OUTPUT and leads_nowhere(step)
+            if step is not None and _has_output(step) and leads_nowhere(step)
         }
 
     def events(self, *, buffer: int = BUFFER) -> RunEvents:
@@ -177,3 +190,8 @@ class RunView:
 
     def __repr__(self) -> str:
         return f"<Workflow {self._run.template.uid} {self.uid} {self.state.value}>"
+
+
+def _has_output(step: TaskRun) -> bool:
+    """Return whether a step has given an output; also one that its template has for its failure."""
+    return step.state in _WITH_OUTPUT or (step.state is FAILED and gives_output(step.template))

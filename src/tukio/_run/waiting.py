@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,6 +23,11 @@ class WaitsFor(enum.Enum):
     RESUME = "to be resumed"
     TURN = "for other runs to end"
     INSTANT = "until a task is run again"
+    CHILD = "for runs that its tasks have started"
+
+
+CALLED_OFF: Final = frozenset(WaitsFor) - {WaitsFor.CHILD}
+"""What a run that stops waits for no more; its children must have unwound before it is over."""
 
 
 class Waiting:
@@ -35,11 +40,13 @@ class Waiting:
         since: When it began to wait for what it waits for, on the clock of the run.
         interrupted: The steps that were interrupted and have unwound, in that order. They are
             neither ready nor over: `resume` makes them ready again, the end of the run ends them.
+        children: The runs that its steps have started, and that are not over, in that order; None
+            if there never was one. Only `children` changes it.
         put_off: The steps that have not begun, and become ready at an instant, each with what
             calls its alarm off.
     """
 
-    __slots__ = ("_call_off", "interrupted", "put_off", "reasons", "since")
+    __slots__ = ("_call_off", "children", "interrupted", "put_off", "reasons", "since")
 
     def __init__(self) -> None:
         # `Run.wait_for` adds to it, `Run.stop_waiting` empties it.
@@ -48,6 +55,7 @@ class Waiting:
         # A step gets here only while the run is suspended: otherwise it is run again, or cancelled.
         self.interrupted: list[LiveStep] = []
         self.put_off: dict[LiveStep, Callable[[], None]] = {}
+        self.children: dict[Any, None] | None = None
         # Calls off the alarm; None exactly when there is none.
         self._call_off: Callable[[], None] | None = None
 

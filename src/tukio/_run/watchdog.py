@@ -118,6 +118,9 @@ class Watchdog:
             due = _due(driver, named)
             if due > now:
                 following = min(following, due)
+            elif driver.step is not None and _awaits_a_run(driver.step):
+                # The tasks of that are looked at.
+                following = min(following, now + PATIENCE)
             elif driver.step is not None:
                 named.add(driver.step)
                 _name(run, driver, driver.step, now - due + PATIENCE)
@@ -133,6 +136,11 @@ def _due(driver: Driver, named: set[LiveStep]) -> float:
     # While it is cleaned up after, its scope has been left, and has nothing to say.
     deadline = math.inf if step.driver is None else driver.scope.deadline
     return min(driver.cancelled_at, deadline) + PATIENCE
+
+
+def _awaits_a_run(step: LiveStep) -> bool:
+    calls = None if step._extras is None else step._extras.calls
+    return calls is not None and calls.awaited > 0
 
 
 def _name(run: Watched, driver: Driver, step: LiveStep, seconds: float) -> None:

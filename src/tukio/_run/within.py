@@ -28,6 +28,19 @@ def time_left(step: LiveStep, now: float) -> float | None:
     return first_begin(step) + within - now if within else None
 
 
+def check_time_left(step: LiveStep, now: float) -> float | None:
+    """Return the seconds in which a task may still be tried; None if there is no limit.
+
+    Raises:
+        TaskTimedOut: There are none.
+    """
+    left = time_left(step, now)
+    if left is not None and left <= 0:
+        assert step.template._retry is not None
+        raise TaskTimedOut(step.template.uid, step.template._retry["within"])
+    return left
+
+
 def keep_within(run: Run, step: LiveStep) -> None:
     """Called when an attempt begins: have it cut when the time is over.
 
@@ -35,12 +48,9 @@ def keep_within(run: Run, step: LiveStep) -> None:
         TaskTimedOut: It is over already.
     """
     now = run.backend.time()
-    left = time_left(step, now)
+    left = check_time_left(step, now)
     if left is None:
         return
-    assert step.template._retry is not None
-    if left <= 0:
-        raise TaskTimedOut(step.template.uid, step.template._retry["within"])
     driver = step.driver
     assert driver is not None
     if driver.scope is not None:

@@ -71,6 +71,13 @@ class Workflow(RunView):
             """Wait until it is over; what is raised depends on the backend."""
             ...
 
+    @property
+    def parent(self) -> Workflow | None:
+        """The run that has started this one as its child, and waits for it; None for any other."""
+        child_of = self._run.environment.child_of
+        parent: Workflow | None = None if child_of is None else child_of.workflow
+        return parent
+
     # What can be done to it -----------------------------------------------------------------------
 
     async def wait(self, *, check: bool = False) -> FutureState:

@@ -1,6 +1,6 @@
-"""The optional parts of a step, which most steps do not have.
+"""The parts of a step that only few steps have.
 
-Owns:   nothing: each part is of whoever needs it.
+Owns:   which parts there are; who needs one makes it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from .._model.attempts import Attempt
     from .callbacks import Callbacks
+    from .child import CallsOfStep, ChildOfStep
     from .items import Work
     from .mailbox import Mailbox
     from .signs import Signs
@@ -35,15 +36,21 @@ class Extras:
         due: When this one begins, on the clock of the run, if it waits for that; else None.
         first_at: When the first attempt began, likewise; None if this is the first.
         overran: By how many seconds the step ended later than its limit; 0 if it did not.
+        handled: What the step has failed with, if the run goes on from that; else None.
         signs: The signs of life of the step; None unless its task has an `idle_timeout`.
+        child: The run that the step is, or the report of that; None if it is none.
+        calls: The runs that the code of the task has started; None if there are none.
         items: The items of the step; None unless its task is mapped.
     """
 
     __slots__ = (
         "attempts",
         "callbacks",
+        "calls",
+        "child",
         "due",
         "first_at",
+        "handled",
         "items",
         "mailbox",
         "over",
@@ -67,7 +74,10 @@ class Extras:
         self.attempts: tuple[Attempt, ...] = ()
         self.due: float | None = None
         self.first_at: float | None = None
+        self.handled: BaseException | None = None
         self.signs: Signs | None = None
+        self.child: ChildOfStep | None = None
+        self.calls: CallsOfStep | None = None
         self.items: Work | None = None
 
 

@@ -51,12 +51,9 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
     if step.chosen is not None:
         tasks = step.run.plan.shape.tasks
         found["chosen"] = [tasks[number].uid for number in step.chosen]
+    found |= _told_of_ends(step)
     if step._extras is not None:
         found |= _of_extras(step, step._extras, data=data)
-    # The template that a run was rescued with may have no `retry` any more.
-    made = () if step._extras is None else step._extras.attempts
-    if made or step._retry is not None:
-        found |= _attempts_of(step, made)
     # Not `or`: an exception of a user's class may be false, or raise when it is asked.
     error = step.run.errors.get(step.template.uid)
     error = step.error if error is None else error
@@ -74,11 +71,25 @@ def full_snapshot(step: LiveStep, *, data: bool = True) -> dict[str, Any]:
     return found
 
 
-def _of_extras(step: LiveStep, extras: Extras, *, data: bool) -> dict[str, Any]:
-    """Return what is shown of the optional parts of a step."""
+def _told_of_ends(step: LiveStep) -> dict[str, Any]:
+    """Return what there is to tell of the attempts before a step, and of its failure."""
     found: dict[str, Any] = {}
+    # The template that a run was rescued with may have no `retry` any more.
+    made = () if step._extras is None else step._extras.attempts
+    if made or step._retry is not None:
+        found |= _attempts_of(step, made)
+    if step._is_handled():
+        found["handled"] = True
+    return found
+
+
+def _of_extras(step: LiveStep, extras: Extras, *, data: bool) -> dict[str, Any]:
+    """Return what a report shows of the optional parts of a step."""
+    found = dict[str, Any]()
     if extras.overran:
         found["overran"] = extras.overran
+    if extras.child is not None:
+        found["child"] = extras.child.report(data=data)
     if extras.items is not None:
         found |= _items(step, extras.items, data=data)
     return found

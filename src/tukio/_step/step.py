@@ -10,6 +10,7 @@ from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from .._model.account import RecordedError
+from .._model.after_failure import handled_in
 from .._model.display import escaped_id
 from .._model.event import EventSource
 from .._model.guard import program_end
@@ -18,6 +19,7 @@ from .._model.state import INTERRUPTED, PENDING
 from .._model.step import Step
 from .._model.task_ends import TaskTimedOut
 from .callbacks import Callbacks
+from .child import reported
 from .extras import Extras
 from .holder import Recorded, execution_id
 from .log_fields import log_fields
@@ -91,6 +93,9 @@ class LiveStep(Step):
 
     awaits: ClassVar[bool] = False
     """Whether the step awaits something whatever the function of its task does."""
+
+    is_item: ClassVar[bool] = False
+    """Whether the step is an item of one that waits for it."""
 
     def __init__(
         self,
@@ -211,6 +216,8 @@ class LiveStep(Step):
         extras.replaced_by = new
         if extras.attempts:
             new.extras.attempts, new.extras.first_at = extras.attempts, extras.first_at
+        if extras.calls and self.state is INTERRUPTED:
+            new.extras.calls = extras.calls.handed_over(new)
         if extras.callbacks is not None or extras.over is not None:
             new.extras.callbacks, extras.callbacks = extras.callbacks, None
             new.extras.over, extras.over = extras.over, None
@@ -220,14 +227,16 @@ class LiveStep(Step):
         if self._extras is not None and self._extras.mailbox is not None:
             self._extras.mailbox.give_up_on(number)
 
-    def restore_attempts(self, known: StepDue) -> None:
+    def restore_earlier(self, known: StepDue) -> None:
         """Set what a fact tells of the executions before this one, and of when this one is due."""
         run: RunOfStep = self.run
         backend, extras = run.backend, self.extras
         extras.attempts = known.attempts
         extras.due = None if known.due is None else backend.instant(known.due)
-        # Downtime does not count.
-        extras.first_at = backend.time() - known.tried
+        if known.attempts or known.due is not None or known.tried:
+            # Downtime does not count.
+            extras.first_at = backend.time() - known.tried
+        extras.child = reported(known.child)
 
     def restore(self, known: StepEnded) -> None:
         """Set the fields of this step as a fact tells of an execution that is over."""
@@ -241,8 +250,11 @@ class LiveStep(Step):
         if known.error is not None:
             self.error = RecordedError(*known.error)
         self.extras.overran, self.extras.attempts = known.overran, known.attempts
+        if known.handled and isinstance(self.error, RecordedError):
+            self.extras.handled = handled_in(self.error, known.task)
         if known.reporting:
             self.holder = Recorded(known.reporting[0])
+        self.extras.child = reported(known.child)
 
     # For the run ---------------------------------------------------------------------------------
 
@@ -290,6 +302,10 @@ class LiveStep(Step):
         self.extras.overran = now - begun - limit
         return True
 
+    def _is_handled(self) -> bool:
+        """Return whether this step has failed, and the run goes on from that."""
+        return self._extras is not None and self._extras.handled is not None
+
     def _limit_error(self) -> TaskTimedOut:
         """Return the error that stands for this step's having reached its limit."""
         return TaskTimedOut(self.template.uid, self.template.timeout)
@@ -304,6 +320,8 @@ class LiveStep(Step):
         self.driver = None
         if self._extras is not None and self._extras.mailbox is not None:
             self._extras.mailbox.close()
+        if self._extras is not None and self._extras.calls and self.state is not INTERRUPTED:
+            self._extras.calls.drop()
 
     def _run_done_callbacks(self) -> None:
         """Called when the step is over: tell those that wait for that, once each."""

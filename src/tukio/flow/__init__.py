@@ -13,6 +13,7 @@
 
 - `task`: register a function; in a thread or in a process, if you say so.
 - `named`: a task by the name it is registered under, for holder classes and the task `join`.
+- `loaded`: a task that runs a loaded template; a `Flow` in a chain is one that runs the flow.
 - `flow`: the template that chains make up; a `Flow`, which any engine loads and starts.
 """
 
@@ -22,7 +23,7 @@ from .chain import Chain
 from .decorator import task
 from .flows import Flow, flow
 from .keys import Defaults, FlowKeys, MapKeys, TaskKeys
-from .tasks import Task, named
+from .tasks import Task, loaded, named
 
 __all__ = [
     "Chain",
@@ -33,6 +34,7 @@ __all__ = [
     "Task",
     "TaskKeys",
     "flow",
+    "loaded",
     "named",
     "task",
 ]

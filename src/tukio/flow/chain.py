@@ -16,6 +16,7 @@ from typing import (
     Final,
     Generic,
     NoReturn,
+    Protocol,
     Self,
     TypeAlias,
     TypeVar,
@@ -77,6 +78,14 @@ class Node:
         # What cannot be compared is not known to be alike.
         same, _ = attempt(lambda: bool(self.document == other.document))
         return len(registries) < 2 and same is True  # noqa: PLR2004 - in two registries
+
+
+class Chainable(Protocol):
+    """What is no chain, and stands for one in a chain: a flow, for a task that runs it."""
+
+    def _as_chain(self) -> Chain[Any, Any]:
+        """Return the chain of that one task."""
+        ...
 
 
 class NoChain:
@@ -175,6 +184,9 @@ class Chain(Piece[In, Out], Generic[In, Out]):
         self, other: Sequence[Chain[Out, Any] | Chain[Event, Any] | Chain[Data, Any]]
     ) -> Chain[In, Any]: ...
 
+    @overload
+    def __rshift__(self, other: Chainable | Sequence[Chainable]) -> Chain[In, Any]: ...
+
     def __rshift__(self, other: Any) -> Any:
         return _linked((self,), _chains(other))
 
@@ -197,6 +209,9 @@ class Chain(Piece[In, Out], Generic[In, Out]):
 
     @overload
     def __rrshift__(self, other: Sequence[Chain[Any, Any]]) -> Chain[Any, Out]: ...
+
+    @overload
+    def __rrshift__(self, other: Sequence[Chainable]) -> Chain[Any, Out]: ...
 
     def __rrshift__(self, other: Any) -> Any:
         return _linked(_chains(other), (self,))
@@ -233,6 +248,24 @@ class Chain(Piece[In, Out], Generic[In, Out]):
         return f"<Chain of {', '.join(map(shown, ids[:MOST_SHOWN]))}{more}>"
 
 
+def linked(before: Any, after: Any) -> Chain[Any, Any]:
+    """Return what `before >> after` is, of chains, of what stands for one, or of several of these.
+
+    Raises:
+        TypeError: There is anything else, or nothing.
+    """
+    return _linked(_chains(before), _chains(after))
+
+
+def as_chain(what: Any) -> Chain[Any, Any] | None:
+    """Return a chain as it is, and what stands for one as a chain; None for anything else."""
+    if isinstance(what, Chain):
+        return what
+    stands_for = getattr(type(what), "_as_chain", None)
+    chain: Chain[Any, Any] | None = None if stands_for is None else stands_for(what)
+    return chain
+
+
 def _linked(
     before: tuple[Chain[Any, Any], ...], after: tuple[Chain[Any, Any], ...]
 ) -> Chain[Any, Any]:
@@ -251,17 +284,21 @@ def _chains(what: Any) -> tuple[Chain[Any, Any], ...]:
     Raises:
         TypeError: There is anything else, or nothing.
     """
-    if isinstance(what, Chain):
-        return (what,)
+    alone = as_chain(what)
+    if alone is not None:
+        return (alone,)
     if not isinstance(what, Sequence) or isinstance(what, str | bytes):
         raise TypeError(_no_chain(what))
     if not what:
         msg = "an empty list of tasks leads nowhere - leave it out"
         raise TypeError(msg)
+    found: list[Chain[Any, Any]] = []
     for one in what:
-        if not isinstance(one, Chain):
+        chain = as_chain(one)
+        if chain is None:
             raise TypeError(_no_chain(one))
-    return tuple(what)
+        found.append(chain)
+    return tuple(found)
 
 
 def _no_chain(what: Any) -> str:

@@ -5,7 +5,7 @@ Owns:   the template that chains stand for, and what it says where the data form
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self, overload
 
 from .._engine.engine import Engine
 from .._model.changes import own, set_state
@@ -13,17 +13,20 @@ from .._model.display import shown
 from .._model.errors import TemplateError, UnknownTaskName
 from .._model.template import WorkflowTemplate
 from .._model.validation import find_faults
+from .._run.verdict import handed_over
+from .chain import First, Next, linked
 from .fixed import ADVICE, FixedGraph
 from .gathering import Gathered, gather, placed
 from .inputs import as_data
-from .keys import FlowKeys, as_document, given
+from .keys import FlowKeys, TaskKeys, as_document, given
+from .tasks import child
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from typing import Unpack
 
     from .._model.registry import Registry
-    from .chain import Chain
+    from .chain import Chain, Chainable
 
 
 class Flow(WorkflowTemplate):
@@ -130,6 +133,48 @@ class Flow(WorkflowTemplate):
             ]
         raise TemplateError(faults)
 
+    # In a chain ----------------------------------------------------------------------------------
+
+    def of(self, *, id: str | None = None, **keys: Unpack[TaskKeys]) -> Chain[Any, Any]:  # noqa: A002
+        """Return a task that runs this flow as a child of its run, for a chain.
+
+            fetch >> invoice.of(timeout=600, retry=tukio.Retry(attempts=2)) >> show
+
+        A flow itself may stand there: that is such a task, of which nothing more is said.
+
+        Args:
+            id: The id of the task in its workflow; None is that of the flow. A flow that comes
+                twice in a workflow needs two.
+            keys: Further keys of the task; see `TaskKeys`.
+
+        Raises:
+            TypeError: There is no such key.
+        """
+        given = own(as_document(keys, TaskKeys, f"{self.uid}.of()"))
+        return self._child("of", {**given, "id": self.uid if id is None else id})
+
+    def _as_chain(self) -> Chain[Any, Any]:
+        return self._child("flow", {"id": self.uid})
+
+    def _child(self, made: str, said: Mapping[str, Any]) -> Chain[Any, Any]:
+        return child(self.as_dict(), self.registry, made, said)
+
+    @overload
+    def __rshift__(
+        self, other: Chain[Any, Next] | Sequence[Chain[Any, Next]]
+    ) -> Chain[Any, Next]: ...
+
+    @overload
+    def __rshift__(
+        self, other: Chainable | Sequence[Chain[Any, Any] | Chainable]
+    ) -> Chain[Any, Any]: ...
+
+    def __rshift__(self, other: Any) -> Any:
+        return linked(self, other)
+
+    def __rrshift__(self, other: Sequence[Chain[First, Any] | Chainable]) -> Chain[First, Any]:
+        return linked(other, self)
+
     async def run(self, data: Any = None) -> Any:
         """Run this workflow once, in an engine of its own, and return what came of it.
 
@@ -154,9 +199,7 @@ class Flow(WorkflowTemplate):
         async with Engine(registry=self.registry) as engine:
             run = await engine.start(self, as_data(data))
             await run.wait(check=True)
-            output = run.output
-        # One that has come to its end before its last task has chosen to: this is what came of it.
-        return output if len(self.dag.leaves()) > 1 else next(iter(output.values()), None)
+        return handed_over(run._run, run)
 
     def __str__(self) -> str:
         return f"<Flow {shown(self.uid)}>"
@@ -165,7 +208,7 @@ class Flow(WorkflowTemplate):
         return str(self)
 
 
-def flow(id: str, *chains: Chain[Any, Any], **keys: Unpack[FlowKeys]) -> Flow:  # noqa: A002
+def flow(id: str, *chains: Chain[Any, Any] | Chainable, **keys: Unpack[FlowKeys]) -> Flow:  # noqa: A002
     """Return the workflow that some chains make up together.
 
         crawl = flow("crawl", fetch >> (count, index) >> show, timeout=30)

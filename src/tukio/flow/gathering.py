@@ -13,7 +13,7 @@ from .._model.errors import DAGValidationError, Fault, WorkflowRootTaskError
 from .._model.fan_in import JOIN_TASK
 from .._model.findings import is_mapping
 from .._model.registry import REGISTRY
-from .chain import Chain, Node
+from .chain import Node, as_chain
 from .keys import given
 
 if TYPE_CHECKING:
@@ -111,9 +111,12 @@ def gather(chains: Sequence[Any]) -> Gathered:
         msg = "a flow has at least one task - write flow('id', first >> second)"
         raise TypeError(msg)
     gathered = Gathered()
-    for chain in chains:
-        if not isinstance(chain, Chain):
-            msg = f"expected a chain of tasks, not {place_of(chain)} - write flow('id', a >> b)"
+    for given_chain in chains:
+        chain = as_chain(given_chain)
+        if chain is None:
+            msg = (
+                f"expected a chain of tasks, not {place_of(given_chain)} - write flow('id', a >> b)"
+            )
             raise TypeError(msg)
         for one in chain.walk():
             if isinstance(one, Node):
@@ -166,7 +169,7 @@ def _written_out(
 ) -> dict[str, Any]:
     """Return a task that says for which parents it waits, and what follows at its limit."""
     said: dict[str, Any] = {}
-    if document["name"] != JOIN_TASK:
+    if document.get("name") != JOIN_TASK:
         # That waits for its parents itself, and goes on at its limit with those that have come.
         if parents > 1:
             said["join"] = "all"

@@ -14,9 +14,12 @@ from .._model.display import nearest, shown
 from .._model.paths import DATA as ROOT, step_text
 from .._model.policy import ErrorPolicy, OverrunPolicy
 from .._model.retry import Retry
+from .undoing import as_compensation, as_finals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .chain import Chain
 
 
 LEFT_OUT: Final = frozenset(
@@ -29,10 +32,17 @@ LEFT_OUT: Final = frozenset(
         "map",
         "policy",
         "on_error",
+        "compensate",
+        "finally",
+        "compensate_on",
         "defaults",
     }
 )
 """Keys that None leaves out; for others, as `topics`, it says something."""
+
+
+_OURS: Final = ("id", "name", "tasks", "graph", "finally")
+"""Keys that are not among the words."""
 
 
 class MapKeys(TypedDict, total=False):
@@ -58,6 +68,8 @@ class TaskKeys(TypedDict, total=False):
     timeout: float | None
     idle_timeout: float | None
     on_timeout: Literal["continue", "fail", "retry"]
+    on_error: Literal["stop", "abort"] | Mapping[str, Any]
+    compensate: str | Mapping[str, Any] | Chain[Any, Any] | None
     retry: Retry | Mapping[str, Any] | None
     map: Mapping[str, Any] | None
     topics: Sequence[str] | None
@@ -78,11 +90,14 @@ class Defaults(TypedDict, total=False):
 class FlowKeys(TypedDict, total=False):
     """What may be said of a workflow, beside its id and its tasks; see `WorkflowTemplate`.
 
-    `extra` has keys of the user's own.
+    `finally_` is the key `finally`, which is no name in Python. `extra` has keys of the user's own.
     """
 
     policy: OverrunPolicy | Literal["skip", "start-new", "skip-until-unlock", "abort-running"]
     on_error: ErrorPolicy | Literal["continue", "abort"]
+    finally_: Sequence[Mapping[str, Any] | Chain[Any, Any]] | None
+    closing_timeout: float | None
+    compensate_on: Sequence[Literal["exception", "timeout", "cancelled"]] | None
     timeout: float | None
     topics: Sequence[str] | None
     defaults: Defaults
@@ -102,7 +117,7 @@ def as_document(keys: Mapping[str, Any], known: type, what: str) -> dict[str, An
 
     Raises:
         TypeError: There is no such key; data of the user's own is not in `extra`, or in the way of
-            a key.
+            a key; or a task that undoes others, or comes last, is none.
     """
     words = known.__annotations__
     for key in keys:
@@ -110,7 +125,9 @@ def as_document(keys: Mapping[str, Any], known: type, what: str) -> dict[str, An
             advice = f"{nearest(key, words)}; keys of your own go into 'extra'"
             msg = f"{what} got an unknown key {shown(key)} - {advice}"
             raise TypeError(msg)
-    document = {key: _as_data(value) for key, value in keys.items() if key != "extra"}
+    document = {
+        key.removesuffix("_"): _as_data(key, value) for key, value in keys.items() if key != "extra"
+    }
     if isinstance(document.get("map"), Mapping):
         document["map"] = _with_path(document["map"])
     if "defaults" in document:
@@ -119,7 +136,7 @@ def as_document(keys: Mapping[str, Any], known: type, what: str) -> dict[str, An
     if not isinstance(extra, Mapping):
         msg = f"{what} got {shown(extra)} as 'extra' - give a dict of keys of your own"
         raise TypeError(msg)
-    if taken := [key for key in extra if key in words or key in ("id", "name", "tasks", "graph")]:
+    if taken := [key for key in extra if key in words or key in _OURS]:
         msg = f"{what} got {shown(taken[0])} in 'extra' - give it as a key"
         raise TypeError(msg)
     return {**document, **extra}
@@ -140,8 +157,12 @@ def _with_path(words: Mapping[str, Any]) -> dict[str, Any]:
     return dict(words)
 
 
-def _as_data(value: Any) -> Any:
+def _as_data(key: str, value: Any) -> Any:
     """Return a value as JSON has it, if it is one of those that code has otherwise."""
+    if key == "compensate":
+        return as_compensation(value)
+    if key == "finally_":
+        return as_finals(value)
     if isinstance(value, tuple):
         return list(value)
     if isinstance(value, Retry):

@@ -147,6 +147,44 @@ def named(name: Any, *, id: str | None = None, **keys: Unpack[TaskKeys]) -> Chai
     return _alone({"id": name if id is None else id, "name": name, **given}, None)
 
 
+def loaded(template_id: str, *, id: str | None = None, **keys: Unpack[TaskKeys]) -> Chain[Any, Any]:  # noqa: A002
+    """Return a task that runs a loaded template as a child of its run, for a chain.
+
+    The template may be loaded later, until the task begins.
+
+        fetch >> loaded("invoice", timeout=600) >> show
+
+    Args:
+        template_id: The id of the template.
+        id: The id of the task in its workflow; None is that of the template.
+        keys: Further keys of the task; see `TaskKeys`.
+
+    Raises:
+        TypeError: There is no such key, or the id of the template is no string.
+    """
+    _text(template_id, "the id of a template")
+    given = own(as_document(keys, TaskKeys, "loaded()"))
+    uid = template_id if id is None else id
+    return child(template_id, None, "loaded", {**given, "id": uid})
+
+
+def child(
+    workflow: Any, registry: Registry | None, made: str, document: Mapping[str, Any]
+) -> Chain[Any, Any]:
+    """Return a chain of one task that runs a workflow.
+
+    Args:
+        workflow: The id of a template, or its document.
+        registry: The registry of its tasks; None if that is not known, or is that of the process.
+        made: The word by which it is said.
+        document: What else is said of the task, with its id.
+    """
+    places = (place_of_caller(made),)
+    uid = _text(document["id"])
+    node = Node({"id": uid, "workflow": workflow, **document}, registry, places)
+    return Chain((node,), (node,))
+
+
 def _alone(document: dict[str, Any], like: Node | None, by: str = "of") -> Chain[Any, Any]:
     """Return a chain of one task that is said here.
 
@@ -155,11 +193,20 @@ def _alone(document: dict[str, Any], like: Node | None, by: str = "of") -> Chain
         like: The task that it is made from; None for one that is known by its name only.
         by: The method that was called.
     """
-    uid = document["id"]
-    if not isinstance(uid, str) or not uid:
-        msg = f"the id of a task is a text that is not empty, not {shown(uid)}"
-        raise TypeError(msg)
+    _text(document["id"])
     made = place_of_caller(by if like is not None else "named")
     registry, places = (None, ()) if like is None else (like.registry, like.places)
     node = Node(document, registry, (*places, made))
     return Chain((node,), (node,))
+
+
+def _text(uid: Any, what: str = "the id of a task") -> str:
+    """Return an id.
+
+    Raises:
+        TypeError: It is none.
+    """
+    if not isinstance(uid, str) or not uid:
+        msg = f"{what} is a text that is not empty, not {shown(uid)}"
+        raise TypeError(msg)
+    return uid

@@ -17,6 +17,7 @@ from .._run.task_run import TaskRun
 from .._step.holder import TaskHolder
 from .._step.parents import Parents
 from .._tasks.join import JoinTask
+from .._tasks.trigger import TriggerTask
 from ..utils import TimeoutHandle
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "TaskRun",
     "TaskTemplate",
     "TimeoutHandle",
+    "TriggerTask",
     "TukioTask",
     "TukioTaskError",
     "UnknownTaskName",

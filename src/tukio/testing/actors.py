@@ -130,9 +130,11 @@ class Actor(TaskHolder):
             received = await self.queue.get()
             self._heard.append(dict(received.data))
 
-    def _end_as(self, how: str, inputs: Data) -> object:
+    def _end_as(self, how: str, inputs: Any) -> object:
         uid = current_task().template.uid
-        result = {**inputs, uid: how} | ({"heard": self._heard} if self._heard else {})
+        # What undoes a task is given its output, which may be anything.
+        known = inputs if isinstance(inputs, dict) else {}
+        result = {**known, uid: how} | ({"heard": self._heard} if self._heard else {})
         match how:
             case "dict":
                 return result

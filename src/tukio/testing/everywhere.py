@@ -18,14 +18,14 @@ from .._model.report_json import report_from_json, report_to_json
 from .._model.state import FutureState
 from .._run.workflow import Workflow
 from .faults import no_faults
-from .invariants import check_guarantees, demand
+from .invariants import all_of, check_guarantees, demand
 from .points import PointedEngine, Points
 from .telling import told
 from .timeline import Timeline
 from .watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     Act = Callable[[Workflow], BaseException | None]
     MakeRun = Callable[[Engine], Awaitable[Workflow]]
@@ -241,7 +241,7 @@ async def result_of(result: Any) -> Any:
 
 
 async def _rescue(run: Workflow, report: dict[str, Any], undisturbed: Workflow) -> None:
-    over = {task["id"] for task in report["tasks"] if task["exec"] and task["exec"]["end"]}
+    over = set(_over(report))
     async with Engine() as engine:
         watch, timeline = Watch.of(engine), Timeline.of(engine)
         try:
@@ -249,6 +249,9 @@ async def _rescue(run: Workflow, report: dict[str, Any], undisturbed: Workflow) 
         except RescueError:
             # Right if the time limit is used up: such a run cannot be continued.
             if report["timeout"] and report["exec"]["elapsed"] >= report["timeout"]:
+                return
+            # And if it is over and was undone.
+            if report["exec"]["end"] and "ending" in report["exec"]:
                 return
             raise
         assert isinstance(rescued, Workflow)
@@ -262,6 +265,16 @@ async def _rescue(run: Workflow, report: dict[str, Any], undisturbed: Workflow) 
     demand("G11", outcome == expected, problem, outcome, expected, timeline)
 
 
+def _over(report: Any) -> Iterator[str]:
+    """Yield the ids of the tasks that were over, also in the children of those that were not."""
+    for task in report["tasks"]:
+        shown = task["exec"] or {"end": None}
+        if shown["end"] is not None and shown["state"] != FutureState.cancelled.value:
+            yield task["id"]
+        elif shown.get("child"):
+            yield from _over(shown["child"])
+
+
 def outcome_of(run: Workflow) -> dict[str, Any]:
     """Return the outcome of a run: its state, and the state, output and error of each task.
 
@@ -270,7 +283,7 @@ def outcome_of(run: Workflow) -> dict[str, Any]:
     """
     errors = run.errors
     tasks: dict[str, Any] = {}
-    for step in run.tasks:
+    for step in all_of(run):
         if step.done() and not step.cancelled():
             # Looked up in the errors of the run first: they have errors of a `teardown()`, too.
             error = errors.get(step.template.uid, step.error)

@@ -5,6 +5,7 @@ Source: the guarantees of the README; each check has the number of its guarantee
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -69,13 +70,19 @@ def check_guarantees(run: Workflow, timeline: Timeline) -> None:
     _one_ending(run, moments)
     _events_in_pairs(run, moments)
     _no_lost_error(run, moments)
+    _closed_in_turn(run, moments)
     report = run.report()
     _report_is_data(run, report)
     _report_is_what_happened(report, moments)
 
 
+def all_of(run: Workflow) -> list[TaskRun]:
+    """Return the executions of the tasks of a run, and of those that it closed with."""
+    return [*run.tasks, *run.closing]
+
+
 def _no_orphans(run: Workflow) -> None:
-    for step in run.tasks:
+    for step in all_of(run):
         demand("G1", step.driver is None, "the run is over, and {!r} is at work", step)
 
 
@@ -99,11 +106,11 @@ def _events_in_pairs(run: Workflow, moments: list[Moment]) -> None:
     ended = Counter(moment.execution for moment in moments if moment.kind in TASK_ENDS)
     told = {moment.execution: moment.kind for moment in moments if moment.kind in TASK_ENDS}
     # Steps that a rescue has restored: their events were sent before the rescue.
-    restored = {step.uid for step in run.tasks if step.done() and step.uid not in begun}
+    restored = {step.uid for step in all_of(run) if step.done() and step.uid not in begun}
     for execution, count in ended.items():
         counts = begun[execution], count
         demand("G2", counts == (1, 1), "{} begins and {} ends of one task", counts[0], counts[1])
-    for step in run.tasks:
+    for step in all_of(run):
         if step.uid in restored or step.state is FutureState.suspended:
             continue
         ended_too = step.started_at is None or step.done()
@@ -114,7 +121,7 @@ def _events_in_pairs(run: Workflow, moments: list[Moment]) -> None:
 
 
 def _no_lost_error(run: Workflow, moments: list[Moment]) -> None:
-    for step in run.tasks:
+    for step in all_of(run):
         kept = step.state is not FutureState.exception or _is_known(run, step)
         demand("G7", kept, "the error of {!r} is not in the errors of the run", step)
     for moment in moments:
@@ -137,16 +144,37 @@ def _report_is_data(run: Workflow, report: dict[str, Any]) -> None:
     text = report_to_json(report)
     same = report_to_json(report_from_json(text)) == text
     demand("G10", same, "the report does not survive JSON")
-    by_id = {task["id"]: task["exec"] for task in report["tasks"]}
-    for step in run.tasks:
+    by_id = {task["id"]: task["exec"] for task in _shown_in(report)}
+    for step in all_of(run):
         shown = by_id[step.template.uid]
         fits = shown["id"] != step.uid or shown["state"] == step.state.value
         demand("G10", fits, "the report shows {!r} as {!r}", step, shown["state"])
 
 
+def _shown_in(report: dict[str, Any]) -> list[Any]:
+    """Return the tasks in a report, and those that the run closed with."""
+    closing = report["closing"] if "ending" in report["exec"] else []
+    return [*report["tasks"], *closing]
+
+
+def _closed_in_turn(run: Workflow, moments: list[Moment]) -> None:
+    """Check that a run has closed with one task after the other, and within its limit."""
+    # Those of before a rescue are not told of, and are kept to the microsecond.
+    told = {moment.execution for moment in moments if moment.kind == TASK_BEGIN}
+    began = [step for step in run.closing if step.started_at is not None and step.uid in told]
+    for one, other in itertools.pairwise(began):
+        over = one.ended_at is not None and other.started_at is not None
+        in_turn = over and one.ended_at <= other.started_at  # type: ignore[operator]  # as it says
+        demand("G16", in_turn, "{!r} began before {!r} was over", other, one)
+    limit = run._run.template.closing_timeout
+    if began and limit and began[0].started_at is not None:
+        late = (began[-1].started_at or 0.0) > began[0].started_at + limit
+        demand("G16", not late, "{!r} began past the limit of the closing", began[-1])
+
+
 def _report_is_what_happened(report: dict[str, Any], moments: list[Moment]) -> None:
     """Check the report's executions against their events."""
-    shown = {task["exec"]["id"]: task["exec"] for task in report["tasks"] if task["exec"]}
+    shown = {task["exec"]["id"]: task["exec"] for task in _shown_in(report) if task["exec"]}
     for moment in moments:
         known = shown.get(moment.execution)
         if known is None:
@@ -163,7 +191,9 @@ def _report_is_what_happened(report: dict[str, Any], moments: list[Moment]) -> N
         elif moment.kind == TaskExecState.ERROR.value:
             demand("G10", known.get("error"), "the report shows no error of {!r}", about)
     begun = {moment.execution for moment in moments if moment.kind == TASK_BEGIN}
+    # One that was cancelled is restored only if the run was closing then.
+    closed = {FutureState.cancelled.value} if "ending" in report["exec"] else set[str]()
     for uid, known in shown.items():
         # The begin of an execution that a rescue has restored was told before the rescue.
-        told = uid in begun or known["state"] in _RESTORED or not known["start"]
+        told = uid in begun or known["state"] in _RESTORED | closed or not known["start"]
         demand("G10", told, "the report shows an execution that never began: {}", known)

@@ -13,6 +13,7 @@ import anyio
 
 from .._loop.running import native_task
 from .._model.state import FutureState
+from .._run.closing import closing_in
 from .everywhere import BrokenThere, made_by, result_of
 from .faults import no_faults
 from .invariants import check_guarantees, demand
@@ -132,7 +133,10 @@ class _Block:
         if run is None:
             return None
         check_guarantees(run, self.timeline)
-        if self._cancelled_at is not None and run._run.ended_at != self._cancelled_at:
+        closing = closing_in(run._steps)
+        began_to_close = None if closing is None else closing.began_at
+        came_to_end = run._run.ended_at if began_to_close is None else began_to_close
+        if self._cancelled_at is not None and came_to_end != self._cancelled_at:
             # Not what it came to in the same instant, before the task of the block had a turn.
             cancelled = run.state is (self._ending or FutureState.cancelled)
             demand("G3", cancelled, "its block was cancelled, and it ended {}", run.state.value)

@@ -177,7 +177,9 @@ class _Stage:
                 EDITS[detail](edited)
             case _:
                 for run in self.engine.instances:
-                    self._act_on(run, deed, detail)
+                    # What reaches a run reaches its children.
+                    if run.parent is None:
+                        self._act_on(run, deed, detail)
 
     def _wall_time(self, later: float) -> datetime:
         """Return the time by the clock of the runs, some seconds later."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from .._engine.engine import Engine
 from .._events.exec_topics import EXEC_TOPIC
 from .._loop.frames import frames_of
+from .._model.display import escaped_id
 from .._model.state import TaskExecState
 from .._run.task_run import TaskRun
 from .watch import Watch
@@ -58,8 +59,10 @@ class Points:
         self._chosen: int = chosen
         self._act: Callable[[Workflow], BaseException | None] | None = act
 
-    def are_of(self, run: object) -> bool:
-        """Return whether the points of a run are counted."""
+    def _are_of(self, run: Run) -> bool:
+        """Return whether the points of a run are counted: of that run, and of its children."""
+        while run is not self._run and run.environment.child_of is not None:
+            run = run.environment.child_of.step.run
         return run is self._run
 
     @property
@@ -90,11 +93,18 @@ class Points:
             return None
         return self.of_step("an await", step)
 
+    def _is_of(self, uid: str | None) -> bool:
+        """Return whether an id is that of the run, or of a child of it, at any depth."""
+        if self._run is None or uid is None:
+            return False
+        own = escaped_id(self._run.uid)
+        return uid == self._run.uid or uid.startswith((f"{own}/", f"{own}%"))
+
     def event_comes(self, event: Event) -> None:
         """Called with each execution event; count those of the run."""
         source = event.source
         assert source is not None
-        if self.of_events and self._run is not None and source.workflow_exec_id == self._run.uid:
+        if self.of_events and self._is_of(source.workflow_exec_id):
             about = source.task_template_id or "the run"
             self.pass_by(f"the event {event.data['type']!r} of {about!r}")
 
@@ -151,7 +161,7 @@ class PointedStep(TaskRun):
 
     def _begin(self) -> Any:
         """Begin as any step does, unless an exception is to be raised instead."""
-        if not self.points.are_of(self.run):
+        if not self.points._are_of(self.run):
             return super()._begin()
         error = self.points.of_step("the beginning", self)
         if error is not None:

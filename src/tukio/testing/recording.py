@@ -10,9 +10,9 @@ from graphlib import CycleError, TopologicalSorter
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any
 
+from .._model.after_failure import aborts
 from .._model.codecs import encode
 from .._model.errors import RescueError
-from .._model.policy import ErrorPolicy
 from .._model.record import read
 from .._model.rescue import step_ended
 from .._model.shape import shape_of
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from .._model.record import StepRecord
+    from .._model.task_template import TaskTemplate
 
 LEADS_ON = frozenset({FutureState.finished, FutureState.skipped, FutureState.timeout})
 STOPPED = frozenset({FutureState.cancelled, FutureState.timeout})
@@ -62,14 +63,19 @@ class Recording:
         # Parents first.
         order = [tasks[number].uid for number in shape_of(self.template).order]
         self._position: dict[str, int] = {uid: position for position, uid in enumerate(order)}
-        self.state: FutureState = FutureState(report["exec"]["state"])
-        self.is_over: bool = report["exec"]["end"] is not None
+        # All of the graph is over when a run closes, which is not replayed.
+        ending = report["exec"].get("ending")
+        self.state: FutureState = FutureState(report["exec"]["state"] if ending is None else ending)
+        self.is_over: bool = report["exec"]["end"] is not None or ending is not None
         self.shown: dict[str, Mapping[str, Any]] = {
             task["id"]: task["exec"] for task in report["tasks"] if task["exec"]
         }
         self.steps: dict[str, StepRecord] = {
             uid: step for uid, step in record.steps.items() if step.start is not None
         }
+        self._tasks: dict[str, TaskTemplate] = {task.uid: task for task in self.template.tasks}
+        for uid, step in self.steps.items():
+            _fail_as_recorded(self._tasks[uid], step)
         # Task id -> id of the parent whose data the task began with.
         self._first: dict[str, str] = dict(self._first_parents())
         try:
@@ -88,7 +94,7 @@ class Recording:
     def leads_to(self, uid: str) -> list[str]:
         """Return the ids of the successors that a task led to."""
         step = self.steps[uid]
-        if step.end is None or step.state not in LEADS_ON:
+        if step.end is None or not (step.state in LEADS_ON or step.handled):
             return []
         chosen = self.graph[uid] if step.chosen is None else step.chosen
         return [down for down in self.graph[uid] if down in chosen]
@@ -155,15 +161,15 @@ class Recording:
 
     def _constraints(self) -> Iterator[tuple[str, str]]:
         """Yield pairs of tasks of which the first must have ended before the second."""
-        failed = [uid for uid, step in self.steps.items() if step.state is FutureState.exception]
-        aborts = failed if self.state is FutureState.exception else []
+        is_aborted = self.state is FutureState.exception
+        aborting = [uid for uid in self.steps if is_aborted and self._aborts(uid)]
         for uid, first in self._first.items():
             yield first, uid
             for other in self._parents(uid):
                 if uid in self.leads_to(other):
                     yield first, other
             # The task had begun before a failure aborted the run.
-            yield from ((first, last) for last in aborts)
+            yield from ((first, last) for last in aborting)
 
     def _is_unwinding(self) -> bool:
         """Return whether a run that is not over was being stopped; its state does not tell."""
@@ -174,8 +180,9 @@ class Recording:
 
     def _aborts(self, uid: str) -> bool:
         """Return whether the run was stopped because a task failed."""
-        aborts = self.template.on_error is ErrorPolicy.ABORT
-        return aborts and self.steps[uid].state is FutureState.exception
+        step = self.steps[uid]
+        has_failed = step.state is FutureState.exception and not step.handled
+        return has_failed and aborts(self._tasks[uid], self.template.on_error)
 
     def _find_stop(self) -> None:
         """Set the moment at which the run was stopped.
@@ -194,12 +201,22 @@ class Recording:
         self.stopped_at = len(self.order)
 
 
+def _fail_as_recorded(task: TaskTemplate, step: StepRecord) -> None:
+    """Have a task that has failed lead on as it is recorded; what it chose is recorded, too."""
+    if step.handled:
+        task.on_error = {"output": step.outputs}
+    elif isinstance(task._on_error, dict):
+        task.on_error = None
+
+
 def _template(report: Mapping[str, Any], name: object) -> WorkflowTemplate:
     """Return the template in a report, with one name for all tasks; they end as it is recorded."""
     template = WorkflowTemplate.from_dict(report)
-    template.timeout = template.defaults = None
+    template.timeout = template.finally_ = template.defaults = None
     for task in template.tasks:
         task.timeout = task.idle_timeout = task.retry = task.map = None
-        task.on_timeout = None
+        task.on_timeout = task.compensate = None
+        # A child is a task that ends as it did.
+        task.workflow = None
         task.name = name
     return template

@@ -262,6 +262,10 @@ class _Replayed(TaskHolder):
         assert known is not None
         with anyio.CancelScope(shield=True):
             await turn.wait()
+        if known.state is FutureState.finished and known.error is not None:
+            # That of a child which had come to its end.
+            self._note_error(known)
+            return known.outputs
         return _end_as(known)
 
     async def teardown(self) -> Any:
@@ -275,12 +279,19 @@ class _Replayed(TaskHolder):
         if known.error is not None and known.error[0] != "InvalidResult":
             # Not raised: it may be that of the task itself, later than its limit, with an output of
             # the clean-up beside it.
-            step = self.stage._steps()[uid]
-            record_error(step.run, step, RecordedError(*known.error))
+            self._note_error(known)
         return known.outputs
+
+    def _note_error(self, known: StepRecord) -> None:
+        """Keep the recorded error of the calling task, which does not end by it."""
+        assert known.error is not None
+        step = self.stage._steps()[current_task().template.uid]
+        record_error(step.run, step, RecordedError(*known.error))
 
 
 def _end_as(known: StepRecord) -> Any:
+    if known.handled and known.error is not None:
+        raise RecordedError(*known.error)
     if known.error is None or (known.error[0] == "InvalidResult" and known.outputs is not None):
         return known.outputs
     if known.state is FutureState.skipped:

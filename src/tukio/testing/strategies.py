@@ -19,12 +19,15 @@ never comes at the same instant as an event of a run, unless a suspension has sh
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from hypothesis import strategies as st
 
 from .actors import ACTOR, MAY_GO_ON, PROMPT_ACTOR, WAITS
+from .children import CHILDREN
+from .endings import AFTER_FAILURES, CLOSINGS, after_failure, closed
 from .playing import EDITS
 
 if TYPE_CHECKING:
@@ -92,22 +95,22 @@ _defaults: SearchStrategy[Data | None] = st.sampled_from(
     ]
 )
 
-MAPS: tuple[Data, ...] = (
-    *({} for _ in range(3)),
-    *({"limit": number} for number in (1, 2)),
-    *({"limit": 2, "tolerate": tolerate} for tolerate in (1, "50%", "all")),
-    {"tolerate": 1, "timeout": 2},
-    {"limit": 1, "timeout": 4, "into": "items"},
-)
-"""What a `map` says, beside where its list is."""
+_BESIDE_WORKFLOW = frozenset({"id", "join", "collect"})
 
 # Whether an actor never waits if it can help it, and what it says of its limit: in one draw, so
-# that a task without more to it is five draws. So many Hypothesis leaves out together.
+# that a task without more to it is five draws. So many Hypothesis leaves out together. What the
+# task is in place of an actor is in the same draw.
 _manners: SearchStrategy[tuple[bool, Data]] = st.sampled_from(
-    [(is_prompt, limits) for is_prompt in (False, True) for limits in LIMITS]
+    [
+        *((is_prompt, limits) for is_prompt in (False, True) for limits in LIMITS),
+        *((False, child) for child in CHILDREN),
+    ]
 )
 _run_limits: SearchStrategy[int | None] = st.sampled_from([None, None, None, 3, 6, 12])
 _on_error: SearchStrategy[str | None] = st.sampled_from([None, None, None, "abort"])
+# For all tasks in one draw, so that a failure shrinks.
+_after_failures: SearchStrategy[tuple[str, int] | None] = st.sampled_from(AFTER_FAILURES)
+_closings: SearchStrategy[Data] = st.sampled_from(CLOSINGS)
 _collects: SearchStrategy[str | None] = st.sampled_from([None, None, "merge", "all"])
 _task_topics: SearchStrategy[list[str] | None] = st.sampled_from([["red"], [*TOPICS], None, []])
 _topics: SearchStrategy[list[str] | None] = st.sampled_from([[], [], [], ["red"], None])
@@ -115,7 +118,6 @@ _policies: SearchStrategy[str] = st.sampled_from(
     ["start-new", "skip", "skip-until-unlock", "abort-running"]
 )
 _ways: SearchStrategy[str] = st.sampled_from(["chain", "chain", "fan", "any", "any", "any"])
-_maps: SearchStrategy[Data] = st.sampled_from(MAPS)
 _flags: SearchStrategy[bool] = st.booleans()
 _aborts: SearchStrategy[bool] = st.sampled_from([False, False, False, True])
 
@@ -170,27 +172,13 @@ def task_templates(draw: DrawFn, uid: str = "a", *, parents: Sequence[str] = ())
         if len(parents) > 1 and draw(_flags):
             task |= _fan_in(draw, len(parents))
     is_prompt, limits = draw(_manners)
+    if "workflow" in limits and task["name"] == ACTOR:
+        task = {key: value for key, value in task.items() if key in _BESIDE_WORKFLOW}
+        return deepcopy(task | limits)
+    limits = {key: value for key, value in limits.items() if key != "workflow"}
     if is_prompt and task["name"] == ACTOR and WAITS.isdisjoint(task["config"]):
         task["name"] = PROMPT_ACTOR
     return task | limits
-
-
-@st.composite
-def mapped_tasks(draw: DrawFn, uid: str, *, parents: Sequence[str]) -> Data:
-    """Draw a task as `task_templates` does; about half of the actors are mapped over `$.items`.
-
-    For `workflow_templates(tasks=mapped_tasks)`. Actors pass on what they were given, so start the
-    run with a list: `play(template, history, {"items": [1, 2, 3]})`.
-
-    Args:
-        draw: Given by Hypothesis.
-        uid: The id of the task.
-        parents: The ids of the tasks that lead to this one.
-    """
-    task = draw(task_templates(uid, parents=parents))
-    if task["name"] != "join" and draw(_flags):
-        task["map"] = {"over": "$.items", **draw(_maps)}
-    return task
 
 
 @st.composite
@@ -210,11 +198,18 @@ def workflow_templates(draw: DrawFn, *, max_tasks: int = 6, tasks: Tasks = task_
         parents[uid] = ups
         drawn[uid] = draw(tasks(uid, parents=ups))
     graph = _graph(draw, parents)
+    # Tasks of the user's own are undone by none of these.
+    are_actors = tasks is task_templates
+    after = draw(_after_failures) if are_actors else None
+    closing = draw(_closings) if are_actors else {}
     template: Data = {
         "id": "random",
         "policy": draw(_policies),
         "topics": draw(_topics),
-        "tasks": [drawn[uid] for uid in graph],
+        "tasks": [
+            drawn[uid] | after_failure(after, place, uid, graph[uid])
+            for place, uid in enumerate(graph)
+        ],
         "graph": graph,
     }
     if limit := draw(_run_limits):
@@ -223,7 +218,7 @@ def workflow_templates(draw: DrawFn, *, max_tasks: int = 6, tasks: Tasks = task_
         template["on_error"] = on_error
     if defaults := draw(_defaults):
         template["defaults"] = defaults
-    return template
+    return closed(template, closing)
 
 
 @st.composite

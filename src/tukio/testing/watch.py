@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._events.exec_topics import EXEC_TOPIC
 from .._model.state import EVENT_OF, TASK_BEGIN, TERMINAL, FutureState, Phase
+from .._model.step import LOOSE
+from .._run.closing import closing_of
 from .._run.within import first_begin
 from .clock import is_virtual
 from .invariants import TASK_ENDS, BrokenGuarantee, demand
@@ -119,14 +121,28 @@ class Watch:
             _limits_are_kept(life.run)
         stops = life.run.phase is Phase.STOPPING
         demand("G3", not (stops and life.run.plan.ready), "the run stops, and tasks are ready")
+        child_of = life.run.environment.child_of
+        if child_of is not None:
+            parent = child_of.step
+            alive = parent.ended_at is None and parent.run.phase is not Phase.OVER
+            demand("G1", alive, "{!r} goes on after its task {!r}", life.run.face, parent)
         if kind in TERMINAL:
             _is_over(life)
+            self._has_no_children(life.run, "the run told its end before its child {!r}")
         elif execution is not None and kind == TASK_BEGIN:
             step = _begins(life, execution, content)
             self._is_now(life.run, step.started_at)
         elif execution is not None and kind in TASK_ENDS:
             step = _ends(life, execution, kind, content)
             self._is_now(life.run, step.ended_at)
+            self._has_no_children(step, "a task told its end before its child {!r}")
+
+    def _has_no_children(self, parent: Run | TaskRun, problem: str) -> None:
+        """Check that no child of a run, or of a step, goes on."""
+        for child in self._engine._instances.all():
+            child_of = child.environment.child_of
+            if child_of is not None and parent in {child_of.step, child_of.step.run}:
+                demand("G1", child.phase is Phase.OVER, problem, child.face)
 
     def _is_now(self, run: Run, instant: float | None) -> None:
         now = run.backend.time()
@@ -145,6 +161,12 @@ def _limits_are_kept(run: Run) -> None:
         limits = (step.started_at + limit, run.deadline, _missed(step), _tried_until(step))
         late = now > min(limits)
         demand("G4", not late or driver.scope.cancel_called, "{!r} goes on past its limit", step)
+    for child in () if run.waiting is None else run.waiting.children or ():
+        step = child.step
+        limit = step.template.timeout
+        late = limit and step.started_at is not None and now > step.started_at + limit
+        stops = child.run.phase in {Phase.STOPPING, Phase.OVER} or step.driver is not None
+        demand("G4", not late or stops, "{!r} goes on past its limit", step)
 
 
 def _tried_until(step: TaskRun) -> float:
@@ -161,6 +183,7 @@ def _is_over(life: _Life) -> None:
     life.over = True
     run = life.run
     demand("G1", not run.drivers, "the run told its end with tasks at work")
+    _is_closed(run)
     for uid, step in life.begun.items():
         interrupted = step.state is FutureState.suspended
         demand("G2", uid in life.ended or interrupted, "the run told its end before {!r} did", step)
@@ -176,29 +199,34 @@ def _begins(life: _Life, execution: str, content: Any) -> TaskRun:
     demand("G2", execution not in life.begun, "{!r} began twice", step)
     # The holder's `__init__` may have stopped the run; then the step is interrupted already.
     at_work = step.driver is not None and step.driver.scope_spent
-    running = run.phase is Phase.RUNNING or at_work
+    is_loose = step.number == LOOSE
+    running = run.phase is (Phase.CLOSING if is_loose else Phase.RUNNING) or at_work
     demand("G3", running, "{!r} began while the run was {}", step, run.phase.value)
     demand("G3", step.state is FutureState.pending, "{!r} began, and had been called off", step)
     demand("G4", run.backend.time() <= run.deadline, "{!r} began past the limit of the run", step)
     for earlier in life.begun.values():
-        same = earlier.number == step.number and earlier.index == step.index
-        again = same and earlier.parent is step.parent and earlier.state not in RUN_AGAIN
+        same = earlier.template.uid == step.template.uid and earlier.parent is step.parent
+        again = (same if step.is_item else earlier.template.uid == step.template.uid) and (
+            earlier.state not in RUN_AGAIN
+        )
         demand("G11", not again, "{!r} began though it was not interrupted before", step)
-    root = step.number == run.plan.shape.root
-    demand("G8", root or _is_led_to(run, step), "{!r} began, and nothing led to it", step)
+    if step.is_item:
+        _is_item(step)
+    elif is_loose:
+        _may_close(run, step)
+    else:
+        root = step.number == run.plan.shape.root
+        demand("G8", root or _is_led_to(run, step), "{!r} began, and nothing led to it", step)
     demand("G9", content == step.inputs, "{!r} was told of with other inputs", step)
     life.begun[execution] = step
     return step
 
 
 def _is_led_to(run: Run, step: TaskRun) -> bool:
-    if step.index is not None:
-        _is_item(step)
-        return True
     parents = [run.plan.steps[number] for number in run.plan.shape.predecessors[step.number]]
     return any(
         parent is not None
-        and parent.state in LEADS_ON
+        and (parent.state in LEADS_ON or parent._is_handled())
         and (parent.chosen is None or step.number in parent.chosen)
         for parent in parents
     )
@@ -214,6 +242,47 @@ def _is_item(item: TaskRun) -> None:
     demand("G8", len(begun) <= limit, "{} items are at work with {!r}", len(begun), item)
     over = whole.work.items.is_over(item.index)
     demand("G11", not over, "{!r} began, and was over before", item)
+
+
+def _may_close(run: Run, step: TaskRun) -> None:
+    """Check that a step of the closing of a run begins in its turn."""
+    at_work = [one for one in run.plan.reached() if one.driver is not None]
+    demand("G16", not at_work, "{!r} began, and {} is at work", step, at_work)
+    closing = closing_of(run).steps
+    others = [one for one in closing if one is not step]
+    open_ = [one for one in others[: closing.index(step)] if one.state is FutureState.pending]
+    demand("G16", not open_, "{!r} began before {} was over", step, open_)
+    undone = step.undoes
+    if undone is not None:
+        # If it was to be run again, it has begun before.
+        begun_before = undone.number in closing_of(run).begun
+        has_begun = undone.started_at is not None or begun_before
+        demand("G16", has_begun, "{!r} undoes what has not begun", step)
+
+
+def _is_closed(run: Run) -> None:
+    """Check that all was undone that is to be, in reverse order, and that the rest is told of."""
+    words = run.plan.shape.closing
+    if words is None or not run.has_begun_itself:
+        return
+    assert run.ending is not None
+    steps = closing_of(run).steps
+    undone: list[Any] = [one.parent for one in steps if one.parent is not None]
+    cut = run.ending.value in words.endings
+    done = {FutureState.finished, FutureState.timeout}
+    for number, undo in words.undo.items():
+        step = run.plan.steps[number]
+        has_begun = step is not None and step.started_at is not None
+        has_begun &= undo.begun and step is not None and step.state is not FutureState.skipped
+        if cut and step is not None and (step.state in done or has_begun):
+            demand("G16", step in undone, "{!r} was not undone", step)
+    ends = [step.ended_at for step in undone if step.ended_at is not None]
+    demand("G16", ends == sorted(ends, reverse=True), "undone in another order: {}", undone)
+    last = [one.template.uid for one in steps if one.parent is None]
+    demand("G16", last == [task.uid for task in words.last], "in the end came only {}", last)
+    for step in steps:
+        kept = step.ended_at is not None or step.template.uid in run.errors
+        demand("G16", kept, "{!r} did not end, and nothing is told of that", step)
 
 
 def _is_due(step: TaskRun, now: float) -> bool:

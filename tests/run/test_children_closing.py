@@ -1,0 +1,106 @@
+"""Children of a run that closes: one budget for the clean-up of a tree of runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import pytest
+
+import tukio
+from support.silence import silence
+from tukio.errors import CleanupTimedOut
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.flow import Tasks
+
+
+@pytest.fixture(autouse=True)
+def steps(task: Tasks) -> Iterator[None]:
+    """Register `quick`, `slow` (10 s), and `undo` (8 s)."""
+
+    @task
+    async def quick(event: tukio.Event) -> None: ...
+
+    @task
+    async def slow(event: tukio.Event) -> None:
+        await anyio.sleep(10)
+
+    @task
+    async def undo(event: tukio.Event) -> None:
+        await anyio.sleep(8)
+
+    with silence():
+        yield
+
+
+def tree(depth: int, timeout: float, inner: float = 25) -> dict[str, Any]:
+    """Return a workflow with a task to undo, and behind that one that waits, so many deep.
+
+    Args:
+        depth: How many runs that makes.
+        timeout: The `closing_timeout` of the outermost.
+        inner: That of the others.
+    """
+    behind: dict[str, Any] = {"id": "b", "name": "slow"}
+    if depth > 1:
+        behind = {"id": "b", "workflow": tree(depth - 1, inner, inner)}
+    return {
+        "id": f"depth {depth}",
+        "tasks": [{"id": "a", "name": "quick", "compensate": "undo"}, behind],
+        "graph": {"a": ["b"]},
+        "closing_timeout": timeout,
+    }
+
+
+async def closed(template: dict[str, Any]) -> tuple[Any, float]:
+    """Cancel a run of a template after a second; return it, and how long it took to close."""
+    async with tukio.Engine() as engine:
+        run: Any = await engine.start(template, {})
+        await anyio.sleep(1)
+        run.cancel()
+        await run.wait()
+        return run, anyio.current_time() - run._run.started_at - 1
+
+
+async def test_parent_and_child_close_one_after_the_other() -> None:
+    """The child first, if there is time enough for both."""
+    run, seconds = await closed(tree(2, 20))
+    assert seconds == 16
+    assert run.errors == {}
+
+
+@pytest.mark.parametrize("depth", [2, 3])
+async def test_a_tree_closes_within_the_limit_of_its_root(depth: int) -> None:
+    """What a child has taken is not there for its parent any more."""
+    run, seconds = await closed(tree(depth, 10))
+    assert seconds == 10
+    assert isinstance(run.errors["a.compensate"], CleanupTimedOut)
+
+
+async def test_the_limit_of_a_child_counts_for_the_child_alone() -> None:
+    """Its parent has what is left of its own."""
+    run, seconds = await closed(tree(2, 20, inner=3))
+    assert seconds == 3 + 8
+    [failed] = run.errors.items()
+    assert failed[0] == "b"
+    [cut] = failed[1].exceptions
+    assert isinstance(cut, CleanupTimedOut)
+
+
+async def test_a_child_that_closes_alone_takes_nothing_of_its_parent() -> None:
+    """Its parent goes on, and has the whole of its limit when it stops."""
+    template = tree(2, 10, inner=3)
+    child = template["tasks"][1]["workflow"]
+    child["timeout"] = 1
+    template["tasks"].append({"id": "c", "name": "slow"})
+    template["graph"] = {"a": ["b", "c"]}
+    async with tukio.Engine() as engine:
+        run: Any = await engine.start(template, {})
+        await anyio.sleep(5)
+        assert "b" in run.errors
+        run.cancel()
+        await run.wait()
+        assert anyio.current_time() - run._run.started_at == 5 + 8
