@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,6 +18,7 @@ from support.keeping import KeepingEngine
 from support.profiles import many
 from support.silence import silence
 from tukio._model.facts import (
+    RunClosing,
     RunEnded,
     RunResumed,
     RunStarted,
@@ -33,7 +35,7 @@ from tukio._model.replay import replay
 from tukio._model.rescue import facts_of
 from tukio._model.shape import shape_of
 from tukio._model.state import FutureState
-from tukio._model.step import Step
+from tukio._model.step import LOOSE, Step
 from tukio.testing import actors, play
 from tukio.testing.clock import BACKENDS, is_available, run as run_on
 from tukio.testing.strategies import histories, workflow_templates
@@ -105,7 +107,8 @@ def check(workflow: Any, facts: list[Fact]) -> None:
     check_attempts(workflow, facts)
     due = {number for number, step in enumerate(plan.steps) if step and step.ended_at is None}
     assert Counter(step.number for step in plan.ready) == Counter(due)
-    ready = [step.number for step in workflow._run.plan.ready]
+    # What closes the run is no part of its progress.
+    ready = [step.number for step in workflow._run.plan.ready if step.number != LOOSE]
     if not any(isinstance(fact, RunResumed) for fact in facts):
         # In the same order; what was interrupted is run again after what waited already.
         assert [step.number for step in plan.ready if step.number in ready] == ready
@@ -129,9 +132,15 @@ def check_attempts(workflow: Any, facts: list[Fact]) -> None:
             assert not waiting or step in waiting.put_off
 
 
+def ends_in(facts: Iterable[Fact]) -> list[StepEnded]:
+    """Return the ends of the tasks in the graph: those before the run closes."""
+    before = takewhile(lambda fact: not isinstance(fact, RunClosing), facts)
+    return [fact for fact in before if isinstance(fact, StepEnded)]
+
+
 def check_report(workflow: Any, plan: Plan[Step], facts: list[Fact]) -> None:
     """Make sure that a report, read into facts, leads to the same plan."""
-    ends = [fact for fact in facts if isinstance(fact, StepEnded)]
+    ends = ends_in(facts)
     if workflow._run.started_at is None or any(fact.state is CANCELLED for fact in ends):
         # What was cancelled is run again by a rescue from a report.
         return
@@ -139,9 +148,7 @@ def check_report(workflow: Any, plan: Plan[Step], facts: list[Fact]) -> None:
     report["timeout"] = None
     template = tukio.WorkflowTemplate.from_dict(workflow.template.as_dict() | {"timeout": None})
     told = facts_of(read(report, template), shape_of(template))
-    assert [fact.task for fact in told if isinstance(fact, StepEnded)] == [
-        fact.task for fact in ends
-    ]
+    assert [fact.task for fact in ends_in(told)] == [fact.task for fact in ends]
     again = led(template, told)
     for one, other in zip(plan.steps, again.steps, strict=True):
         assert seen(one) == seen(other)
@@ -193,7 +200,8 @@ def check_story(workflow: Any, facts: list[Fact]) -> None:
         if isinstance(fact, RunStopped):
             assert fact.ending is workflow.state
     ends = Counter(fact.task for fact in facts if isinstance(fact, StepEnded))
-    over = {step.template.uid for step in workflow.tasks if step.ended_at is not None}
+    steps = [*workflow.tasks, *workflow.closing]
+    over = {step.template.uid for step in steps if step.ended_at is not None}
     assert ends == dict.fromkeys(over, 1)
 
 

@@ -258,10 +258,11 @@ WORKFLOWS: dict[str, tukio.WorkflowTemplate] = {
     "map with retries": mapped(
         "a=lists b=takes c=quick", {"retry": {"initial": 0.25, "jitter": "none"}}, limit=2
     ),
-    "map with limits": mapped("a=lists b=slow c=quick", {"timeout": 1.75}, limit=2, timeout=0.75),
+    "map with limits": mapped("a=lists b=slow c=quick", limit=2, timeout=0.75),
+    "map at the limit of all": mapped("a=lists b=slow c=quick", {"timeout": 0.75}, limit=2),
     "map of a prompt task": mapped("a=lists b=quick c=slow", limit=3),
     "retry within": retrying("a=quick b=fails c=slow d=quick", attempts=2, within=60),
-    "retry that is cut": retrying("a=quick b=slow c=slow d=quick", within=0.75),
+    "retry that is cut": retrying("a=quick b=flaky c=slow d=quick", within=0.25),
     "retry if": retrying("a=quick b=flaky c=slow d=quick", retry_if="not yet"),
     "retry if nobody knows": retrying("a=quick b=fails c=slow d=quick", retry_if="unsure"),
     "limits by default": with_defaults("a=quick b=slow c=slow d=quick", timeout=0.75),

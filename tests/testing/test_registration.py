@@ -270,12 +270,12 @@ def test_whatever_was_done_to_a_name_meanwhile() -> None:
     own = Registry()
     own.register(real, "first")
     own.register(fake, "second")
-    [[join, first, second], *others] = all_of(own)
+    [[join, trigger, first, second], *others] = all_of(own)
     with registered(real, first=fake, registry=own):
         own.remove("real")
         own.remove("first")
         own.register(fake, "real")
-    assert all_of(own) == [[join, second, first], *others]
+    assert all_of(own) == [[join, trigger, second, first], *others]
 
 
 def test_other_names_may_be_registered_within() -> None:

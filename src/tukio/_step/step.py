@@ -308,7 +308,8 @@ class LiveStep(Step):
 
     def _limit_error(self) -> TaskTimedOut:
         """Return the error that stands for this step's having reached its limit."""
-        return TaskTimedOut(self.template.uid, self.template.timeout)
+        limit = self.template.timeout or (self._retry or {}).get("within")
+        return TaskTimedOut(self.template.uid, limit)
 
     def _let_go(self) -> None:
         """Called when the step is over: drop what only a running one needs, and tell who waits."""

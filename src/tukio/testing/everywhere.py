@@ -271,8 +271,20 @@ def _over(report: Any) -> Iterator[str]:
         shown = task["exec"] or {"end": None}
         if shown["end"] is not None and shown["state"] != FutureState.cancelled.value:
             yield task["id"]
-        elif shown.get("child"):
+        elif shown.get("child") and not task.get("retry"):
+            # The next attempt would have another child, which runs all of it.
             yield from _over(shown["child"])
+
+
+def _without_id(told: Any, uid: str) -> Any:
+    """Return what is told of an error without the id of the run, which those of children have."""
+    if isinstance(told, str):
+        return told.replace(uid, "...")
+    if isinstance(told, list):
+        return [_without_id(one, uid) for one in told]
+    if isinstance(told, dict):
+        return {key: _without_id(value, uid) for key, value in told.items()}
+    return told
 
 
 def outcome_of(run: Workflow) -> dict[str, Any]:
@@ -287,6 +299,6 @@ def outcome_of(run: Workflow) -> dict[str, Any]:
         if step.done() and not step.cancelled():
             # Looked up in the errors of the run first: they have errors of a `teardown()`, too.
             error = errors.get(step.template.uid, step.error)
-            told = None if error is None else described(error)
+            told = None if error is None else _without_id(described(error), run.uid)
             tasks[step.template.uid] = (step.state.value, step.outputs, told)
     return {"state": run.state.value, "tasks": dict(sorted(tasks.items()))}

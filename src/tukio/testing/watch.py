@@ -205,9 +205,11 @@ def _begins(life: _Life, execution: str, content: Any) -> TaskRun:
     demand("G3", step.state is FutureState.pending, "{!r} began, and had been called off", step)
     demand("G4", run.backend.time() <= run.deadline, "{!r} began past the limit of the run", step)
     for earlier in life.begun.values():
-        same = earlier.number == step.number and earlier.index == step.index
-        same &= earlier.template.uid == step.template.uid
-        again = same and earlier.parent is step.parent and earlier.state not in RUN_AGAIN
+        same = earlier.template.uid == step.template.uid
+        if step.is_item:
+            # The task may be run again, with items of the same ids.
+            same &= earlier.parent is step.parent
+        again = same and earlier.state not in RUN_AGAIN
         demand("G11", not again, "{!r} began though it was not interrupted before", step)
     if closes:
         _may_close(run, step)
