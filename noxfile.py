@@ -132,7 +132,7 @@ def tests(session: nox.Session) -> None:
 def lowest(session: nox.Session) -> None:
     """The lowest versions of everything declared, on the oldest Python, do what is promised."""
     pytest = ("python", "-m", "pytest", "-q", "-n", "auto")
-    few = {"TUKIO_PROFILE": "less", "TUKIO_BACKENDS": "asyncio,trio"}
+    few = {"TUKIO_PROFILE": "less", "TUKIO_TURNS": "asyncio,trio"}
     # What users get: an older pytest than that of the tests, which does not read their options.
     session.install(PACKAGE, *lowest_of(), "pytest-xdist")
     options = ("-pno:anyio", "--import-mode=importlib", *PLUGIN)
@@ -227,6 +227,6 @@ def drawn_mutants(session: nox.Session) -> None:
 
 @nox.session
 def soak(session: nox.Session) -> None:
-    """Load every backend for a minute in all. `-- 3600 trio`: one of them, for an hour."""
+    """Load every backend for half a minute in all. `-- 3600 trio`: one of them, for an hour."""
     install(session, "tests")
-    session.run("python", "-m", "soak", *session.posargs, env={"PYTHONPATH": "tests"})
+    session.run("python", "-m", "soak", *(session.posargs or ["30"]), env={"PYTHONPATH": "tests"})

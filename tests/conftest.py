@@ -4,6 +4,10 @@ A test that is `async def`, or that asks for `backend`, is multiplied by the bac
 parametrises `backend` itself; `@pytest.mark.backends("asyncio", "uvloop")` restricts it. An async
 test may be a Hypothesis test: each example then gets a run of its own.
 
+Tests with `@pytest.mark.in_turn` are many and alike: each runs on one backend, another one on each
+Python, and all backends have their turns. In the profiles `deep` and `mutants` each runs on all.
+With `TUKIO_TURNS=asyncio,trio` all tests of backends run in turn, on these.
+
 `TUKIO_BACKENDS=asyncio,trio` in the environment leaves the tests of other backends out. With
 `TUKIO_ELSE=no`, tests that are of no backend are left out, too.
 """
@@ -16,6 +20,8 @@ import gc
 import inspect
 import os
 import signal
+import sys
+import zlib
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -38,6 +44,9 @@ if TYPE_CHECKING:
 CHOSEN = os.environ.get("TUKIO_BACKENDS", ",".join(BACKENDS)).split(",")
 """The backends that tests run on."""
 
+TURNS = [name for name in os.environ.get("TUKIO_TURNS", "").split(",") if name]
+"""The backends that take turns with all tests; empty if each test runs on each."""
+
 AS_WELL = {None} if os.environ.get("TUKIO_ELSE", "yes") != "no" else set[None]()
 """None exactly if tests run that are of no backend."""
 
@@ -54,6 +63,7 @@ def pytest_configure(config: pytest.Config) -> None:
     constants: Any = asyncio.constants
     constants.DEBUG_STACK_DEPTH = 1
     config.addinivalue_line("markers", "backends(*names): run the test on these backends only.")
+    config.addinivalue_line("markers", "in_turn: of very many, and run on one backend each.")
     # These tests do without the plugin; a page shows it.
     config.addinivalue_line("markers", f"{MARK}: of tukio.testing.plugin.")
 
@@ -75,8 +85,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what is for backends that were not chosen."""
-    left_out = [item for item in items if _backend_of(item) not in {*AS_WELL, *CHOSEN}]
+    """Leave out what is for backends that were not chosen, or whose turn it is not."""
+    left_out = [
+        item
+        for item in items
+        if _backend_of(item) not in {*AS_WELL, *CHOSEN} or not _has_its_turn(item)
+    ]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]
@@ -87,6 +101,20 @@ def _backend_of(item: pytest.Item) -> str | None:
     call = getattr(item, "callspec", None)
     name = None if call is None else call.params.get("backend")
     return name if name in BACKENDS else None
+
+
+def _has_its_turn(item: pytest.Item) -> bool:
+    """Return whether a test is run on the backend that it is for."""
+    backend = _backend_of(item)
+    is_alike = item.get_closest_marker("in_turn") and profiles.PROFILE not in {"deep", "mutants"}
+    if backend is None or not (TURNS or is_alike):
+        return True
+    # The same in each process that collects the tests.
+    place = zlib.crc32(item.nodeid.replace(backend, "").encode()) + sys.version_info.minor
+    marker = item.get_closest_marker("backends")
+    own = marker.args if marker else BACKENDS
+    turns = [name for name in own if name in (TURNS or BACKENDS)]
+    return not turns or turns[place % len(turns)] == backend
 
 
 @pytest.fixture(autouse=True)

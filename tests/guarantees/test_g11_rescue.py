@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
     from support.flow import Tasks
 
-every_workflow = pytest.mark.parametrize("name", WORKFLOWS)
+
+def every_workflow(test: Any) -> Any:
+    """Run a test for each workflow of the gallery."""
+    return pytest.mark.in_turn(pytest.mark.parametrize("name", WORKFLOWS)(test))
 
 
 @pytest.mark.parametrize("through_json", [False, True], ids=["live", "json"])
@@ -55,6 +58,7 @@ async def suspended(engine: tukio.Engine, name: str) -> Any:
 
 
 # Being suspended uses up the limit of a workflow, so that it comes to another outcome.
+@pytest.mark.in_turn
 @pytest.mark.parametrize("name", [name for name in WORKFLOWS if not WORKFLOWS[name].timeout])
 async def test_g11_a_run_that_was_suspended_is_rescued_after_every_event(
     task: Tasks, name: str

@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     from support.flow import Tasks
     from tukio.testing import Timeline
 
-every_workflow = pytest.mark.parametrize("name", WORKFLOWS)
+
+def every_workflow(test: Any) -> Any:
+    """Run a test for each workflow of the gallery."""
+    return pytest.mark.in_turn(pytest.mark.parametrize("name", WORKFLOWS)(test))
 
 
 @pytest.fixture
@@ -96,6 +99,7 @@ async def test_g3_a_suspension_does_not_save_a_run_that_is_cancelled(
 
 @pytest.mark.parametrize("words", ["suspend resume", "resume suspend resume suspend resume"])
 # A task that is run again has its limit, and what it does until then, once more.
+@pytest.mark.in_turn
 @pytest.mark.parametrize("name", [name for name in WORKFLOWS if "limit" not in name])
 async def test_a_run_may_be_suspended_and_resumed_anywhere(make_run: Any, words: str) -> None:
     """It comes to the outcome of a run that was left alone."""
