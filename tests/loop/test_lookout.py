@@ -192,6 +192,17 @@ def test_a_loop_that_comes_while_the_thread_ends_is_looked_at(
     lookout.leave(second)
 
 
+def test_a_thread_that_ctrl_c_has_cut_before_its_start_is_replaced(lookout: Any) -> None:
+    """Else nobody would look in this process any more."""
+    never_started = threading.Thread()
+    lookout._thread = never_started
+    loop = Loop(held=False)
+    lookout.watch(loop)
+    assert lookout._thread is not never_started
+    assert lookout._thread.is_alive()
+    lookout.leave(loop)
+
+
 def test_of_two_threads_one_ends(lookout: Any) -> None:
     """Two loops may come at the same time, and each start one."""
     loop = Loop(held=False)

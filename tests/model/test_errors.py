@@ -187,6 +187,12 @@ CASES: list[tuple[TukioError, dict[str, Any], type[Exception], str]] = [
         "workflow run was cancelled: the user went away",
     ),
     (
+        errors.NoItems("a", "$.pages", "'$.pages' leads to a str"),
+        {"task_id": "a", "path": "$.pages", "problem": "'$.pages' leads to a str"},
+        TypeError,
+        "task 'a' has no items: '$.pages' leads to a str",
+    ),
+    (
         errors.TaskTimedOut("a", 2.5),
         {"task_id": "a", "limit": 2.5},
         TimeoutError,

@@ -174,6 +174,9 @@ def _there_are_new_words(record: Any) -> None:
     (words,) = record["notes"]["task events"]
     assert not {"CANCEL", "STUCK", "RETRY"} & words.keys()
     words |= {"CANCEL": "task-cancel", "STUCK": "task-stuck", "RETRY": "task-retry"}
+    (words,) = record["notes"]["workflow events"]
+    assert "CLOSING" not in words
+    words["CLOSING"] = "workflow-closing"
     (states,) = record["notes"]["states"]
     assert "retried" not in states
     states["retried"] = "retried"

@@ -212,7 +212,8 @@ class Lookout:
                 thread.is_stuck = thread.is_alive()
 
     def _start_if_needed(self) -> None:
-        if not self._loops or self._thread is not None:
+        # One that is there and not alive was cut by Ctrl-C before it was started.
+        if not self._loops or (self._thread is not None and self._thread.is_alive()):
             return
         self._suspicions = {at: Suspicion(at) for at in self._loops_by_thread()}
         self._thread = thread = Looker(self._serve)
