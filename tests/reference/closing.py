@@ -61,6 +61,7 @@ def due(run: Run) -> list[Step]:
             words, step = run.tasks[uid].get("compensate"), run.steps[uid]
             if words and is_undone(run, words, step):
                 given = step.inputs if step.outputs is None else step.outputs
+                given = given if isinstance(given, dict) else {"output": given}
                 steps.append(loose(run, f"{uid}.compensate", words, given))
     told: Data = {
         uid: {"type": kinds[0] if len(kinds) == 1 else "ExceptionGroup"}

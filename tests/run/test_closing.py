@@ -47,6 +47,36 @@ async def test_what_it_is_given(story: Story) -> None:
     assert given["tell"] == {"state": "exception", "errors": {"ship": error}}
 
 
+@pytest.mark.parametrize("is_child", [False, True], ids=["of a task", "of a child"])
+async def test_an_output_that_is_no_dict_is_in_one(task: Tasks, is_child: bool) -> None:
+    """Only a task without successors may have such a one."""
+    given: list[Any] = []
+
+    @task
+    async def first(event: tukio.Event) -> None: ...
+
+    @task
+    async def book(event: tukio.Event) -> str:
+        return "N7"
+
+    @task
+    async def fails(event: tukio.Event) -> None:
+        await anyio.sleep(1)
+        raise OSError
+
+    @task
+    async def undo(event: tukio.Event) -> None:
+        given.append(event.data)
+
+    template = flow({"first": ["book", "fails"]}, on_error="abort").as_dict()
+    inner = flow("book", id="inner").as_dict()
+    booked = {"id": "book", "workflow": inner} if is_child else {"id": "book", "name": "book"}
+    template["tasks"][1] = {**booked, "compensate": "undo"}
+    run = await ended(tukio.WorkflowTemplate.from_dict(template))
+    assert given == [{"output": "N7"}]
+    assert list(run.errors) == ["fails"]
+
+
 async def test_a_run_that_finishes_is_not_undone(story: Story) -> None:
     """Also if a branch failed; what comes last is told."""
     start = anyio.current_time()

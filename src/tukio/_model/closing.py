@@ -114,8 +114,14 @@ def _is_to_undo(undo: Compensation, steps: StepsToClose, number: int) -> bool:
 
 
 def given_to_undo(step: Step) -> Any:
-    """Return what a compensation is given: the output of the step, as a successor gets it."""
-    return step.input_data if step.output_data is None else step.output_data
+    """Return what a compensation is given: the output of the step, as a successor gets it.
+
+    An output that is no dict, which only a task without successors may have, comes as `output`.
+    """
+    output = step.output_data
+    if output is None:
+        return step.input_data
+    return output if isinstance(output, dict) else {"output": output}
 
 
 def given_at_the_end(
