@@ -19,6 +19,8 @@ from .clock import is_virtual
 from .invariants import TASK_ENDS, BrokenGuarantee, demand
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from .._engine.engine import Engine
     from .._model.event import Event
     from .._run.run import Run
@@ -183,7 +185,7 @@ def _is_over(life: _Life) -> None:
     life.over = True
     run = life.run
     demand("G1", not run.drivers, "the run told its end with tasks at work")
-    _is_closed(run)
+    _is_closed(run, set(life.begun.values()))
     for uid, step in life.begun.items():
         interrupted = step.state is FutureState.suspended
         demand("G2", uid in life.ended or interrupted, "the run told its end before {!r} did", step)
@@ -250,8 +252,14 @@ def _may_close(run: Run, step: TaskRun) -> None:
         demand("G16", has_begun, "{!r} undoes what has not begun", step)
 
 
-def _is_closed(run: Run) -> None:
-    """Check that all was undone that is to be, in reverse order, and that the rest is told of."""
+def _is_closed(run: Run, begun: AbstractSet[TaskRun]) -> None:
+    """Check that all was undone that is to be, in reverse order, and that the rest is told of.
+
+    Args:
+        run: The run, which is over.
+        begun: The executions that have begun here. The times of others are those of a report, which
+            has microseconds.
+    """
     words = run.plan.shape.closing
     if words is None or not run.has_begun_itself:
         return
@@ -266,7 +274,7 @@ def _is_closed(run: Run) -> None:
         has_begun &= undo.begun and step is not None and step.state is not FutureState.skipped
         if cut and step is not None and (step.state in done or has_begun):
             demand("G16", step in undone, "{!r} was not undone", step)
-    ends = [step.ended_at for step in undone if step.ended_at is not None]
+    ends = [step.ended_at for step in undone if step.ended_at is not None and step in begun]
     demand("G16", ends == sorted(ends, reverse=True), "undone in another order: {}", undone)
     last = [one.template.uid for one in steps if one.parent is None]
     demand("G16", last == [task.uid for task in words.last], "in the end came only {}", last)
