@@ -107,26 +107,32 @@ def tests(session: nox.Session) -> None:
     install(session, "tests")
     pytest = ("-m", "pytest", "-n", "auto")
     installed = [version for version in PYTHONS if shutil.which(f"python{version}")]
-    if session.posargs or session.python not in {installed[0], installed[-1]}:
-        session.run("python", *pytest, *(session.posargs or PROMISED))
+    if session.posargs:
+        session.run("python", *pytest, *session.posargs)
         return
-    # Random workflows by the thousand belong to the newest Python, and each test on each backend;
-    # the oldest tries some of each, and each test on asyncio and on one of the others.
-    depth = {"TUKIO_PROFILE": "tukio" if session.python == installed[-1] else "less"}
-    if session.python != installed[0]:
-        session.run("python", *pytest, env=depth)
-        return
-    for old in Path().glob(f"{DATA}*"):
-        old.unlink()
-    # Measured once, which doubles the time: on asyncio, what trio does otherwise on trio too, and
-    # without the random workflows.
-    of_trio = {"TUKIO_BACKENDS": "trio", "TUKIO_ELSE": "no"}
-    others = {"TUKIO_TURNS": "trio,uvloop", "TUKIO_ELSE": "no"}
-    least = {"TUKIO_BACKENDS": "asyncio"}
-    session.run("coverage", "run", *pytest, f"--ignore={RANDOM}", env=depth | least)
-    session.run("coverage", "run", *pytest, *OF_TRIO, env=depth | of_trio)
-    session.run("python", *pytest, "tests", f"--ignore={RANDOM}", env=depth | others)
-    session.run("python", *pytest, RANDOM, env=depth)
+    # Few of the random workflows, of which `deep` and `random` try more; and the tests of backends
+    # in turn, so that each is run on asyncio and on one of the others.
+    few = {"TUKIO_PROFILE": "less"}
+    oldest, newest = installed[0], installed[-1]
+    if session.python not in {oldest, newest}:
+        session.run("python", *pytest, *PROMISED, env=few | {"TUKIO_TURNS": "asyncio,trio,uvloop"})
+    if session.python == oldest:
+        for old in Path().glob(f"{DATA}*"):
+            old.unlink()
+        # Measured once, which doubles the time: on asyncio, and what trio does otherwise on trio.
+        of_trio = {"TUKIO_BACKENDS": "trio", "TUKIO_ELSE": "no"}
+        measured = ("coverage", "run", *pytest)
+        session.run(*measured, f"--ignore={RANDOM}", env=few | {"TUKIO_BACKENDS": "asyncio"})
+        session.run(*measured, *OF_TRIO, env=few | of_trio)
+    if session.python == newest:
+        session.run("python", *pytest, env=few | {"TUKIO_TURNS": "trio,uvloop"})
+
+
+@nox.session(name="random")
+def random_workflows(session: nox.Session) -> None:
+    """Random workflows by the thousand, on each backend: those that are the same each time."""
+    install(session, "tests")
+    session.run("python", "-m", "pytest", "-n", "auto", *(session.posargs or [RANDOM]))
 
 
 @nox.session(python=PYTHONS[0])
