@@ -261,7 +261,8 @@ def tasks(draw: DrawFn, uid: str, *, parents: Sequence[str] = ()) -> dict[str, A
 
 def only_the_graph(template: dict[str, Any]) -> dict[str, Any]:
     """Leave out what is no affair of the plan."""
-    return {key: value for key, value in template.items() if key not in {"timeout", "on_error"}}
+    left_out = {"timeout", "on_error", "defaults"}
+    return {key: value for key, value in template.items() if key not in left_out}
 
 
 templates = workflow_templates(tasks=tasks).map(only_the_graph)

@@ -97,6 +97,12 @@ def steps_to_undo(
     if ending.value not in words.endings:
         return []
     ended = dict.fromkeys(order)
+    # Ctrl-C may come between the end of a step and the note of it.
+    ended |= dict.fromkeys(
+        step.number
+        for step in steps
+        if step is not None and step.state.done() and step.number not in ended
+    )
     again = sorted(number for number in steps.closing.begun if number not in ended)
     return [
         steps[number]
