@@ -35,7 +35,7 @@ PROMISED = ("tests/guarantees", "tests/compat")
 # Where trio goes another way than asyncio.
 OF_TRIO = ("tests/backends", "tests/loop", *PROMISED[:1], "tests/testing/test_virtual_time.py")
 # What the lowest versions of everything must do.
-LOWEST = (*PROMISED, "tests/events", "tests/run", "tests/engine")
+LOWEST = (*PROMISED, "tests/events", "tests/engine")
 # What the pytest plugin does, beside any pytest.
 PLUGIN = [
     f"tests/testing/test_{name}.py"
@@ -110,7 +110,7 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("python", *pytest, *session.posargs)
         return
-    # Few of the random workflows, of which `deep` and `random` try more; and the tests of backends
+    # Few of the random workflows, of which `random` and `deep` try more; and the tests of backends
     # in turn, so that each is run on asyncio and on one of the others.
     few = {"TUKIO_PROFILE": "less"}
     oldest, newest = installed[0], installed[-1]
