@@ -159,7 +159,8 @@ def test_each_kind_of_guilt_fails_the_guilty_test(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The fixtures of the suite, seen from outside: each failure is where it belongs."""
-    monkeypatch.delenv("TUKIO_BACKENDS", raising=False)
+    for name in ("TUKIO_BACKENDS", "TUKIO_TURNS", "TUKIO_ELSE"):
+        monkeypatch.delenv(name, raising=False)
     pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text())
     pytester.makepyfile(GUILTY)
     outcome = pytester.inline_run("-Werror", "-pno:cacheprovider", "-pno:asyncio")
@@ -192,6 +193,7 @@ def test_backends_that_were_not_chosen_are_left_out(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For a quick look; what runs on no backend runs in any case."""
+    monkeypatch.delenv("TUKIO_TURNS", raising=False)
     monkeypatch.setenv("TUKIO_BACKENDS", "uvloop,trio")
     pytester.makeconftest(Path(__file__).with_name("conftest.py").read_text())
     pytester.makepyfile(GUILTY)
