@@ -104,15 +104,14 @@ def close_coroutine(driver: Driver) -> bool:
 def _lost(run: Run) -> list[LiveStep]:
     """Return the steps that have not ended, and that are in nobody's hands."""
     held = {driver.step for driver in run.drivers} | set(run.plan.ready)
-    if run.waiting is not None:
-        held.update(run.waiting.interrupted)
     waiting = run.waiting
     if waiting is not None:
+        held.update(waiting.interrupted)
         held.update(one.step for one in waiting.children or () if one.is_step)
+        if run.phase is CLOSING:
+            held.update(waiting.put_off)
     if run.phase is CLOSING:
         held.update(closing_of(run).due)
-        if waiting is not None:
-            held.update(waiting.put_off)
     return [step for step in _steps_of(run) if step.state in UNDECIDED and step not in held]
 
 
