@@ -236,9 +236,17 @@ def test_a_group_that_was_recorded_within_another_keeps_its_leaves() -> None:
     account = described(ExceptionGroup("twice", [recorded, KeyError("b")]))
 
     assert [(leaf["type"], leaf["path"]) for leaf in account["leaves"]] == [
-        ("ValueError", ["twice", "first (1 sub-exception)", "first"]),
+        ("ValueError", ["twice", "first"]),
         ("KeyError", ["twice"]),
     ]
+
+
+@given(errors)
+def test_what_was_recorded_is_told_within_a_group_as_before(error: Exception) -> None:
+    """A mapped task has the errors of all its items, some of which were over before a rescue."""
+    recorded = RecordedError.of(described(error))
+
+    assert described(ExceptionGroup("all", [recorded])) == described(ExceptionGroup("all", [error]))
 
 
 def test_a_recorded_error_shares_nothing_with_what_is_told_of_it() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from . import closing
 from .limits import has_overrun
 from .parts import WEIGHTS
 
@@ -36,6 +37,7 @@ def cut(run: Run, step: Step, why: str) -> None:
         return
     if step.cut is None or WEIGHTS[why] > WEIGHTS[step.cut]:
         step.cut, step.cut_at = why, run.now
+    closing.bound(child, closing.budget(run))
     late = why == "limit" or (why == "run" and run.ending == "timeout")
     child.stop("timeout" if late else "cancelled")
 

@@ -51,6 +51,25 @@ def limit(run: Run) -> float:
     return float(run.template.get("closing_timeout", SECONDS))
 
 
+def bound(run: Run, instant: float) -> None:
+    """Have all of it be over by an instant, begun or not."""
+    if instant < run.closes_until:
+        run.closes_until = instant
+        if run.phase == "closing":
+            run.later(instant, partial(expire, run))
+
+
+def budget(run: Run | None) -> float:
+    """Return by when the children of a run must have closed: the runs above that stop say so."""
+    until = float("inf")
+    while run is not None:
+        if run.ending and run.phase != "closing":
+            run.closes_until = min(run.closes_until, run.now + limit(run))
+            until = min(until, run.closes_until)
+        run = getattr(run, "parent", None)
+    return until
+
+
 def due(run: Run) -> list[Step]:
     """Return what is to be done, in order, none of which has begun."""
     ending = run.ending or "finished"

@@ -146,6 +146,21 @@ def test_a_failure_aborts_the_run_if_so_told() -> None:
     assert outcome.story[-1][1:] == ("workflow-error", None, "WorkflowFailed")
 
 
+def test_what_a_tree_of_runs_does_at_its_end_has_one_limit() -> None:
+    """It counts from the stop: what a child takes to unwind is not for its parent any more."""
+    child = {"id": "child", "tasks": [{"id": "x", "name": "actor", "config": {"seconds": 9}}]}
+    child["tasks"][0]["config"]["shields"] = 2
+    described = template(CHAIN, {}, closing_timeout=5)
+    described["tasks"][0]["compensate"] = {"name": "actor", "config": {"seconds": 4}}
+    described["tasks"][1] = {"id": "b", "workflow": child}
+    outcome = play(described, (1, "cancel", None))
+
+    assert outcome.story[-2:] == [
+        (6, "task-error", "a.compensate", {"exception": "CleanupTimedOut"}),
+        (6, "workflow-end", None, {"cancel": True}),
+    ]
+
+
 def test_a_run_that_is_never_resumed_ends_at_the_horizon() -> None:
     """So that every run has an end."""
     assert play(template(CHAIN, {"a": {"seconds": 2}}), (0.5, "suspend", None)).end == HORIZON

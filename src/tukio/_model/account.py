@@ -150,11 +150,11 @@ class _Account:
                 continue
             account = self.of(leaf, length + 1, path)
             if isinstance(leaf, RecordedError) and "leaves" in account:
-                # It was a group before the run was rescued.
+                # It was a group before the run was rescued: the paths in it begin with that.
                 more += account.pop("more", 0)
                 step = bounded(leaf.message, LONGEST_STEP)
                 for inner in account.pop("leaves"):
-                    whole = _shortened((*path, step, *inner.get("path", ())))
+                    whole = _shortened((*path, *(inner.get("path") or (step,))))
                     leaves.append(inner | {"path": whole})
             else:
                 leaves.append(account)
