@@ -50,6 +50,20 @@ async def test_a_flow_is_a_task_in_a_chain() -> None:
     assert await flow("two", inner >> inner.of(id="b")).run({"n": 1}) == {"n": 16}
 
 
+async def test_a_flow_may_run_for_each_item_of_a_list() -> None:
+    """As a task does, by `map` or by `of`."""
+    chain = flow("chain", inner.map(over="list", limit=1, id="each"))
+    assert chain.tasks[0].map == {"over": "$.list", "limit": 1}
+    assert (await chain.run({"list": [{"n": 1}, {"n": 2}]}))["results"] == [{"n": 4}, {"n": 8}]
+    same = flow("chain", inner.of(id="each", map={"over": "list", "limit": 1}))
+    assert same.tasks[0].as_dict() == chain.tasks[0].as_dict()
+    assert flow("x", inner.map("list", timeout=3)).tasks[0].on_timeout == "fail"
+    with pytest.raises(
+        TypeError, match=r"inner.map\(\) got an unknown key 'limits' - did you mean"
+    ):
+        inner.map("list", limits=3)  # type: ignore[call-arg]
+
+
 async def test_it_may_stand_in_a_list() -> None:
     """Beside tasks, and beside others."""
     # Type checkers see lists of one kind only: the others say more of it.

@@ -347,4 +347,4 @@ def test_no_items_in_a_report_are_none() -> None:
     nothing: dict[str, Any] = {"total": None, "done": {}, "failed": {}, "attempts": {}}
     known = read_items(nothing, lambda time: time)
     assert known is not None
-    assert [*known.facts("a")] == []
+    assert [*known.facts("a", is_over=False)] == []

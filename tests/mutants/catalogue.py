@@ -18,6 +18,7 @@ from .of_hosts import OF_HOSTS
 from .of_interrupts import OF_INTERRUPTS
 from .of_limits import OF_LIMITS
 from .of_map import OF_MAP
+from .of_mapped_children import OF_MAPPED_CHILDREN
 from .of_paths import OF_PATHS
 from .of_reports import OF_REPORTS
 from .of_retry import OF_RETRY
@@ -404,6 +405,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *OF_FLOW,
     *OF_LIMITS,
     *OF_MAP,
+    *OF_MAPPED_CHILDREN,
     *OF_PATHS,
     *OF_RETRY,
     *OF_HOSTS,

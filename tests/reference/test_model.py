@@ -148,8 +148,8 @@ def test_a_failure_aborts_the_run_if_so_told() -> None:
 
 def test_what_a_tree_of_runs_does_at_its_end_has_one_limit() -> None:
     """It counts from the stop: what a child takes to unwind is not for its parent any more."""
-    child = {"id": "child", "tasks": [{"id": "x", "name": "actor", "config": {"seconds": 9}}]}
-    child["tasks"][0]["config"]["shields"] = 2
+    config = {"seconds": 9, "shields": 2}
+    child = {"id": "child", "tasks": [{"id": "x", "name": "actor", "config": config}]}
     described = template(CHAIN, {}, closing_timeout=5)
     described["tasks"][0]["compensate"] = {"name": "actor", "config": {"seconds": 4}}
     described["tasks"][1] = {"id": "b", "workflow": child}

@@ -193,6 +193,17 @@ def nested(names: str = "x=quick y=slow", *, keys: Any = None, **fields: Any) ->
     return tukio.WorkflowTemplate.from_dict(document)
 
 
+def map_of_runs(
+    names: str = "x=quick y=slow", keys: Any = None, *, words: Any = None, **fields: Any
+) -> Any:
+    """Return a chain whose second task runs a chain of its own for each item of a list."""
+    child = simple("x y", names, id="child", **fields)
+    document = mapped("a=lists b=quick c=quick", **{"limit": 2, **(words or {})}).as_dict()
+    del document["tasks"][1]["name"]
+    document["tasks"][1] |= {"workflow": child.as_dict(), **(keys or {})}
+    return tukio.WorkflowTemplate.from_dict(document)
+
+
 def doubly_nested() -> Any:
     """Return a workflow whose child has a child."""
     document = nested("x=slow y=quick z=quick").as_dict()
@@ -300,6 +311,24 @@ WORKFLOWS: dict[str, tukio.WorkflowTemplate] = {
         keys={"retry": {"attempts": 2, "jitter": "none", "initial": 0.25}},
     ),
     "child of a child": doubly_nested(),
+    "map of workflows": map_of_runs(),
+    "map of workflows that fail": map_of_runs(
+        "x=takes y=cleans_up", words={"tolerate": 1}, on_error="abort"
+    ),
+    "map of workflows with too many failures": map_of_runs(
+        "x=takes y=slow", words={"limit": None}, on_error="abort"
+    ),
+    "map of workflows with errors": map_of_runs("x=slow y=fails"),
+    "map of workflows with limits": map_of_runs(
+        "x=takes y=cleans_up", {"on_timeout": "continue"}, words={"timeout": 0.75}
+    ),
+    "map of workflows at the limit of all": map_of_runs(keys={"timeout": 0.75}),
+    "map of workflows with retries": map_of_runs(
+        "x=fails y=quick",
+        {"retry": {"attempts": 2, "jitter": "none", "initial": 0.25}},
+        words={"tolerate": "all"},
+        on_error="abort",
+    ),
     "join at its limit": joining(ALL_THREE, limits={"j": 100}),
 }
 """Name -> template. The outcome of none depends on the order of what happens at one instant."""

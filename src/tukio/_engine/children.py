@@ -25,7 +25,7 @@ from .._run.environment import ChildOf
 from .._step.child import Reported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from .._run.run import Run
     from .._run.workflow import Workflow
@@ -93,7 +93,7 @@ class ChildRuns:
         runs = [run]
         while runs:
             parent = runs.pop()
-            for step in parent.plan.ready:
+            for step in _to_run(parent):
                 extras = step._extras
                 if extras is None or not isinstance(extras.child, Reported):
                     continue
@@ -137,6 +137,14 @@ class ChildRuns:
             msg = f"no workflow is loaded as {shown(template_id)} - {advice}"
             raise LookupError(msg)
         return template
+
+
+def _to_run(run: Run) -> Iterator[Any]:
+    """Yield the steps of a restored run that are to be run, and the items of such steps."""
+    for step in run.plan.ready:
+        yield step
+        if step._extras is not None and step._extras.items is not None:
+            yield from step._extras.items.earlier.values()
 
 
 def _template_in(report: dict[str, Any], uid: str) -> WorkflowTemplate:

@@ -28,7 +28,6 @@ _NOT_BESIDE: Final = {
     "name": "a task runs one of them: remove one",
     "config": "the tasks of that workflow have configs of their own; data comes from the parents",
     "topics": "the tasks of that workflow have topics of their own",
-    "map": "map a task that awaits tukio.run_child(...) for its item",
     "idle_timeout": "the tasks of that workflow have limits of their own",
 }
 """The keys that a task with a `workflow` cannot have, and what helps."""
@@ -113,6 +112,30 @@ def has_begun(report: Mapping[str, Any]) -> bool:
     return not is_mapping(execution) or execution.get("start", "") is not None
 
 
+def read_child(report: Any) -> dict[str, Any] | None:
+    """Return a copy of the report of a child, which is read when its template is known.
+
+    Raises:
+        TypeError: It is neither a mapping nor None.
+    """
+    if report is None:
+        return None
+    if not isinstance(report, Mapping):
+        msg = f"{shown(report)} is not the report of a child"
+        raise TypeError(msg)
+    child: dict[str, Any] = detached(dict(report))
+    return child
+
+
+def children_in(execution: Mapping[str, Any]) -> Iterator[Any]:
+    """Yield the reports of the runs that a step has started, in what a report shows of the step."""
+    if execution.get("child"):
+        yield execution["child"]
+    items = execution.get("items")
+    if is_mapping(items) and is_mapping(items.get("children")):
+        yield from items["children"].values()
+
+
 def without_data(report: Mapping[str, Any]) -> dict[str, Any]:
     """Return a copy of a report without inputs, outputs and what holders report, at any depth."""
     made = detached(dict(report))
@@ -122,8 +145,10 @@ def without_data(report: Mapping[str, Any]) -> dict[str, Any]:
             execution = task.get("exec") or {}
             for key in ("inputs", "outputs", "reporting"):
                 execution.pop(key, None)
-            if execution.get("child"):
-                waiting.append(execution["child"])
+            items = execution.get("items")
+            if items and "done" in items:
+                items["done"] = len(items["done"])
+            waiting += children_in(execution)
     return made  # type: ignore[no-any-return]  # a copy of a dict
 
 

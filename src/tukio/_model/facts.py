@@ -129,7 +129,9 @@ class ItemEnded(NamedTuple):
         place: The place of the item in its list.
         state: The state that the item ended in; not that of one that was cancelled.
         result: What stands for the item in the results; None if it has failed.
-        error: What the item has raised, as facts have it; None if it has not failed.
+        error: What the item has raised, as facts have it, also if it has not failed by that; None
+            if there was nothing.
+        child: The report of the run that the item was, if that must be kept; else None.
     """
 
     task: str
@@ -137,10 +139,11 @@ class ItemEnded(NamedTuple):
     state: FutureState
     result: Any
     error: ErrorFact | None = None
+    child: dict[str, Any] | None = None
 
 
 class ItemDue(NamedTuple):
-    """An item of a mapped task is to be run, and has failed before.
+    """An item of a mapped task is to be run, and has failed before, or was at work.
 
     Attributes:
         task: The id of the mapped task in the template.
@@ -148,6 +151,7 @@ class ItemDue(NamedTuple):
         attempts: The executions before that have failed.
         due: When it is due, aware UTC; None for at once.
         tried: The seconds for which the item was tried so far.
+        child: The report of the run that the item is, which is to go on; None if there is none.
     """
 
     task: str
@@ -155,10 +159,7 @@ class ItemDue(NamedTuple):
     attempts: tuple[Attempt, ...]
     due: datetime | None = None
     tried: float = 0.0
-
-    @property
-    def child(self) -> None:
-        """None: no item is a run of its own."""
+    child: dict[str, Any] | None = None
 
 
 class RunSuspended(NamedTuple):

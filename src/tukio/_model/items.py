@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from .account import RecordedError, as_fact, described, read_account
 from .attempts import read_attempts
 from .changes import exact
+from .children import read_child
 from .detach import detached
 from .display import listed, shown
 from .expect import expect_list, expect_text
 from .facts import UNTOLD, ItemDue, ItemEnded
 from .guard import exceptions_in
-from .item_template import item_id
+from .item_template import item_id, place_in
 from .mapping import MOST_ITEMS
 from .state import FAILED, FINISHED, TIMED_OUT
 from .task_ends import TaskCancelled
@@ -45,9 +46,10 @@ class Items:
         failed: What each item has raised that has failed, by its place.
         cancelled: The places of the items that somebody has cancelled, and not the task.
         late: The places of the items that have reached their limit, and have a result.
+        children: By its place, what reports the run of an item that is over, if that is kept.
     """
 
-    __slots__ = ("cancelled", "failed", "late", "results", "total")
+    __slots__ = ("cancelled", "children", "failed", "late", "results", "total")
 
     def __init__(self) -> None:
         self.total: int | None = None
@@ -55,6 +57,7 @@ class Items:
         self.failed: dict[int, BaseException] = {}
         self.cancelled: set[int] = set()
         self.late: set[int] = set()
+        self.children: dict[int, Any] = {}
 
     def is_over(self, index: int) -> bool:
         """Return whether an item is over, and not to be run again."""
@@ -115,6 +118,18 @@ class Items:
         number = "1 item" if len(errors) == 1 else f"{len(errors):,} items"
         return ExceptionGroup(f"{number} of {self.total:,} of task {uid!r} failed", errors)
 
+    def beside(self, uid: str, errors: Iterable[str]) -> Iterator[tuple[int, str]]:
+        """Yield the place and the id of each item that has an error, and has not failed.
+
+        Args:
+            uid: The id of the task.
+            errors: The ids of all that has errors.
+        """
+        for one in errors:
+            place = place_in(uid, one)
+            if place is not None and place not in self.failed:
+                yield place, one
+
     def errors(self, uid: str) -> dict[str, BaseException]:
         """Return what items have failed with, by their ids.
 
@@ -123,24 +138,41 @@ class Items:
         """
         return {item_id(uid, index): error for index, error in self.failed.items()}
 
-    def report(self, attempts: Mapping[int, Any], *, data: bool) -> dict[str, Any]:
+    def report(
+        self, flaws: dict[str, Any], attempts: Mapping[int, Any], *, data: bool
+    ) -> dict[str, Any]:
         """Return what a report shows of the items of a task that is not over.
 
         Args:
+            flaws: What `flaws` has returned.
             attempts: What it shows of the attempts at items that are not over.
             data: Whether the results are in it; without them it has only their number.
         """
         done: Any = len(self.results)
         if data:
             done = {str(index): detached(result) for index, result in self.results.items()}
-        made = {str(index): tried for index, tried in attempts.items()}
-        return {**self.flaws(), "done": done, "attempts": made}
+        return {**flaws, "done": done, "attempts": _by_text(attempts)}
 
-    def flaws(self) -> dict[str, Any]:
-        """Return what a report shows of the items that have failed, or reached their limit."""
+    def flaws(self, beside: Mapping[int, Any], children: Mapping[int, Any]) -> dict[str, Any]:
+        """Return what a report shows of the items that did not go well; empty if all did.
+
+        Args:
+            beside: What it shows of errors of items that have not failed.
+            children: The reports of the runs that items are, as far as it shows them.
+        """
         failed = {str(index): described(error) for index, error in self.failed.items()}
-        late = {"timed_out": sorted(self.late)} if self.late else {}
-        return {"total": self.total, "failed": failed, **late}
+        found: dict[str, Any] = {"total": self.total, "failed": failed}
+        if self.late:
+            found["timed_out"] = sorted(self.late)
+        if beside:
+            found["errors"] = _by_text(beside)
+        if children:
+            found["children"] = _by_text(children)
+        return found
+
+
+def _by_text(found: Mapping[int, Any]) -> dict[str, Any]:
+    return {str(index): value for index, value in found.items()}
 
 
 def let_go_of_frames(error: BaseException) -> None:
@@ -181,6 +213,8 @@ class ItemsRecord(NamedTuple):
         failed: What items have failed with.
         tried: The attempts at items that are not over.
         late: The places of those that have reached their limit, and have a result.
+        beside: The errors of those that have not failed.
+        children: The reports of runs that items are.
     """
 
     total: int | None
@@ -188,19 +222,30 @@ class ItemsRecord(NamedTuple):
     failed: dict[int, ErrorFact]
     tried: dict[int, Tried]
     late: frozenset[int]
+    beside: dict[int, ErrorFact]
+    children: dict[int, dict[str, Any]]
 
-    def facts(self, uid: str) -> Iterator[ItemEnded | ItemDue]:
-        """Yield what this tells of the items of a task, given by its id."""
-        for index, result in self.done.items():
+    def facts(self, uid: str, *, is_over: bool) -> Iterator[ItemEnded | ItemDue]:
+        """Yield what this tells of the items of a task.
+
+        Args:
+            uid: The id of the task.
+            is_over: Whether the task is over. Then there are no results in here.
+        """
+        over = self.done.keys() | self.late
+        if is_over:
+            over |= (self.beside.keys() | self.children.keys()) - self.failed.keys()
+        for index in [*self.done, *sorted(over - self.done.keys())]:
             state = TIMED_OUT if index in self.late else FINISHED
-            yield ItemEnded(uid, index, state, result)
-        # Of a task that is over, the report has no results here.
-        for index in sorted(self.late - self.done.keys()):
-            yield ItemEnded(uid, index, TIMED_OUT, None)
+            beside, child = self.beside.get(index), self.children.get(index)
+            yield ItemEnded(uid, index, state, self.done.get(index), beside, child)
         for index, error in self.failed.items():
             yield ItemEnded(uid, index, FAILED, None, error)
-        for index, made in self.tried.items():
-            yield ItemDue(uid, index, *made)
+        for index in [*self.tried, *(self.children.keys() - over - self.tried.keys())]:
+            made = self.tried.get(index, Tried((), None, 0.0))
+            # One that waits for its next attempt has no child: that of the one before is over.
+            child = None if made.due is not None else self.children.get(index)
+            yield ItemDue(uid, index, *made, child)
 
 
 def read_items(data: Any, time: Callable[[Any], datetime | None]) -> ItemsRecord | None:
@@ -222,11 +267,13 @@ def read_items(data: Any, time: Callable[[Any], datetime | None]) -> ItemsRecord
     done = _by_place(data.get("done", {}), total, detached)
     failed = _by_place(data["failed"], total, lambda error: as_fact(read_account(error)))
     tried = _by_place(data.get("attempts", {}), total, lambda made: _tried(made, time))
+    beside = _by_place(data.get("errors", {}), total, lambda error: as_fact(read_account(error)))
+    children = _by_place(data.get("children", {}), total, read_child)
     if twice := sorted(done.keys() & failed.keys()):
         msg = f"items that have failed are done: {listed(twice)}"
         raise ValueError(msg)
     late = frozenset(_place(str(index), total) for index in expect_list(data.get("timed_out", [])))
-    return ItemsRecord(total, done, failed, tried, late)
+    return ItemsRecord(total, done, failed, tried, late, beside, children)
 
 
 def _tried(made: Any, time: Callable[[Any], datetime | None]) -> Tried:

@@ -29,8 +29,14 @@ CHILD: Final = "child"
 MAP: Final = "map"
 """The step waits for its items: its task has a `map`."""
 
+MAP_OF_RUNS: Final = "map of runs"
+"""The items of the step are runs of their own: its task has a `map` and a `workflow`."""
+
 ITEM: Final = "item"
 """The step is an item of one that waits for it."""
+
+RUN_OF_ITEM: Final = "run of item"
+"""The step is an item that is a run of its own."""
 
 
 def kinds_of(task: TaskTemplate) -> tuple[str, ...]:
@@ -41,7 +47,7 @@ def kinds_of(task: TaskTemplate) -> tuple[str, ...]:
     words = (HANDLED,) if has_handlers(task) else ()
     if task._map is not None:
         # The rest is done by the items.
-        return (*words, MAP)
+        return (*words, MAP) if task._workflow is None else (*words, MAP_OF_RUNS, MAP)
     if task._workflow is not None:
         return (*words, CHILD)
     return (*words, IDLE) if task.idle_timeout else words
@@ -49,4 +55,6 @@ def kinds_of(task: TaskTemplate) -> tuple[str, ...]:
 
 def item_kinds(task: TaskTemplate) -> tuple[str, ...]:
     """Return what the items of a mapped task do beside calling its function, outermost first."""
+    if task._workflow is not None:
+        return (RUN_OF_ITEM,)
     return (ITEM, IDLE) if task.idle_timeout else (ITEM,)

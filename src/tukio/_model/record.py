@@ -15,6 +15,7 @@ from .account import as_fact, read_account
 from .appointments import FIRST_DAY, LAST_DAY
 from .attempts import read_attempts
 from .changes import exact
+from .children import read_child
 from .detach import detached
 from .display import listed, shown
 from .errors import RescueError
@@ -232,24 +233,13 @@ def _read_step(execution: Mapping[str, Any]) -> StepRecord:
         due=_time(execution.get("due")),
         tried=max(float(execution.get("elapsed", 0.0)), 0.0),
         handled=execution.get("handled") is True,
-        child=_child(execution.get("child")),
+        child=read_child(execution.get("child")),
         items=read_items(execution.get("items"), _time),
     )
     if record.state.done() and record.end is None:
         msg = f"an execution that is {record.state.value} has no end"
         raise ValueError(msg)
     return record
-
-
-def _child(report: Any) -> dict[str, Any] | None:
-    """Return the report of a child, which is read when its template is known."""
-    if report is None:
-        return None
-    if not isinstance(report, Mapping):
-        msg = f"{shown(report)} is not the report of a child"
-        raise TypeError(msg)
-    child: dict[str, Any] = detached(dict(report))
-    return child
 
 
 def _state(value: Any) -> FutureState:

@@ -155,6 +155,10 @@ def _with_texts(execution: Any) -> Any:
         return None
     if execution.get("child"):
         execution = dict(execution) | {"child": _report_with_texts(execution["child"])}
+    items = execution.get("items")
+    if items and items.get("children"):
+        children = {key: _report_with_texts(child) for key, child in items["children"].items()}
+        execution = dict(execution) | {"items": dict(items) | {"children": children}}
     times = {key: execution[key] for key in ("start", "end")}
     return dict(execution) | {
         key: time.isoformat() if isinstance(time, datetime) else time for key, time in times.items()

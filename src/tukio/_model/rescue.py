@@ -68,7 +68,7 @@ def facts_of(record: RunRecord, shape: Shape) -> list[Fact]:
         fact
         for uid, known in steps.items()
         if known.items is not None
-        for fact in known.items.facts(uid)
+        for fact in known.items.facts(uid, is_over=is_over(known, record))
     ]
     return [started, *over, *due, *items, *closing]
 

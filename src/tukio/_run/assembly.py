@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from .._loop.turns import Turns
-from .._model.kinds import CHILD, CLOSING, HANDLED, IDLE, ITEM, MAP
+from .._model.kinds import CHILD, CLOSING, HANDLED, IDLE, ITEM, MAP, MAP_OF_RUNS, RUN_OF_ITEM
 from .._model.registry import REGISTRY
 from .child_step import ChildStep
 from .closing_step import ClosingStep
@@ -15,6 +15,7 @@ from .handled import HandledStep
 from .idle import IdleStep
 from .item import ItemStep
 from .kinds import StepKinds
+from .mapped_children import MapOfRuns, RunOfItem
 from .mapping import MapStep
 from .task_run import TaskRun
 from .watchdog import Watchdog
@@ -37,6 +38,8 @@ KINDS: Final = StepKinds(
         IDLE: IdleStep,
         ITEM: ItemStep,
         MAP: MapStep,
+        MAP_OF_RUNS: MapOfRuns,
+        RUN_OF_ITEM: RunOfItem,
     },
 )
 """The classes of the steps of all runs."""

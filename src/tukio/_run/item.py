@@ -124,7 +124,9 @@ class ItemStep(TaskRun):
         whole = self._whole.template.uid
         if state is FAILED:
             return ItemEnded(whole, self._place, state, None, _fact_of(error))
-        return ItemEnded(whole, self._place, state, leads_to if output is None else output)
+        beside = _fact_of(self.run.errors.get(self.template.uid)) if self.run.errors else None
+        result = leads_to if output is None else output
+        return ItemEnded(whole, self._place, state, result, beside)
 
     # For the run ---------------------------------------------------------------------------------
 

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .._model.item_template import item_id, place_in
+from .._model.account import RecordedError
+from .._model.facts import ItemEnded
+from .._model.item_template import item_id
+from .._model.state import FAILED
 from .._model.task_ends import TaskTimedOut
 from .._model.time_limits import goes_well_at_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from .._model.facts import Fact
     from .._model.task_template import TaskTemplate
     from .._step.items import Work
     from .._step.step import LiveStep
@@ -26,6 +30,15 @@ def of_items(steps: Sequence[LiveStep | None]) -> dict[str, BaseException]:
         if step is not None and step._extras is not None and step._extras.items is not None:
             found |= step._extras.items.items.errors(step.template.uid)
     return found
+
+
+def beside_items(facts: Iterable[Fact]) -> dict[str, BaseException]:
+    """Return what items have raised that have not failed, as facts tell of it, by their ids."""
+    return {
+        item_id(fact.task, fact.place): RecordedError(*fact.error)
+        for fact in facts
+        if isinstance(fact, ItemEnded) and fact.state is not FAILED and fact.error is not None
+    }
 
 
 def not_of_items(
@@ -48,11 +61,8 @@ def unhandled_of(
         task: The template of the mapped task.
         work: Its items.
     """
-    items, found = work.items, dict[str, BaseException]()
-    for uid, error in errors.items():
-        place = place_in(task.uid, uid)
-        if place is not None and place not in items.failed:
-            found[uid] = error
+    items = work.items
+    found = {uid: errors[uid] for _, uid in items.beside(task.uid, errors)}
     if not goes_well_at_limit(task):
         for place in sorted(items.late):
             uid = item_id(task.uid, place)

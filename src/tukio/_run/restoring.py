@@ -18,7 +18,7 @@ from .._model.rescue import restore as restore_plan
 from .._model.state import CANCELLED, FAILED, SKIPPED, TIMED_OUT, Move, WorkflowExecState, after
 from .appointment import appoint
 from .closing import closing_in, closing_of
-from .item_errors import of_items
+from .item_errors import beside_items, of_items
 from .later import put_off
 from .ledger import Ledger
 
@@ -68,7 +68,7 @@ def restore(run: Run, record: RunRecord, shape: Shape) -> None:
         for step in run.plan.reached()
         if step.error is not None and step.state is not SKIPPED
     }
-    run.errors |= of_items(run.plan.steps)
+    run.errors |= of_items(run.plan.steps) | beside_items(facts)
     # Kept in any case: a task may ask for its parents later, and instants do not tell.
     run.ledger = run.ledger or Ledger()
     run.ledger.take_over(run.plan.shape, facts)

@@ -83,6 +83,9 @@ def resume(run: Run) -> bool:
         while run.waiting.interrupted:
             steps.append(run.plan.requeue(run.waiting.interrupted[0]))
             del run.waiting.interrupted[0]
+        for driver in run.drivers:
+            if driver.step is not None and not driver.step.is_cut_by_suspension:
+                driver.step.go_on()
     finally:
         # Whatever is raised: somebody must take what is ready.
         run.call_for_driver()
@@ -124,6 +127,8 @@ def _interrupt_steps(run: Run) -> None:
     for driver in list(run.drivers):
         step = driver.step
         if step is None or step.driver is None or step.interrupted_for is not None:
+            continue
+        if not step.is_cut_by_suspension:
             continue
         if driver.scope is not None and driver.scope.cancel_called:
             # It has reached its limit, or was cancelled, before: that counts.

@@ -91,6 +91,12 @@ class Work:
         self.is_closed, self.has_more = False, True
         self.changed = anyio.Event()
 
+    def wait_again(self) -> None:
+        """Have those items wait that are neither over nor open: they were not to be made before."""
+        made = {item._place for item in self.open}
+        self.waiting = iter([index for index in self.items.left() if index not in made])
+        self.has_more = True
+
     def is_over(self) -> bool:
         """Return whether the task has nothing to wait for any more."""
         if self.is_closed:

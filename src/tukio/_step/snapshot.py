@@ -97,19 +97,26 @@ def _of_extras(step: LiveStep, extras: Extras, *, data: bool) -> dict[str, Any]:
 
 def _items(step: LiveStep, work: Work, *, data: bool) -> dict[str, Any]:
     """Return what is shown of the items of a mapped task."""
-    items = work.items
+    items, errors = work.items, step.run.errors
+    children = {place: child.report(data=data) for place, child in items.children.items()}
+    beside = {
+        place: described(errors[uid]) for place, uid in items.beside(step.template.uid, errors)
+    }
     if step.state.done():
         # The outputs say the rest.
-        return {"items": items.flaws()} if items.failed or items.late else {}
+        is_flawed = items.failed or items.late or beside or children
+        return {"items": items.flaws(beside, children)} if is_flawed else {}
     attempts: dict[int, Any] = {}
     for item in [*work.open, *work.earlier.values()]:
         extras = item._extras
+        if extras is not None and extras.child is not None:
+            children[item.index] = extras.child.report(data=data)
         made = () if extras is None else extras.attempts
         if made or item._retry is not None:
             tried = _attempts_of(item, made)
             if tried:
                 attempts[item.index] = tried
-    return {"items": items.report(attempts, data=data)}
+    return {"items": items.report(items.flaws(beside, children), attempts, data=data)}
 
 
 def _attempts_of(step: LiveStep, made: tuple[Attempt, ...]) -> dict[str, Any]:

@@ -97,6 +97,9 @@ class LiveStep(Step):
     is_item: ClassVar[bool] = False
     """Whether the step is for one item of a mapped task."""
 
+    is_cut_by_suspension: ClassVar[bool] = True
+    """Whether a suspension interrupts the step; else what the step waits for is suspended."""
+
     def __init__(
         self,
         run: Any,
@@ -287,11 +290,7 @@ class LiveStep(Step):
         return False
 
     def end_fact(self, ending: Any) -> Any:
-        """Return the fact that this item is over; None for none, and for a step that is no item.
-
-        Args:
-            ending: How it has ended.
-        """
+        """Return the fact that this item has ended so; None for none, and if this is no item."""
         del ending
 
     def _is_late(self, now: float) -> bool:

@@ -18,7 +18,7 @@ from .chain import First, Next, linked
 from .fixed import ADVICE, FixedGraph
 from .gathering import Gathered, gather, placed
 from .inputs import as_data
-from .keys import FlowKeys, TaskKeys, as_document, given
+from .keys import FlowKeys, MapKeys, TaskKeys, as_document, as_map, given
 from .tasks import child
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from .._model.registry import Registry
-    from .chain import Chain, Chainable
+    from .chain import Chain, Chainable, Data
 
 
 class Flow(WorkflowTemplate):
@@ -152,6 +152,31 @@ class Flow(WorkflowTemplate):
         """
         given = own(as_document(keys, TaskKeys, f"{self.uid}.of()"))
         return self._child("of", {**given, "id": self.uid if id is None else id})
+
+    def map(
+        self,
+        over: str,
+        *,
+        id: str | None = None,  # noqa: A002
+        **keys: Unpack[MapKeys],
+    ) -> Chain[Data, Data]:
+        """Return a task that runs this flow for each item of a list, for a chain.
+
+            list_orders >> invoice.map(over="orders", limit=20) >> report
+
+        Each item is a child of the run. What the task is given goes on, with the results in the
+        order of the items. To say more of the task, as its `retry`, give `map` to `of`.
+
+        Args:
+            over: Where the list is in what the task is given: a key, or a path as `$.found.orders`.
+            id: The id of the task in its workflow; None is that of the flow.
+            keys: What else there is to say; see `MapKeys`.
+
+        Raises:
+            TypeError: There is no such key.
+        """
+        given = own(as_map(over, keys, f"{self.uid}.map()"))
+        return self._child("map", {**given, "id": self.uid if id is None else id})
 
     def _as_chain(self) -> Chain[Any, Any]:
         return self._child("flow", {"id": self.uid})

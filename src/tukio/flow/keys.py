@@ -142,6 +142,25 @@ def as_document(keys: Mapping[str, Any], known: type, what: str) -> dict[str, An
     return {**document, **extra}
 
 
+def as_map(over: str, keys: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """Return what a document has for a task that is run for each item of a list.
+
+    Args:
+        over: Where the list is.
+        keys: What else is said of that.
+        what: What is given the keys, for the error.
+
+    Raises:
+        TypeError: There is no such key.
+    """
+    words = MapKeys.__annotations__
+    for key in keys:
+        if key not in words:
+            msg = f"{what} got an unknown key {shown(key)} - {nearest(key, words)}"
+            raise TypeError(msg)
+    return as_document({"map": {"over": over, **keys}}, TaskKeys, what)
+
+
 def given(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a document says, without those keys that None leaves out."""
     return {

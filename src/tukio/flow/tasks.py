@@ -6,9 +6,9 @@ import functools
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from .._model.changes import own
-from .._model.display import nearest, shown
+from .._model.display import shown
 from .chain import Chain, Data, In, Node, Out
-from .keys import MapKeys, TaskKeys, as_document
+from .keys import MapKeys, TaskKeys, as_document, as_map
 from .places import place_of_caller, place_of_function
 
 if TYPE_CHECKING:
@@ -111,12 +111,7 @@ class Task(Chain[In, Out], Generic[In, Out, Result]):
         Raises:
             TypeError: There is no such key.
         """
-        for key in keys:
-            if key not in MapKeys.__annotations__:
-                advice = nearest(key, MapKeys.__annotations__)
-                msg = f"{self.name}.map() got an unknown key {shown(key)} - {advice}"
-                raise TypeError(msg)
-        given = as_document({"map": {"over": over, **keys}}, TaskKeys, f"{self.name}.map()")
+        given = as_map(over, keys, f"{self.name}.map()")
         document = {**self._node.document, **own(given)}
         return _alone(document if id is None else {**document, "id": id}, self._node, "map")
 

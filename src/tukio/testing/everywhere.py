@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._engine.engine import Engine
 from .._model.account import described
+from .._model.children import children_in
 from .._model.errors import RescueError
 from .._model.report_json import report_from_json, report_to_json
 from .._model.state import FutureState
@@ -258,22 +259,29 @@ async def _rescue(run: Workflow, report: dict[str, Any], undisturbed: Workflow) 
         await rescued.wait()
     watch.check()
     check_guarantees(rescued, timeline)
-    again = sorted(over & {moment.task for moment in timeline if moment.kind == "task-begin"})
+    begun = {(moment.run, moment.task) for moment in timeline if moment.kind == "task-begin"}
+    again = sorted(uid for _, uid in over & begun)
     demand("G11", not again, "run again though they were over: {}\n{}", again, timeline)
     expected, outcome = outcome_of(undisturbed), outcome_of(rescued)
     problem = "the rescued run came to\n{}\ninstead of\n{}\n{}"
     demand("G11", outcome == expected, problem, outcome, expected, timeline)
 
 
-def _over(report: Any) -> Iterator[str]:
-    """Yield the ids of the tasks that were over, also in the children of those that were not."""
+def _over(report: Any) -> Iterator[tuple[str, str]]:
+    """Yield the ids of runs and of their tasks that were over, of children and of items, too."""
+    run = report["exec"]["id"]
     for task in report["tasks"]:
         shown = task["exec"] or {"end": None}
         if shown["end"] is not None and shown["state"] != FutureState.cancelled.value:
-            yield task["id"]
-        elif shown.get("child") and not task.get("retry"):
+            yield run, task["id"]
+            continue
+        items = shown.get("items") or {"done": {}, "failed": {}}
+        for place in [*items["done"], *items["failed"]]:
+            yield run, f"{task['id']}[{place}]"
+        if not task.get("retry"):
             # The next attempt would have another child, which runs all of it.
-            yield from _over(shown["child"])
+            for child in children_in(shown):
+                yield from _over(child)
 
 
 def _without_id(told: Any, uid: str) -> Any:
