@@ -76,6 +76,40 @@ def check(events: list[tukio.Event], run: tukio.Workflow) -> None:
             assert event.data["content"] == shown[uid]["inputs" if "begin" in kind else "outputs"]
 
 
+async def test_items_at_work_are_told_later_too(task: Tasks) -> None:
+    """Each with its attempts; those that are over are in the results of their task."""
+
+    @task
+    async def item(event: tukio.Event) -> None:
+        await anyio.sleep(event.data["takes"])
+        if event.data.get("fails", 0) >= tukio.current_task().attempt:
+            raise ValueError
+
+    retry = {"attempts": 2, "jitter": "none", "initial": 1}
+    keys = {"retry": retry, "map": {"over": "$.list", "limit": 2}}
+    document = {"id": "m", "tasks": [{"id": "each", "name": "item", **keys}]}
+    items = [{"takes": 1}, {"takes": 1, "fails": 1}, {"takes": 4}]
+    async with tukio.Engine() as engine:
+        run = await engine.start(document, {"list": items})
+        await anyio.sleep(2.5)
+        told = await all_of(run.events())
+    check([event for event in told if "[" not in word(event)], run)
+    instants = [event.time for event in told if event.time]
+    after = [(instant - instants[0]).total_seconds() for instant in instants]
+    assert [f"{at:g} {word(event)}" for at, event in zip(after, told, strict=True)] == [
+        "0 workflow-begin",
+        "0 task-begin each",
+        "0 task-begin each[1]",
+        "1 task-retry each[1]",
+        "1 task-begin each[2]",
+        "2 task-begin each[1]",
+        "3 task-end each[1]",
+        "5 task-end each[2]",
+        "5 task-end each",
+        "5 workflow-end",
+    ]
+
+
 @pytest.mark.parametrize("at", [0, 0.5, 2, 4.5, 9, 20])
 async def test_whenever_one_begins_to_look(at: float) -> None:
     """The whole is told: made up as far as it has happened, and then live, to the end."""

@@ -174,14 +174,34 @@ def _begun_of(run: RunState, steps: Sequence[LiveStep | None]) -> list[Past]:
     places = {number: place for place, number in enumerate(run.plan.shape.order)}
     told: list[Past] = []
     reached = [step for step in steps if step is not None]
-    closing = closing_in(steps)
-    known = _instants_of(reached if closing is None else [*reached, *closing.steps])
+    closing, items = closing_in(steps), {step: _items_of(step) for step in reached}
+    others = [item for some in items.values() for item in some]
+    others += [] if closing is None else closing.steps
+    known = _instants_of([*reached, *others])
     for step in reached:
         told += _of_step(step, places[step.number], known)
+        told += _of_items(items[step], places[step.number], known)
     told += _of_closing(run, closing, len(places), known)
     told.sort(key=lambda one: one[:3])
     begin = (run.started_at, 0, 0, WorkflowExecState.BEGIN.value, root.input_data, run)
     return [begin, *told]
+
+
+def _items_of(step: LiveStep) -> list[LiveStep]:
+    """Return the items of a mapped task that are not over; of the others no step is kept."""
+    work = None if step._extras is None else step._extras.items
+    return [] if work is None else work.steps()
+
+
+def _of_items(
+    items: Sequence[LiveStep], place: int, known: Mapping[datetime, float]
+) -> Iterator[Past]:
+    """Yield what has happened to those items of a mapped task that are not over."""
+    told = [one for number, item in enumerate(items) for one in _of_step(item, number, known)]
+    told.sort(key=lambda one: one[:3])
+    for at, _, _, word, content, sender in told:
+        # After the begin of the task, and before its end.
+        yield at, place, 1, word, content, sender
 
 
 def _of_closing(

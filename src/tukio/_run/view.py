@@ -170,7 +170,8 @@ class RunView:
 
         It begins with what has happened so far, made up from the state of the run: the begin and
         the end of the run and of each attempt at a task, in order, each with its `time`; what an
-        earlier attempt has raised is a `RecordedError` in there. The events that follow
+        earlier attempt has raised is a `RecordedError` in there. Of the items of a mapped task,
+        those are in there that are not over. The events that follow
         are those that subscribers get; but the begin of the run comes once, also if it was rescued.
         One iterator is for one reader.
 

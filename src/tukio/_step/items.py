@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -96,6 +97,10 @@ class Work:
         made = {item._place for item in self.open}
         self.waiting = iter([index for index in self.items.left() if index not in made])
         self.has_more = True
+
+    def steps(self) -> list[Any]:
+        """Return the steps of the items that were made, and are not over, in order."""
+        return sorted([*self.open, *self.earlier.values()], key=attrgetter("_place"))
 
     def is_over(self) -> bool:
         """Return whether the task has nothing to wait for any more."""

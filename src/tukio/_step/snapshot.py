@@ -107,7 +107,7 @@ def _items(step: LiveStep, work: Work, *, data: bool) -> dict[str, Any]:
         is_flawed = items.failed or items.late or beside or children
         return {"items": items.flaws(beside, children)} if is_flawed else {}
     attempts: dict[int, Any] = {}
-    for item in [*work.open, *work.earlier.values()]:
+    for item in work.steps():
         extras = item._extras
         if extras is not None and extras.child is not None:
             children[item.index] = extras.child.report(data=data)
