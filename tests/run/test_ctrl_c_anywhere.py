@@ -24,6 +24,10 @@ there is cleaned up after, as any other, and a clean-up is cut.
 """
 
 
+SUSPENDING = {"suspends", "maps", "children", "maps_of_workflows"}
+"""The programs that suspend runs."""
+
+
 @functools.cache
 def reached(host: str, program: str) -> list[Line]:
     """Return the lines that a program executes on a host."""
@@ -68,7 +72,7 @@ def test_g1_ctrl_c_at_any_line_ends_the_program_and_cleans_up(host: str, program
                 check(story, ended_by)
                 if line.function not in CUT_IS_THE_USERS:
                     # A step that is suspended is not cleaned up after: it is to be run again.
-                    assert program == "suspends" or set(story.cut) <= set(story.tearing)
+                    assert program in SUSPENDING or set(story.cut) <= set(story.tearing)
                     assert set(story.tearing) == set(story.torn)
             except BaseException as error:
                 error.add_note(f"on {host}, Ctrl-C came at {line}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -69,16 +70,29 @@ def register(task: Tasks, story: Story) -> None:
         return event.data
 
     @task
+    async def listens(event: tukio.Event) -> Any:
+        return await tukio.current_task().queue.get()
+
+
+def register_others(task: Tasks) -> None:
+    """Register what ends in another way than that it waits for long."""
+
+    @task
     async def fails(event: tukio.Event) -> None:
         raise LookupError
 
     @task
-    async def skips(event: tukio.Event) -> None:
-        raise tukio.SkipTask("why not")
+    async def falters(event: tukio.Event) -> None:
+        if tukio.current_task().attempt == 1:
+            raise LookupError
 
     @task
-    async def listens(event: tukio.Event) -> Any:
-        return await tukio.current_task().queue.get()
+    async def calls(event: tukio.Event) -> Any:
+        return await tukio.run_child(INNER, event.data)
+
+    @task
+    async def skips(event: tukio.Event) -> None:
+        raise tukio.SkipTask("why not")
 
 
 async def started(engine: tukio.Engine, story: Story, *args: Any, **fields: Any) -> Any:
@@ -163,7 +177,100 @@ async def joins(story: Story, engine: tukio.Engine) -> None:
         await story.runs[1].wait()
 
 
-PROGRAMS = {each.__name__: each for each in (branches, aborts, limits, suspends, replaces, joins)}
+def chain(*tasks: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """Return the document of a workflow of some tasks, each after the other."""
+    ids = [task["id"] for task in tasks]
+    graph = {up: [down] for up, down in itertools.pairwise(ids)}
+    return {"id": "chain", "policy": "start-new", "tasks": [*tasks], "graph": graph, **fields}
+
+
+INNER = chain({"id": "x", "name": "holds"}, {"id": "y", "name": "fails"}, id="inner")
+RETRY = {"attempts": 2, "initial": 0.25, "jitter": "none"}
+
+
+async def beside(story: Story, engine: tukio.Engine, document: dict[str, Any]) -> Any:
+    """Start a run, have it suspended and resumed, and note it and its children."""
+    run: Any = await engine.start(document, {"list": [1, 2, 3]})
+    await anyio.sleep(0.5)
+    story.runs += engine.instances
+    run.suspend()
+    await anyio.sleep(0.5)
+    run.resume()
+    await anyio.sleep(0.5)
+    return run
+
+
+async def maps(story: Story, engine: tukio.Engine) -> None:
+    """Items that wait, that are run again, and that fail; suspended, cut, and rescued."""
+    over = {"over": "$.list", "limit": 2, "tolerate": "all"}
+    each = {"id": "each", "name": "holds", "map": over}
+    again = {"id": "again", "name": "falters", "map": over, "retry": RETRY}
+    fails = {"id": "fails", "name": "fails", "map": {"over": "$.list"}}
+    document = chain(again, each, fails)
+    run = await beside(story, engine, document)
+    report = tukio.report_from_json(tukio.report_to_json(run.report()))
+    run.cancel()
+    await run.wait()
+    story.runs.append(await engine.rescue(document, report))
+    await story.runs[-1].wait()
+    limited = chain({"id": "at_once", "name": "quick", "map": over}, each | {"timeout": 0.25})
+    await (await engine.start(limited, {"list": [1, 2, 3]})).wait()
+
+
+async def children(story: Story, engine: tukio.Engine) -> None:
+    """Tasks that are workflows, and code that calls them; suspended, cut, and rescued."""
+    document = chain(
+        {"id": "sub", "workflow": INNER, "retry": RETRY},
+        {"id": "calls", "name": "calls"},
+        {"id": "cut", "workflow": INNER, "timeout": 0.25},
+    )
+    run = await beside(story, engine, document)
+    report = tukio.report_from_json(tukio.report_to_json(run.report()))
+    run.cancel()
+    await run.wait()
+    story.runs.append(await engine.rescue(document, report))
+    await anyio.sleep(1)
+    story.runs += engine.instances
+    await story.runs[0].wait()
+
+
+async def maps_of_workflows(story: Story, engine: tukio.Engine) -> None:
+    """Items that are runs; suspended, cut, and rescued."""
+    over = {"over": "$.list", "limit": 2, "tolerate": 1}
+    document = chain({"id": "each", "workflow": INNER, "map": over, "retry": RETRY})
+    run = await beside(story, engine, document)
+    report = tukio.report_from_json(tukio.report_to_json(run.report()))
+    run.cancel()
+    await run.wait()
+    story.runs.append(await engine.rescue(document, report))
+    await anyio.sleep(1)
+    story.runs += engine.instances
+    for one in list(story.runs):
+        await one.wait()
+
+
+async def undoes(story: Story, engine: tukio.Engine) -> None:
+    """Failures that are handled, and one that is not: what was done is undone."""
+    tasks: list[dict[str, Any]] = [
+        {"id": "a", "name": "quick", "compensate": "holds"},
+        {"id": "b", "name": "fails", "on_error": {"output": {"n": 2}}},
+        {"id": "c", "name": "fails", "on_error": {"to": ["d"]}},
+        {"id": "d", "name": "quick", "compensate": {"name": "falters", "retry": RETRY}},
+        {"id": "e", "name": "fails"},
+    ]
+    last = [{"id": "z", "name": "quick"}, {"id": "y", "name": "holds", "timeout": 0.25}]
+    document = chain(*tasks, **{"finally": last, "on_error": "abort"})
+    story.runs.append(await engine.start(document, {"n": 1}))
+    await story.runs[0].wait()
+
+
+PROGRAMS = {
+    each.__name__: each
+    for each in (
+        *(branches, aborts, limits, suspends, replaces, joins),
+        *(maps, children, maps_of_workflows, undoes),
+    )
+}
 
 
 async def within_an_engine(program: Any, story: Story) -> None:
@@ -209,6 +316,7 @@ def played(host: str, program: str, within: AbstractContextManager[object]) -> t
     """Run a program on a host, within some context; return what happened, and how it ended."""
     story, tasks = Story(), Tasks()
     register(tasks, story)
+    register_others(tasks)
     ended_by: BaseException | None = None
     _, runs, _ = HOSTS[host]
     # asyncio complains of a task whose exception has ended the program.

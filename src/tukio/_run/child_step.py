@@ -212,10 +212,12 @@ class ChildStep(TaskRun):
         try:
             self._settle(child, run.backend.time())
         finally:
-            let_go(run, child)
-            if run.phase is RUNNING:
-                run.call_for_driver()
-            run.end_if_empty()
+            # If Ctrl-C has come before, this is called again.
+            if self.ended_at is not None:
+                let_go(run, child)
+                if run.phase is RUNNING:
+                    run.call_for_driver()
+                run.end_if_empty()
 
     def _settle(self, child: Child, now: float) -> None:
         run, its, steps = self.run, child.run, child.workflow._steps

@@ -21,6 +21,7 @@ from .._model.state import (
     FAILED,
     FINISHED,
     INTERRUPTED,
+    RETRIED,
     RUNNING,
     TASK_BEGIN,
     TIMED_OUT,
@@ -196,6 +197,18 @@ class MapStep(TaskRun):
         # may be called just as this comes to wait.
         if not work.open and item.started_at is not None:
             work.changed.set()
+
+    def take_what_is_over(self) -> None:
+        """Called when Ctrl-C may have come between the end of an item and its being taken."""
+        for item in list(self.work.open):
+            if item.ended_at is None:
+                continue
+            if item.state is RETRIED:
+                # There is no next attempt in this run.
+                del self.work.open[item]
+                self.work.changed.set()
+            else:
+                self.take(item)
 
     def note(self, item: ItemStep) -> None:
         """Take note of what has become of an item, before anybody is told; again, it is the same.

@@ -9,7 +9,7 @@ driver is alive is over, and a step that is in nobody's hands is lost.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._model.guard import attempt
 from .._model.state import CANCELLED, CLOSING, INTERRUPTED, OVER, PENDING
@@ -55,14 +55,7 @@ def finish_stopping(run: Run) -> None:
     if run.phase is OVER:
         wind_up(run)
         return
-    for step in _lost(run):
-        if step.started_at is None:
-            # It has no event and no end, as any step that never began.
-            step.state = CANCELLED
-            step._release()
-            step._run_done_callbacks()
-        else:
-            settle(run, step, cancelled(run.backend.time()))
+    _end_what_was_cut(run)
     if not run.stop(CANCELLED, final=False):
         if run.phase is not CLOSING:
             # It was stopping; perhaps not all of it was told.
@@ -71,6 +64,23 @@ def finish_stopping(run: Run) -> None:
                 run.interrupt(driver)
             _finish_children(run)
         run.end_if_empty()
+
+
+def _end_what_was_cut(run: Run) -> None:
+    """End the steps that are lost, and what has come half-way to its end, or to its waiting."""
+    for step in _lost(run):
+        if step.started_at is None:
+            # It has no event and no end, as any step that never began.
+            step.state = CANCELLED
+            step._release()
+            step._run_done_callbacks()
+        else:
+            settle(run, step, cancelled(run.backend.time()))
+    for whole in _mapped(run):
+        whole.take_what_is_over()
+    if run.waiting is not None and not run.waiting.put_off:
+        # It was cut as it began to wait, and nothing comes of that.
+        run.stop_waiting(WaitsFor.INSTANT)
 
 
 def _finish_children(run: Run) -> None:
@@ -115,11 +125,16 @@ def _lost(run: Run) -> list[LiveStep]:
     return [step for step in _steps_of(run) if step.state in UNDECIDED and step not in held]
 
 
+def _mapped(run: Run) -> list[Any]:
+    """Return the steps of mapped tasks that have items."""
+    reached = run.plan.reached()
+    return [step for step in reached if step._extras is not None and step._extras.items is not None]
+
+
 def _steps_of(run: Run) -> Iterator[LiveStep]:
     """Yield the steps of a run, those outside of the graph first."""
-    for step in run.plan.steps:
-        if step is not None and step._extras is not None and step._extras.items is not None:
-            yield from list(step._extras.items.open)
+    for whole in _mapped(run):
+        yield from list(whole.work.open)
     if run.phase is CLOSING:
         yield from list(closing_of(run).steps)
     yield from run.plan.reached()
