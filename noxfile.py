@@ -6,12 +6,16 @@ with a word; `coverage` fails if no Python at all has run the tests.
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 import nox
 from packaging.requirements import Requirement
 from packaging.version import Version
+
+# What was compiled once is read by the next process: tests start many.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 nox.needs_version = ">=2025.2.9"
 nox.options.default_venv_backend = "venv"
@@ -105,13 +109,13 @@ def typing(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests, on each Python, against the installed package. Arguments go to pytest."""
     install(session, "tests")
-    pytest = ("-m", "pytest", "-n", "auto")
+    pytest = ("-m", "pytest", "-n", "auto", "--dist", "worksteal")
     installed = [version for version in PYTHONS if shutil.which(f"python{version}")]
     if session.posargs:
         session.run("python", *pytest, *session.posargs)
         return
-    # Few of the random workflows, of which `random` and `deep` try more; and the tests of backends
-    # in turn, so that each is run on asyncio and on one of the others.
+    # The tests of backends in turn, so that each is run on asyncio and on one of the others; and
+    # random workflows by the thousand, on each backend, with the newest Python alone.
     few = {"TUKIO_PROFILE": "less"}
     oldest, newest = installed[0], installed[-1]
     if session.python not in {oldest, newest}:
@@ -125,7 +129,7 @@ def tests(session: nox.Session) -> None:
         session.run(*measured, f"--ignore={RANDOM}", env=few | {"TUKIO_BACKENDS": "asyncio"})
         session.run(*measured, *OF_TRIO, env=few | of_trio)
     if session.python == newest:
-        session.run("python", *pytest, env=few | {"TUKIO_TURNS": "trio,uvloop"})
+        session.run("python", *pytest, env={"TUKIO_TURNS": "trio,uvloop"})
 
 
 @nox.session(name="random")
@@ -235,5 +239,5 @@ def drawn_mutants(session: nox.Session) -> None:
 @nox.session
 def soak(session: nox.Session) -> None:
     """Load every backend for half a minute in all. `-- 3600 trio`: one of them, for an hour."""
-    install(session, "tests")
+    install(session, "benchmarks")
     session.run("python", "-m", "soak", *(session.posargs or ["30"]), env={"PYTHONPATH": "tests"})

@@ -18,9 +18,11 @@ import asyncio.constants
 import functools
 import gc
 import inspect
+import itertools
 import os
 import signal
 import sys
+import traceback
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,7 @@ from tukio.testing.mark import MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator, Iterator
+    from types import FrameType
 
     AsyncTest = Callable[..., Coroutine[Any, Any, None]]
 
@@ -58,14 +61,26 @@ def pytest_configure(config: pytest.Config) -> None:
     # tests that press Ctrl-C, and the processes that they start, would wait for it in vain.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    # In debug mode asyncio notes where each callback comes from, by ten frames: a sixth of all
-    # the time. It still says which callback it is.
+    # In debug mode asyncio notes where each callback comes from, by ten frames, and where each task
+    # and each future does, by all of them: half of all the time. It still says which one it is.
     constants: Any = asyncio.constants
     constants.DEBUG_STACK_DEPTH = 1
+    stacks: Any = traceback
+    stacks.walk_stack = _last_frames
     config.addinivalue_line("markers", "backends(*names): run the test on these backends only.")
     config.addinivalue_line("markers", "in_turn: of very many, and run on one backend each.")
     # These tests do without the plugin; a page shows it.
     config.addinivalue_line("markers", f"{MARK}: of tukio.testing.plugin.")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage while the tests are collected: they all stay, and there are many."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -171,6 +186,13 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
         else:
             patch.setattr(pyfuncitem.obj.hypothesis, "inner_test", _synchronous(body, backend))
         return (yield)
+
+
+def _last_frames(
+    frame: FrameType | None, walk: Callable[..., Iterator[Any]] = traceback.walk_stack
+) -> Iterator[Any]:
+    """Walk a stack as `traceback.walk_stack` does, and stop after a few frames."""
+    return itertools.islice(walk(frame), 3)
 
 
 def _body(test: object) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import anyio
 import anyio.lowlevel
@@ -47,6 +47,16 @@ async def test_a_task_left_alive_is_a_leak_with_a_name() -> None:
         async with no_leaks():
             asyncio.get_running_loop().create_task(gate.wait(), name="forgotten")
     gate.set()
+
+
+@pytest.mark.backends("asyncio")
+async def test_what_asyncio_notes_of_a_task_is_short_and_its_place_is_there() -> None:
+    """To note whole stacks takes longer than most tests do."""
+    task = asyncio.get_running_loop().create_task(asyncio.sleep(0))
+    noted = cast("Any", task)._source_traceback
+    await task
+    assert len(noted) <= 3
+    assert any(__name__.rpartition(".")[2] in place.filename for place in noted)
 
 
 @pytest.mark.backends("trio")
