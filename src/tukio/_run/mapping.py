@@ -298,7 +298,7 @@ class MapStep(TaskRun):
 
     def waits_for_others(self) -> bool:
         """Return that this only waits for items, which are looked at themselves."""
-        # Also in the turn in which none is left: nothing of the user's is at work in here.
+        # Also in the turn in which none is left: no code of the user's is in here.
         return True
 
     def restore_items(self, total: int | None, facts: Iterable[Any]) -> None:
