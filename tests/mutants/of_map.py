@@ -5,6 +5,8 @@ from __future__ import annotations
 from .mutant import Mutant
 
 TESTS = ("run/test_map.py", "run/test_map_items.py", "run/test_map_rescue.py")
+MODEL = ("reference/test_maps.py",)
+"""What the reference model says alone."""
 
 OF_MAP: tuple[Mutant, ...] = (
     Mutant(
@@ -110,5 +112,38 @@ OF_MAP: tuple[Mutant, ...] = (
         new="",
         why="the task cannot be cancelled while it waits for its items (G3)",
         tests=TESTS,
+    ),
+    Mutant(
+        name="tries an item again that is cleaned up after while its task is cut",
+        file="_run/mapping.py",
+        old="            item.cancel_called = True\n",
+        new="            item.cancel_called = driver is not None\n",
+        why="its error is lost: there is no next attempt (G7)",
+        tests=MODEL,
+    ),
+    Mutant(
+        name="waits for the next attempt at an item of a task that is suspended",
+        file="_run/mapping.py",
+        old="            if work.is_closed:\n                # One of them",
+        new="            if False:\n                # One of them",
+        why="the item begins in a suspended task, which is over only after it",
+        tests=MODEL,
+    ),
+    Mutant(
+        name="tells that a task is over before its items",
+        file="_run/mapping.py",
+        old='its items are over first."""\n        self._end_interrupted()\n',
+        new='its items are over first."""\n',
+        why="who follows the events sees items at work in a task that is over (G1)",
+        tests=("run/test_map_told.py", *MODEL),
+    ),
+    Mutant(
+        name="names a task as stuck whose items have just unwound",
+        file="_run/mapping.py",
+        old="        # Also in the turn in which none is left: no code of the user's is in here.\n"
+        "        return True\n",
+        new="        return bool(self.work.open)\n",
+        why="the log blames a task that has nothing of the user's in it (G6)",
+        tests=("run/test_map_told.py",),
     ),
 )

@@ -8,6 +8,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from . import cuts
+
 if TYPE_CHECKING:
     from .model import Run
     from .parts import Data, Step
@@ -20,7 +22,7 @@ def begin(run: Run, step: Step) -> None:
         run.end_as(step, "error")
         return
     if "chooses" in config:
-        places = enumerate(run.graph[step.uid])
+        places = enumerate(run.graph.get(step.uid, ()))
         step.chosen = [down for place, down in places if place in config["chooses"]]
     if config.get("turns") or config.get("seconds"):
         run.later(run.now + config.get("seconds", 0), partial(nest, run, step), step)
@@ -34,11 +36,19 @@ def nest(run: Run, step: Step) -> None:
         step.beat = run.now
     naps = step.config.get("nests")
     if not naps:
-        read(run, step)
+        go_on(run, step)
     elif step.config.get("nested") == "error":
         run.later(run.now + min(naps), partial(run.come_to_end, step, "group error"), step)
     else:
-        run.later(run.now + max(naps), partial(read, run, step), step)
+        run.later(run.now + max(naps), partial(go_on, run, step), step)
+
+
+def go_on(run: Run, step: Step) -> None:
+    """Cancel the step itself, or read what it waits for."""
+    if step.config.get("cancels"):
+        cuts.cut(run, step, "task")
+    else:
+        read(run, step)
 
 
 def read(run: Run, step: Step, handed_over: int = 0) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from . import closing
+from . import closing, cuts
+from .leading import lead_on
 from .limits import has_overrun
 from .parts import WEIGHTS
 
@@ -52,12 +53,12 @@ def over(run: Run, step: Step) -> None:
         if errors:
             run.note(step, "WorkflowFailed")
         run.end(step, "cancelled", "task-cancel", None)
-        run.lead_on(step, None)
+        lead_on(run, step, None)
     elif step.overran or step.cut == "limit":
         step.cut = "limit"
         if errors:
             step.beside.append("WorkflowFailed")
-        run.end_torn_down(step, "passes", step.inputs)
+        cuts.end_torn_down(run, step, "passes", step.inputs)
     elif child.ending == "finished":
         if errors:
             run.note(step, "WorkflowFailed")

@@ -9,6 +9,7 @@ from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from . import cuts
 from .parts import Step
 
 if TYPE_CHECKING:
@@ -117,4 +118,4 @@ def expire(run: Run) -> None:
     run.ready, run.waiting, run.to_close = [], [], []
     for step in list(run.steps.values()):
         if step.loose:
-            run.cut(step, "run")
+            cuts.cut(run, step, "run")

@@ -32,7 +32,9 @@ def begin(run: Run, step: Step) -> None:
 
 
 def aborts(run: Run, step: Step) -> bool:
-    """Say whether the run ends by a failure that it does not go on from."""
+    """Say whether the run ends by a failure that it does not go on from; not by that of an item."""
+    if step.whole is not None:
+        return False
     said = step.task.get("on_error")
     return said == "abort" or (said is None and run.aborts)
 

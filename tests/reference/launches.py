@@ -60,21 +60,20 @@ def launches(template: Data, data: Data, history: Sequence[Order]) -> list[Launc
     What the history does, it does to all runs that are in progress; handlers that fail harm none.
     """
     found = [Launch(0, data, [])]
+
+    def of_run(at: float, name: str, detail: Any) -> Any:
+        if name == "cancel task":
+            return template["tasks"][detail % len(template["tasks"])]["id"]
+        return (detail, {**data, "event": at}) if name == "event" else detail
+
     stopped = False
     for at, name, detail in history:
         for launch in found if name not in HARMLESS else ():
-            launch.orders.append((at - launch.at, name, _of_run(template, at, name, detail)))
+            launch.orders.append((at - launch.at, name, of_run(at, name, detail)))
         if name == "trigger" and not stopped:
-            found.append(Launch(at, {"run": at}, [], detail))
+            found.append(Launch(at, {**data, "run": at}, [], detail))
         topics = template.get("topics")
         if name == "event" and not stopped and (topics is None or detail in topics):
-            found.append(Launch(at, {"event": at}, []))
+            found.append(Launch(at, {**data, "event": at}, []))
         stopped |= name == "stop"
     return found
-
-
-def _of_run(template: Data, at: float, name: str, detail: Any) -> Any:
-    """Return the detail of an order to a run."""
-    if name == "cancel task":
-        return template["tasks"][detail % len(template["tasks"])]["id"]
-    return (detail, {"event": at}) if name == "event" else detail

@@ -9,7 +9,7 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
-from . import retries
+from . import cuts, retries
 
 if TYPE_CHECKING:
     from .model import Run
@@ -21,7 +21,7 @@ def begin(run: Run, step: Step) -> None:
     remaining = retries.left(run, step)
     limit = min(step.task.get("timeout") or math.inf, remaining)
     if limit < math.inf:
-        run.later(run.now + limit, lambda: run.cut(step, "limit"), step)
+        run.later(run.now + limit, partial(cuts.cut, run, step, "limit"), step)
     if idle := step.task.get("idle_timeout"):
         step.beat = run.now
         run.later(run.now + idle, partial(look, run, step), step)
@@ -34,7 +34,7 @@ def look(run: Run, step: Step) -> None:
         run.later(due, partial(look, run, step), step)
     else:
         step.silent = True
-        run.cut(step, "limit")
+        cuts.cut(run, step, "limit")
 
 
 def has_overrun(run: Run, step: Step) -> bool:

@@ -3,7 +3,8 @@
 Owns:   the rules by which steps begin and end, joins wait, limits and orders are kept, and what
         is told meanwhile; in virtual time, without a loop, in one thread.
 Knows:  the dict form of a template, and that its tasks are actors and joins (`body` and `joins`
-        have what these do); nothing of the engine.
+        have what these do, `cuts` how they are interrupted, `maps` what one for each item of a list
+        is); nothing of the engine.
 Source: the design of tukio 2, sections 4 and 5; for the rest what tukio 1.1.2 did.
 
 What is said to come first comes first: ready steps begin in the order in which they became ready.
@@ -17,8 +18,9 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from . import body, children, closing, failures, fan_in, joins, limits, parts, retries
-from .parts import ENDS, STOPS, WEIGHTS, Outcome, Step
+from . import body, children, closing, cuts, failures, joins, limits, maps, parts, retries
+from .leading import lead_on
+from .parts import ENDS, ERRORS, RETURNS, STOPS, Outcome, Step
 from .timeline import Timeline
 
 if TYPE_CHECKING:
@@ -27,13 +29,6 @@ if TYPE_CHECKING:
     from .parts import Data, Order
     from .timeline import Told
 
-RETURNS = ("dict", "event", "none", "text")
-"""The ways to end without raising: a step that does so has finished, interrupted or not."""
-ERRORS = {"error": "ValueError", "timeout error": "TimeoutError", "group error": "ExceptionGroup"}
-LATE_ERRORS = {"skip": "SkipTask", "task error": "TukioTaskError"}
-"""What is an error, too, of a step that has overrun its limit."""
-CLEANUP = 5
-"""Seconds that a teardown may take."""
 HORIZON = 1000.25
 """When a run that still goes on is cancelled."""
 
@@ -133,9 +128,9 @@ class Run(Timeline):
             step
             for step in self.steps.values()
             if (step.state == "timeout" and step.task.get("on_timeout") != "continue")
-            or (step.state == "cancelled" and not cut)
+            or (step.state == "cancelled" and not cut and step.in_graph)
         ]
-        return bool(self.errors or limits_said)
+        return bool(self.errors.keys() - maps.counted(self) or limits_said)
 
     def handed_over(self) -> Any:
         """Return what its end tasks have returned, for whoever has started it."""
@@ -178,13 +173,13 @@ class Run(Timeline):
             if step in self.put_off:
                 self.put_off.remove(step)
                 self.end(step, "cancelled", "task-cancel", None)
-                self.lead_on(step, None)
+                lead_on(self, step, None)
                 return
             if step in self.waiting:
                 step.called_off = True
                 retries.come_due(self, step)
             step.called_off |= step in self.ready
-            self.cut(step, "task")
+            cuts.cut(self, step, "task")
 
     def begin_run(self) -> None:
         """Tell the begin, once."""
@@ -198,14 +193,16 @@ class Run(Timeline):
         if self.ending or self.phase == "over":
             return
         self.ending = ending
-        self.ready, self.waiting = [], []  # what was due never begins
+        due, self.ready, self.waiting = self.ready, [], []  # what was due never begins
         if self.phase == "new":
             self.over()
         for step in self.put_off:
             self.end(step, "cancelled", "task-cancel", None)
         self.put_off = []
+        for step in due:
+            maps.end_interrupted(self, step)
         for step in list(self.steps.values()):
-            self.cut(step, "run")
+            cuts.cut(self, step, "run")
 
     def suspend(self) -> None:
         """Interrupt every step at work; the run may not have come to its first."""
@@ -214,7 +211,7 @@ class Run(Timeline):
             self.phase = "suspended"
             self.tell("workflow-suspend", None, None)
             for step in list(self.steps.values()):
-                self.cut(step, "suspend")
+                cuts.cut(self, step, "suspend")
 
     def resume(self) -> None:
         """Run again what was interrupted, and only that; then tell (KEEP: in this order)."""
@@ -234,12 +231,14 @@ class Run(Timeline):
     def again(self, step: Step) -> Step:
         """Return a new execution of an interrupted step, which has lost the events it had."""
         new = Step(step.uid, step.task, step.inputs, late=[*step.late], queue=[*step.late])
-        new.attempt, new.loose = step.attempt, step.loose
+        new.attempt, new.loose, new.items = step.attempt, step.loose, step.items
+        new.first = step.first
         if step.start is not None:
             new.first = retries.begun(step)
-            if not step.loose:
+            if step.in_graph:
                 self.begun.add(step.uid)
         self.steps[step.uid] = new
+        maps.replace(self, step, new)
         return new
 
     def announce(self) -> None:
@@ -268,7 +267,7 @@ class Run(Timeline):
 
     def make_ready(self, uid: str, inputs: Data) -> None:
         """Let a task be due."""
-        self.steps[uid] = Step(uid, self.tasks[uid], dict(inputs))
+        self.steps[uid] = maps.step_of(uid, self.tasks[uid], dict(inputs))
         self.ready.append(self.steps[uid])
 
     def begin_next(self) -> None:
@@ -280,7 +279,7 @@ class Run(Timeline):
         failures.begin(self, step)
         if step.called_off:
             self.end(step, "cancelled", "task-cancel", None)
-            self.lead_on(step, None)
+            lead_on(self, step, None)
             return
         if retries.left(self, step) <= 0:
             self.fail(step, "TaskTimedOut")
@@ -288,6 +287,8 @@ class Run(Timeline):
         limits.begin(self, step)
         if step.task.get("workflow"):
             children.begin(self, step)
+        elif step.items is not None:
+            maps.begin(self, step)
         elif not step.is_join:
             body.begin(self, step)
         elif self.due_now():
@@ -299,7 +300,7 @@ class Run(Timeline):
         """Let a step come to its end; if it was interrupted just now, nobody knows better."""
         if step.cut:
             self.forget(step)
-            self.react(step, how)
+            cuts.react(self, step, how)
         else:
             self.end_as(step, how)
 
@@ -309,7 +310,7 @@ class Run(Timeline):
             self.finish(step, step.result(how))
         elif how == "skip":
             self.end(step, "skipped", "task-skip", {"exception": "SkipTask"})
-            self.lead_on(step, step.inputs)
+            lead_on(self, step, step.inputs)
         elif how == "task error":
             step.outputs = {"code": step.uid}
             self.fail(step, "TukioTaskError", step.outputs)
@@ -319,11 +320,11 @@ class Run(Timeline):
     def finish(self, step: Step, result: Any) -> None:
         """End a step by what it returned; what cannot be passed on is an error (B02)."""
         step.outputs = result
-        if isinstance(result, str) and self.graph[step.uid]:
+        if isinstance(result, str) and self.graph.get(step.uid):
             self.fail(step, "InvalidResult")
             return
         self.end(step, "finished", "task-end", result)
-        self.lead_on(step, result if isinstance(result, dict) else step.inputs)
+        lead_on(self, step, result if isinstance(result, dict) else step.inputs)
 
     def fail(self, step: Step, error: str, content: Any = None) -> None:
         """End a step by an error: its branch stops, and the whole run if it says so."""
@@ -337,12 +338,13 @@ class Run(Timeline):
                 error, content = raised, None
         for one in (*step.beside, error):
             self.note(step, one)
+        step.error = error
         data = failures.handled(self, step, error)
         if data is not None:
             step.outputs = data
             content = {"exception": error, "handled": True}
         self.end(step, "exception", "task-error", content or {"exception": error})
-        self.lead_on(step, data)
+        lead_on(self, step, data)
         if data is None and failures.aborts(self, step):
             self.stop("exception")
 
@@ -351,167 +353,23 @@ class Run(Timeline):
         self.errors.setdefault(step.uid, []).append(error)
 
     def end(self, step: Step, state: str, kind: str, content: Any) -> None:
-        """Let a step be over, and tell it."""
+        """Let a step be over, and tell it; before that, its items are."""
+        maps.end_interrupted(self, step)
         self.forget(step)
         step.state, step.end = state, self.now
-        if not step.loose and state != "retried":
+        if step.in_graph and state != "retried":
             self.ended.append(step.uid)
         self.tell(kind, step.uid, content)
 
-    def lead_on(self, step: Step, data: Data | None) -> None:
-        """Start the successors, in declared order (G8), each with data of its own (G9).
-
-        Not those that were not chosen; with None, nothing.
-        """
-        for down in self.graph[step.uid]:
-            if data is None or (step.chosen is not None and down not in step.chosen):
-                self.lose(step.uid, down, spoilt=data is None)
-                continue
-            if down in self.steps or not fan_in.is_hopeless(self, down):
-                self.came[down][step.uid] = dict(data)
-                self.arrive(down, data)
-
-    def arrive(self, uid: str, data: Data) -> None:
-        """Let a parent's data come to a task that is at work, or that begins with it."""
-        if self.ending:
-            return
-        if uid not in self.steps:
-            if not fan_in.waits(self, uid):
-                self.make_ready(uid, data)
-            elif fan_in.is_due(self, uid):
-                self.make_ready(uid, fan_in.collected(self, uid))
-            return
-        successor = self.steps[uid]
-        if successor.end is None:
-            successor.late.append(dict(data))
-            body.receive(self, successor, dict(data))
-        joins.wake(self, uid)
-
-    def lose(self, parent: str, uid: str, *, spoilt: bool) -> None:
-        """Learn that a parent will not lead to a task; what is out of reach is lost in turn."""
-        pending = [(parent, uid, spoilt)]
-        while pending:
-            parent, uid, spoilt = pending.pop(0)
-            was_hopeless = fan_in.is_hopeless(self, uid)
-            self.lost[uid].add(parent)
-            if spoilt:
-                self.spoilt.add(uid)
-            joins.wake(self, uid)
-            if uid in self.steps or was_hopeless:
-                continue
-            if fan_in.is_hopeless(self, uid):
-                pending += [(uid, down, uid in self.spoilt) for down in self.graph[uid]]
-            elif fan_in.waits(self, uid) and fan_in.is_due(self, uid) and not self.ending:
-                self.make_ready(uid, fan_in.collected(self, uid))
-
-    def cut(self, step: Step, why: str) -> None:
-        """Interrupt a step at work; what is due at this very instant may still come first."""
-        if not step.at_work or step.state == "suspended":
-            return
-        if step.child:
-            children.cut(self, step, why)
-        elif step.cut is None:
-            self.forget(step, after=self.now)
-            step.cut, step.cut_at = why, self.now
-            self.later(self.now, lambda: self.reach(step), step)
-        elif WEIGHTS[why] > WEIGHTS[step.cut] and not step.cleaning:
-            step.cut = why
-
-    def reach(self, step: Step) -> None:
-        """Let a step learn that it is interrupted; its own shield holds for a while."""
-        self.forget(step)
-        step.reads = False
-        if step.config.get("swallows"):
-            step.heard = []  # it has started over, and was cut again at once
-        how = step.config.get("when_cut", "passes")
-        self.after(step, step.config.get("shields", 0), partial(self.react, step, how))
-
-    def after(self, step: Step, seconds: float, act: Callable[[], object]) -> None:
-        """Let a step do something after a while; without one, at once."""
-        if seconds:
-            self.later(self.now + seconds, act, step)
-        else:
-            act()
-
-    def react(self, step: Step, how: str) -> None:
-        """End in the way of its own, if it has one; else as it was told. Past its limit, late."""
-        self.slow[step.uid] = max(self.slow.get(step.uid, 0), self.now - step.cut_at)
-        step.overran = limits.has_overrun(self, step)
-        if step.overran:
-            if step.cut == "suspend":
-                step.cut = "limit"
-            # Whatever it returned: it was too late.
-            self.tear_down(step, "passes" if how in RETURNS else how)
-        elif how == "passes" and step.cut == "suspend":
-            step.state = "suspended"
-            if self.phase == "suspended":
-                self.put_off.append(step)
-            else:
-                self.ready.append(self.again(step))
-        elif step.cut == "suspend" or how in RETURNS:
-            self.end_as(step, how)
-        else:
-            self.tear_down(step, how)
-
-    def tear_down(self, step: Step, how: str) -> None:
-        """Clean up within a limit (G5), then end the step."""
-        step.cleaning = True
-        seconds = min(step.config.get("cleans", 0), CLEANUP)
-        act = partial(self.torn_down, step, how)
-        if seconds or self.due_now():
-            # Even if it takes no time, others may have a turn before it is over.
-            self.later(self.now + seconds, act, step)
-        else:
-            act()
-
-    def torn_down(self, step: Step, how: str) -> None:
-        """End an interrupted step; past its limit, it leads on (G4)."""
-        config, result = step.config, step.inputs
-        if config.get("cleans", 0) > CLEANUP:
-            self.note(step, "CleanupTimedOut")
-        elif config.get("teardown") == "error":
-            self.note(step, "LookupError")
-        elif config.get("teardown") == "dict":
-            result = {step.uid: "torn down"}
-        if step.is_join:
-            step.status = "timeout" if step.cut == "limit" else "cancelled"
-            result = joins.collected(self, step)
-        late = step.overran and step.cut == "limit"
-        if late and how != "passes":
-            step.beside.append(LATE_ERRORS.get(how) or ERRORS[how])
-            how = "passes"
-        self.end_torn_down(step, how, result)
-
-    def end_torn_down(self, step: Step, how: str, result: Any) -> None:
-        """End a step that was interrupted and cleaned up after."""
-        if how != "passes":
-            self.end_as(step, how)
-        elif step.cut == "limit":
-            if step.is_join:
-                self.tell("task-progress", step.uid, (tuple(step.joined), "timeout"))
-            if step.task.get("on_timeout") in {"fail", "retry"} or retries.left(self, step) <= 0:
-                step.outputs = None if result is step.inputs else result
-                self.fail(step, "TaskTimedOut")
-                return
-            for one in step.beside:
-                self.note(step, one)
-            step.outputs = result
-            self.end(step, "timeout", "task-timeout", result)
-            self.lead_on(step, result)
-        elif step.loose and self.no_time:
-            self.fail(step, "CleanupTimedOut")
-        else:
-            self.end(step, "cancelled", "task-cancel", None)
-            self.lead_on(step, None)
-
     def outcome(self) -> Outcome:
         """Return what there is to see, now that the run is over."""
-        tasks = dict.fromkeys(self.tasks) | {uid: step.seen() for uid, step in self.steps.items()}
+        shown = {uid: step for uid, step in self.steps.items() if step.whole is None}
+        tasks = dict.fromkeys(self.tasks) | {uid: step.seen() for uid, step in shown.items()}
         states = ("finished", "skipped", "timeout")
         outputs = {
             s.uid: s.outputs
             for s in self.steps.values()
-            if not s.loose and (s.state in states or failures.gives_output(s))
+            if s.in_graph and (s.state in states or failures.gives_output(s))
         }
         assert self.ending
         errors = {uid: sorted(kinds) for uid, kinds in self.errors.items()}

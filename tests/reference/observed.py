@@ -56,6 +56,8 @@ def outcome(played: Played, run: tukio.Workflow) -> Outcome:
 
 def untold(data: Any) -> Any:
     """Return data without the texts of errors in it, which the model does not have."""
+    if isinstance(data, list):
+        return [untold(one) for one in data]
     if not isinstance(data, dict):
         return data
     is_error = "type" in data and "message" in data
@@ -88,6 +90,10 @@ def seen(task: Data, began: datetime) -> Data | None:
     if step is None or step["start"] is None:
         return None
     known = {key: untold(step.get(key)) for key in SEEN}
+    items = known["items"] = step.get("items")
+    if items is not None:
+        failed = {place: error["type"] for place, error in items["failed"].items()}
+        known["items"] = items | {"failed": failed}
     for key in ("start", "end"):
         known[key] = known[key] and (known[key] - began).total_seconds()
     if task.get("name") == "join":

@@ -15,6 +15,9 @@ Data = dict[str, Any]
 Order = tuple[float, str, Any]
 """An instant, what is done to the run then, and a detail: the task to cancel, the grace."""
 
+RETURNS = ("dict", "event", "none", "text")
+"""The ways to end without raising: a step that does so has finished, interrupted or not."""
+ERRORS = {"error": "ValueError", "timeout error": "TimeoutError", "group error": "ExceptionGroup"}
 SEEN = ("state", "inputs", "outputs", "start", "end", "chosen")
 """What a report says of a task."""
 WEIGHTS = {"limit": 0, "suspend": 0, "task": 1, "run": 2}
@@ -59,6 +62,47 @@ class Outcome:
 
 
 @dataclass
+class Items:
+    """The items of a task that is run once for each of a list, of all its executions."""
+
+    total: int | None = None  # None until the task has begun
+    values: list[Any] = field(default_factory=list[Any])
+    results: dict[int, Any] = field(default_factory=dict[int, Any])
+    failed: dict[int, str] = field(default_factory=dict[int, str])
+    cancelled: set[int] = field(default_factory=set[int])  # those that were, but not with the task
+    late: list[int] = field(default_factory=list[int])  # those that have a result past their limit
+    left: list[int] = field(default_factory=list[int])  # places of those not made
+    open: list[Step] = field(default_factory=list["Step"])  # due, at work, or to be tried again
+    earlier: dict[int, Step] = field(default_factory=dict[int, "Step"])  # those to be made anew
+    tolerated: int = 0  # how many may go wrong
+    closed: bool = False  # whether no further one begins
+    unwinds: bool = False  # whether that is because the task was cut
+
+    @property
+    def are_too_bad(self) -> bool:
+        """Whether more have failed, or were cancelled, than may."""
+        return len(self.failed) + len(self.cancelled) > self.tolerated
+
+    @property
+    def over(self) -> set[int]:
+        """The places of those that are over, and not to be run again."""
+        return {*self.results, *self.failed, *self.cancelled}
+
+    def seen(self, *, is_cancelled: bool) -> Data | None:
+        """Return what a report says of them: of those that did not go well; of all, if cancelled.
+
+        Without that, the output of the task has the results.
+        """
+        failed = {str(place): error for place, error in self.failed.items()}
+        late = {"timed_out": sorted(self.late)} if self.late else {}
+        flaws = {"total": self.total, "failed": failed, **late}
+        if is_cancelled:
+            done = {str(place): result for place, result in self.results.items()}
+            return {**flaws, "done": done, "attempts": {}}
+        return flaws if failed or late else None
+
+
+@dataclass(eq=False)
 class Step:
     """One task, from the moment it is due; its last execution."""
 
@@ -89,6 +133,11 @@ class Step:
     reads: bool = False  # whether it waits for something to come into the queue
     heard: list[Data] = field(default_factory=list[Data])  # what it has taken out of the queue
     child: Any = None  # the run that it is, if it is one, while that is not over
+    items: Items | None = None  # of a task that is run once for each of a list
+    whole: Step | None = None  # of an item: the step of its task
+    place: int = 0  # of an item, in the list
+    error: str = ""  # what it has failed with
+    due: float = 0.0  # when it may begin, if it is to be tried again
 
     @property
     def config(self) -> Data:
@@ -101,12 +150,26 @@ class Step:
         return bool(self.task.get("name") == "join")
 
     @property
+    def in_graph(self) -> bool:
+        """Whether it is of a task in the graph."""
+        return not self.loose and self.whole is None
+
+    @property
+    def work(self) -> Items:
+        """Its items; it must be a task that has them."""
+        assert self.items is not None
+        return self.items
+
+    @property
     def at_work(self) -> bool:
         """Whether it has begun and is not over."""
         return self.start is not None and self.end is None
 
     def result(self, how: str) -> Any:
         """Return what it returns, if it ends in one of the ways that do."""
+        if self.items is not None:
+            results = [self.items.results.get(place) for place in range(len(self.items.values))]
+            return {**self.inputs, self.task["map"].get("into", "results"): results}
         if how in ("none", "text"):
             return {"none": None, "text": "text"}[how]
         inputs = self.inputs if isinstance(self.inputs, dict) else {}
@@ -117,4 +180,5 @@ class Step:
         if self.start is None:
             return None
         join = {"joined": self.joined, "status": self.status} if self.is_join else {}
-        return {key: getattr(self, key) for key in SEEN} | join
+        items = self.items and self.items.seen(is_cancelled=self.state == "cancelled")
+        return {key: getattr(self, key) for key in SEEN} | join | {"items": items}

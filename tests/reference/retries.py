@@ -32,7 +32,7 @@ def wait_after(run: Run, step: Step, error: str) -> float | None:
     """Return how long the task of a step that has failed waits; None if it has failed for good."""
     words = step.task.get("retry")
     ends = run.ending and not step.loose
-    if not words or ends or error in FINAL or step.cut in {"task", "run"}:
+    if not words or ends or error in FINAL or step.cut in {"task", "run"} or step.called_off:
         return None
     remaining = left(run, step)
     if error == "TaskTimedOut" and (step.task.get("on_timeout") != "retry" or remaining <= 0):
@@ -59,8 +59,14 @@ def tries_again(run: Run, step: Step, error: str, wait: float) -> None:
     run.end(step, "retried", "task-retry", content)
     new = run.again(step)
     new.attempt, new.first = step.attempt + 1, begun(step)
-    run.waiting.append(new)
-    run.later(run.now + wait, partial(come_due, run, new), new)
+    put_off(run, new, run.now + wait)
+
+
+def put_off(run: Run, step: Step, due: float) -> None:
+    """Let a step wait for its instant."""
+    step.due = due
+    run.waiting.append(step)
+    run.later(due, partial(come_due, run, step), step)
 
 
 def come_due(run: Run, step: Step) -> None:

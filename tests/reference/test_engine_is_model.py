@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, reject
 
 from support.hurry import hurry
+from support.maps import LIST, mapped_templates
 from support.profiles import many
 from tukio._run.watchdog import PATIENCE
 from tukio.testing import play
@@ -26,11 +27,14 @@ if TYPE_CHECKING:
 
 WAYS = 400
 """How many ways to tell a story are tried before it is left undecided."""
-DATA = {"in": 0}
+DATA: Data = {"in": 0, "items": LIST}
+"""With what all runs start: a list for tasks that are mapped."""
 HERE = [name for name in BACKENDS if is_available(name)]
 
 # The policies are the engine's; here each trigger starts a run.
 templates = workflow_templates().map(lambda template: template | {"policy": "start-new"})
+
+mapped = mapped_templates().map(lambda template: template | {"policy": "start-new"})
 
 
 def played(backend: str, template: Data, history: list[Action]) -> Played:
@@ -101,6 +105,14 @@ def test_every_backend_does_what_the_model_says(template: Data, history: list[Ac
         assert not isinstance(way, Diverged)
         if not way.choices:
             assert all(outcome == way for outcome in seen)
+
+
+@many(1000)
+@given(template=mapped, history=histories())
+def test_what_is_mapped_does_what_the_model_says(template: Data, history: list[Action]) -> None:
+    """Likewise, where nearly all tasks are run for each item of a list."""
+    for backend in HERE:
+        check(backend, template, history)
 
 
 def flow(graph: dict[str, list[str]], tasks: Data, **fields: Any) -> Data:

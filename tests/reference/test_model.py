@@ -24,9 +24,9 @@ def template(graph: dict[str, list[str]], tasks: dict[str, Any], **fields: Any) 
     return {"id": "flow", "tasks": described, "graph": graph} | fields
 
 
-def play(described: dict[str, Any], *orders: Any) -> Outcome:
+def play(described: dict[str, Any], *orders: Any, data: dict[str, Any] | None = None) -> Outcome:
     """Play a template in the way in which nothing is put off."""
-    return Run(described, DATA, orders).play()
+    return Run(described, DATA if data is None else data, orders).play()
 
 
 def told(outcome: Outcome) -> list[str]:

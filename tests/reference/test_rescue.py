@@ -46,6 +46,18 @@ def through_json(one: tukio.Workflow) -> Data:
     return tukio.report_from_json(tukio.report_to_json(one.report()))
 
 
+def is_cancelled(execution: Data) -> bool:
+    """Return whether an execution in a report was cancelled."""
+    return bool(execution["state"] == tukio.FutureState.cancelled.value)
+
+
+def items_over(task: Data) -> set[str]:
+    """Return the ids of the items of a task in a report that are over, and not to be run again."""
+    items = task["exec"] and task["exec"].get("items")
+    places = [*items["failed"], *items.get("done", ())] if items else []
+    return {f"{task['id']}[{place}]" for place in places}
+
+
 async def rescued(template: Data, report: Data) -> tuple[tukio.Workflow, Timeline] | None:
     """Go on with a run, and check it all the while; None if nothing is left of its limit."""
     hurry()
@@ -80,10 +92,14 @@ def test_g11_a_random_run_is_rescued_at_any_moment(
             continue
         final = through_json(again[0])
         shown = {task["id"]: task["exec"] for task in final["tasks"]}
+        begun = {moment.task for moment in again[1] if moment.kind == "task-begin"}
         for task in report["tasks"]:
             if task["exec"] and task["exec"]["state"] in OVER:
                 assert shown[task["id"]] == task["exec"]
-        if again[0].state is tukio.FutureState.finished:
+            assert not items_over(task) & begun
+        # A task that was cancelled is run again by each rescue.
+        is_whole = not any(task["exec"] and is_cancelled(task["exec"]) for task in final["tasks"])
+        if again[0].state is tukio.FutureState.finished and is_whole:
             once_more = run(rescued, template, final, backend=backend)
             assert once_more
             assert outcome_of(once_more[0]) == outcome_of(again[0])

@@ -15,6 +15,7 @@ import tukio
 from support.flow import flow, states
 from support.hurry import hurry
 from support.keeping import KeepingEngine
+from support.maps import LIST
 from support.profiles import many
 from support.silence import silence
 from tukio._model.facts import (
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
     from tukio.testing import Action
 
 HERE = [name for name in BACKENDS if is_available(name)]
-DATA = {"in": 0}
+DATA = {"in": 0, "items": LIST}
 
 FINISHED, CANCELLED = FutureState.finished, FutureState.cancelled
 TIMEOUT, EXCEPTION = FutureState.timeout, FutureState.exception

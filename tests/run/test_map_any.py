@@ -9,18 +9,19 @@ from hypothesis import given, strategies as st
 
 import tukio
 from support.hurry import hurry
+from support.maps import LIST, mapped_templates
 from support.profiles import many
 from support.silence import silence
 from tukio.testing import actors, play
 from tukio.testing.clock import BACKENDS, is_available, run as run_on
-from tukio.testing.strategies import histories, mapped_tasks, workflow_templates
+from tukio.testing.strategies import histories
 
 if TYPE_CHECKING:
     from tukio.testing import Action
 
 HERE = [name for name in BACKENDS if is_available(name)]
-DATA = {"items": [{"n": 0}, 1, {"n": 2}, [3]]}
-TEMPLATES = workflow_templates(max_tasks=3, tasks=mapped_tasks)
+DATA = {"items": [*LIST, [3]]}
+TEMPLATES = mapped_templates(max_tasks=3)
 
 
 async def played(template: Any, history: list[Action]) -> list[dict[str, Any]]:

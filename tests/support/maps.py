@@ -5,14 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anyio
+from hypothesis import strategies as st
 
 import tukio
 from support.flow import execution as execution_of, step_of
+from tukio.testing.maps import MAPS
+from tukio.testing.strategies import workflow_templates
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from hypothesis.strategies import SearchStrategy
+
     from support.flow import Tasks
+
+LIST: list[Any] = [{"n": 0}, 1, {"n": 2}]
+"""The items of random mapped tasks, in tests."""
 
 CALLS: list[int] = []
 """The places of the items that the task `page` was called for, in that order."""
@@ -89,3 +97,19 @@ def seconds(run: Any, uid: str = "each") -> float:
     """Return how long a task has taken."""
     step: Any = step_of(run, uid)
     return float(step.ended_at - step.started_at)
+
+
+def mapped_templates(*, max_tasks: int = 6) -> SearchStrategy[dict[str, Any]]:
+    """Draw random templates whose actors are all mapped."""
+    templates = workflow_templates(max_tasks=max_tasks)
+    return st.builds(_all_mapped, templates, st.sampled_from(MAPS))
+
+
+def _all_mapped(template: dict[str, Any], words: dict[str, Any]) -> dict[str, Any]:
+    tasks = [
+        words | {key: word for key, word in task.items() if key != "compensate"}
+        if "actor" in task.get("name", "")
+        else task
+        for task in template["tasks"]
+    ]
+    return template | {"tasks": tasks}

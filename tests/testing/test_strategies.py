@@ -129,6 +129,10 @@ SAID: dict[str, Callable[[Data], bool]] = {
     "no limit, said": lambda template: template["tasks"][0].get("timeout") == 0,
     "within": lambda template: "within" in template["tasks"][0].get("retry", {}),
     "retry_if": lambda template: "retry_if" in template["tasks"][0].get("retry", {}),
+    "a map": lambda template: "map" in template["tasks"][0],
+    "a map, a retry and a handler": lambda template: (
+        template["tasks"][0].keys() >= {"map", "retry", "on_error"}
+    ),
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -97,9 +98,18 @@ def after_its_time(run: tukio.Workflow, step: TaskRun) -> None:
     tell(run, "any")
 
 
+def before_its_items(run: tukio.Workflow, step: TaskRun) -> None:
+    """Tell the end of a task while an item of it is at work."""
+    items: Any = SimpleNamespace(open={step: None}, earlier={})
+    step.extras.items = items
+    tell(run, "task-end", step)
+    step.extras.items = None
+
+
 STATE = tukio.FutureState
 LIES: dict[str, tuple[str, Lie]] = {
     "a task began twice": ("G2", lambda run, a: tell(run, "task-begin", a, a.inputs)),
+    "a task ended before its items": ("G1", before_its_items),
     "a task that is at work has ended": ("G2", lambda run, a: tell(run, "task-end", a)),
     "the run is over, and a task at work": ("G1", lambda run, a: tell(run, "workflow-end")),
     "a task ended that is not of the run": (

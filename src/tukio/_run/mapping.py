@@ -132,7 +132,6 @@ class MapStep(TaskRun):
     def _output(self) -> dict[str, Any]:
         work = self.work
         if work.items.went_wrong > work.allowed:
-            self._end_interrupted()
             raise work.items.problem(self.template.uid)
         output = work.common.mapped.passed_on(self.input_data, work.items.in_order())
         # The output has them.
@@ -284,6 +283,10 @@ class MapStep(TaskRun):
         if driver is not None:
             self.run.interrupt(driver)
 
+    def note_end(self) -> None:
+        """Called when this is over, before anybody is told: its items are over first."""
+        self._end_interrupted()
+
     def _run_done_callbacks(self) -> None:
         """Called when this is over: tell those that wait for it, or for items of it."""
         self._end_interrupted()
@@ -307,8 +310,9 @@ class MapStep(TaskRun):
         new.extras.items = self.extras.items
 
     def waits_for_others(self) -> bool:
-        """Return whether this waits for items, which are looked at themselves."""
-        return bool(self.work.open)
+        """Return that this only waits for items, which are looked at themselves."""
+        # Also in the turn in which none is left: no code of the user's is in here.
+        return True
 
     def restore_items(self, total: int | None, facts: Iterable[Any]) -> None:
         """Set what facts tell of items; see `Step.restore_items`."""

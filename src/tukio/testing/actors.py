@@ -13,6 +13,7 @@ seconds:   the seconds that the actor sleeps then
 beats:     whether the actor shows a sign of life then; see `idle_timeout` of tasks
 nests:     the seconds that each task of a group sleeps, which the actor starts and awaits then
 nested:    `error`: the first task of that group to end raises instead
+cancels:   whether the actor cancels itself then, and waits for that
 awaits:    the number of events that the actor reads from its queue last; see the template's
            `topics`
 ends:      `dict` (default: the inputs, the actor's id, and `heard`, the data of these events),
@@ -55,7 +56,7 @@ PROMPT_ACTOR = "prompt actor"
 MAY_GO_ON = "actor may go on"
 """The name that `may_go_on` is registered under."""
 
-WAITS = frozenset({"turns", "seconds", "nests", "awaits"})
+WAITS = frozenset({"turns", "seconds", "nests", "cancels", "awaits"})
 """The keys of a behaviour that waits, which a prompt actor cannot have."""
 
 
@@ -125,6 +126,9 @@ class Actor(TaskHolder):
             async with anyio.create_task_group() as group:
                 for number, seconds in enumerate(naps):
                     group.start_soon(_nap, seconds, number == first)
+        if self.config.get("cancels"):
+            current_task().cancel()
+            await anyio.sleep_forever()
         assert self.queue is not None
         for _ in range(self.config.get("awaits", 0)):
             received = await self.queue.get()

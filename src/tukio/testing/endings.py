@@ -71,9 +71,10 @@ def after_failure(
 
 
 def closed(template: Data, closing: Data) -> Data:
-    """Return a template that closes; what undoes a task, undoes each."""
+    """Return a template that closes; what undoes a task, undoes each that is not mapped."""
     words = {key: value for key, value in closing.items() if key != "undo"}
     if "undo" not in closing:
         return template | words
-    tasks = [task | {"compensate": closing["undo"]} for task in template["tasks"]]
+    undo = {"compensate": closing["undo"]}
+    tasks = [task if "map" in task else task | undo for task in template["tasks"]]
     return template | words | {"tasks": tasks}

@@ -7,11 +7,18 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-MAPS: Final[tuple[dict[str, Any], ...]] = (
-    *({} for _ in range(3)),
+OVER: Final = "$.items"
+"""Where the lists are that random tasks are mapped over."""
+
+_WORDS: tuple[dict[str, Any], ...] = (
+    {},
     *({"limit": number} for number in (1, 2)),
     *({"limit": 2, "tolerate": tolerate} for tolerate in (1, "50%", "all")),
     {"tolerate": 1, "timeout": 2},
     {"limit": 1, "timeout": 4, "into": "items"},
 )
-"""What a `map` says, beside where its list is."""
+
+MAPS: Final[tuple[dict[str, Any], ...]] = tuple(
+    {"map": {"over": OVER, **words}} for words in _WORDS
+)
+"""What a task says of being mapped."""

@@ -75,9 +75,9 @@ async def play(
     `cancel`, `suspend`, `resume`, `timeout`: as the methods of a run.
     `cancel task`: cancels one task; the detail is its index among the tasks of the template.
     `stop`: stops the engine; the detail is the grace in seconds, or None to use force.
-    `trigger`: starts a further run, with `{"run": <instant>}`; the detail is the number of seconds
-    until its deadline, or None for none.
-    `event`: the engine receives `{"event": <instant>}`; the detail is the topic.
+    `trigger`: starts a further run, with the data and `{"run": <instant>}`; the detail is the
+    number of seconds until its deadline, or None for none.
+    `event`: the engine receives the data and `{"event": <instant>}`; the detail is the topic.
     `handler error`: from now on a handler of execution events fails; the detail is "sync" or
     "async", the kind of the handler, or "odd": it raises what is no `Exception`.
     `callback error`: a done callback of each task that was reached fails; the detail is "sync" or
@@ -91,7 +91,7 @@ async def play(
             and runs are made of copies of it.
         history: The actions. Those of one instant are performed in this order, without a pause;
             those at instant 0 come before the first task begins.
-        data: The data to start the first run with.
+        data: The data to start runs with.
         engine: The engine to play on, which must not be in use yet. None makes one.
         horizon: The instant at which runs that still go on are cancelled.
 
@@ -119,9 +119,9 @@ async def _played(
 ) -> _Stage:
     """Do what `play` does, without its checks at the end."""
     async with Engine() if engine is None else engine as entered:
-        stage = _Stage(entered, template)
+        stage = _Stage(entered, template, dict(data or {}))
         await entered.load(stage.template)
-        stage.started(await entered.trigger(stage.template.uid, dict(data or {})))
+        stage.started(await entered.trigger(stage.template.uid, stage.data))
         start = anyio.current_time()
         ordered = sorted(history, key=lambda action: action[0])
         for at, actions in groupby(ordered, key=lambda action: action[0]):
@@ -140,8 +140,14 @@ async def _played(
 class _Stage:
     """An engine, with the runs and the events of a play."""
 
-    def __init__(self, engine: Engine, template: WorkflowTemplate | Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        template: WorkflowTemplate | Mapping[str, Any],
+        data: dict[str, Any],
+    ) -> None:
         self.engine: Engine = engine
+        self.data: dict[str, Any] = data
         # Never changed: the copies of it are.
         self._original: WorkflowTemplate = as_template(template, engine._registry)
         # The one that is loaded.
@@ -165,10 +171,10 @@ class _Stage:
                 self.engine.stop(detail, force=detail is None)
             case "trigger":
                 until = None if detail is None else self._wall_time(detail)
-                uid, data = self.template.uid, {"run": at}
+                uid, data = self.template.uid, {**self.data, "run": at}
                 self.started(await self.engine.trigger(uid, data, deadline=until))
             case "event":
-                self.started(*await self.engine.data_received({"event": at}, detail))
+                self.started(*await self.engine.data_received({**self.data, "event": at}, detail))
             case "handler error":
                 self.engine.broker.register(partial(FAILS[detail], deed), EXEC_TOPIC)
             case "edit":

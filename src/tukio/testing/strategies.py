@@ -53,6 +53,7 @@ FAULTS: tuple[Data, ...] = (
     *({"teardown": how} for how in ("dict", "error")),
     *({"cleans": seconds} for seconds in (1, 2, 3, 7)),
     {"nests": [1, 2, 1], "nested": "error"},
+    {"cancels": True},
     {"starts": "error"},
 )
 DEEDS: tuple[Data, ...] = (
@@ -63,7 +64,14 @@ DEEDS: tuple[Data, ...] = (
     *({"chooses": places} for places in ([], [0], [0], [1], [0, 2])),
 )
 
-_seconds: SearchStrategy[int] = st.sampled_from([0, 1, 2, 3, 5, 9, 9, 0])
+# How long an actor sleeps, and what it says of being mapped: in one draw, for the same reason as
+# `_manners`. Of more than 128 values Hypothesis draws the first ones more often.
+_seconds: SearchStrategy[tuple[int, Data]] = st.sampled_from(
+    [
+        *((seconds, Data()) for seconds in (0, 1, 2, 3, 5, 9, 9, 0) for _ in range(10)),
+        *((seconds, mapped) for seconds in (0, 1, 2, 3, 5, 9) for mapped in MAPS),
+    ]
+)
 _deeds: SearchStrategy[list[Data]] = st.lists(st.sampled_from(DEEDS + FAULTS), max_size=4)
 LIMITS: tuple[Data, ...] = (
     *({} for _ in range(12)),
@@ -119,7 +127,6 @@ _policies: SearchStrategy[str] = st.sampled_from(
     ["start-new", "skip", "skip-until-unlock", "abort-running"]
 )
 _ways: SearchStrategy[str] = st.sampled_from(["chain", "chain", "fan", "any", "any", "any"])
-_maps: SearchStrategy[Data] = st.sampled_from(MAPS)
 _flags: SearchStrategy[bool] = st.booleans()
 _aborts: SearchStrategy[bool] = st.sampled_from([False, False, False, True])
 
@@ -159,6 +166,9 @@ def faults() -> SearchStrategy[Data]:
 def task_templates(draw: DrawFn, uid: str = "a", *, parents: Sequence[str] = ()) -> Data:
     """Draw an actor in its dict form; for several parents perhaps a join, of either kind.
 
+    Some actors are mapped over `$.items`. They pass on what they were given, so start the run with
+    a list: `play(template, history, {"items": [1, 2, 3]})`.
+
     Args:
         draw: Given by Hypothesis.
         uid: The id of the task.
@@ -167,8 +177,8 @@ def task_templates(draw: DrawFn, uid: str = "a", *, parents: Sequence[str] = ())
     if len(parents) > 1 and draw(_below(3)):
         task: Data = {"id": uid, "name": "join", "config": _join(draw, parents)}
     else:
-        config = _behaviour(draw)
-        task = {"id": uid, "name": ACTOR, "config": config}
+        config, mapped = _behaviour(draw)
+        task = {"id": uid, "name": ACTOR, "config": config, **mapped}
         if "awaits" in config:
             task["topics"] = draw(_task_topics)
         if len(parents) > 1 and draw(_flags):
@@ -181,24 +191,6 @@ def task_templates(draw: DrawFn, uid: str = "a", *, parents: Sequence[str] = ())
     if is_prompt and task["name"] == ACTOR and WAITS.isdisjoint(task["config"]):
         task["name"] = PROMPT_ACTOR
     return task | limits
-
-
-@st.composite
-def mapped_tasks(draw: DrawFn, uid: str, *, parents: Sequence[str]) -> Data:
-    """Draw a task as `task_templates` does; about half of the actors are mapped over `$.items`.
-
-    For `workflow_templates(tasks=mapped_tasks)`. Actors pass on what they were given, so start the
-    run with a list: `play(template, history, {"items": [1, 2, 3]})`.
-
-    Args:
-        draw: Given by Hypothesis.
-        uid: The id of the task.
-        parents: The ids of the tasks that lead to this one.
-    """
-    task = draw(task_templates(uid, parents=parents))
-    if task.get("name") in (ACTOR, PROMPT_ACTOR) and draw(_flags):
-        task["map"] = {"over": "$.items", **draw(_maps)}
-    return task
 
 
 @st.composite
@@ -302,13 +294,13 @@ def _graph(draw: DrawFn, parents: dict[str, list[str]]) -> Graph:
     return dict(reversed(graph.items())) if len(graph) > 1 and draw(_flags) else graph
 
 
-def _behaviour(draw: DrawFn) -> Data:
-    config: Data = {}
-    if duration := draw(_seconds):
-        config["seconds"] = duration
+def _behaviour(draw: DrawFn) -> tuple[Data, Data]:
+    """Draw the config of an actor, and what it says of being mapped."""
+    duration, mapped = draw(_seconds)
+    config: Data = {"seconds": duration} if duration else {}
     for deed in draw(_deeds):
         config |= deed
-    return config
+    return config, deepcopy(mapped)
 
 
 def _join(draw: DrawFn, parents: Sequence[str]) -> Data:

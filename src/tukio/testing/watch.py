@@ -315,6 +315,9 @@ def _ends(life: _Life, execution: str, kind: str, content: Any) -> TaskRun:
     assert step is not None
     demand("G2", execution not in life.ended, "{!r} ended twice", step)
     life.ended.add(execution)
+    work = step.extras.items
+    left = [] if work is None else [*work.open, *work.earlier.values()]
+    demand("G1", not left, "{!r} told its end before its items {}", step, left)
     demand("G2", EVENT_OF.get(step.state) == kind, "{!r} was told of as {!r}", step, kind)
     if step.state is FutureState.timeout:
         demand("G4", _is_due(step, run.backend.time()), "{!r} timed out before its limit", step)
