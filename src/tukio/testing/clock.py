@@ -9,6 +9,7 @@ Knows:  nothing of workflows. For threads and sockets, which have no virtual tim
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import importlib.util
 from functools import partial
@@ -82,17 +83,23 @@ def new_loop(
         patience: Real seconds to wait for threads, or for anything else if no timer is set.
     """
     check_available(backend)
-    base: type[asyncio.AbstractEventLoop] = asyncio.SelectorEventLoop
-    if backend == "uvloop":
-        import uvloop
-
-        base = uvloop.Loop
-    loop = cast("VirtualTime", type("VirtualLoop", (VirtualTime, base), {})())
+    loop = _loop_class(backend)()
     loop.set_debug(backend == "asyncio")
     loop.patience = Patience(patience)
     if seed is not None:
         loop.order = Order(seed)
     return loop
+
+
+@functools.cache
+def _loop_class(backend: str) -> type[VirtualTime]:
+    """Return the class of the loops of a backend; Python is slow where each has one of its own."""
+    base: type[asyncio.AbstractEventLoop] = asyncio.SelectorEventLoop
+    if backend == "uvloop":
+        import uvloop
+
+        base = uvloop.Loop
+    return cast("type[VirtualTime]", type("VirtualLoop", (VirtualTime, base), {}))
 
 
 def run(
