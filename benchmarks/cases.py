@@ -159,8 +159,8 @@ def peers(effort: Effort) -> Plan:
     """What does the same workflow cost elsewhere?
 
     The DAG of the README, written the way each project teaches it. They do not all offer the same:
-    dbos and prefect write every step to a database, and are measured up to 100 and 1 for the time
-    that takes, and for what the server of prefect takes at once.
+    dbos writes every step to a database, and is measured up to 100 for the time that takes. prefect
+    tells its server of every state, and is measured alone, since that refuses flows at 50 at once.
     """
     return among_peers(dict.fromkeys(("noop", "pause"), PEERS), effort.sizes(100, 1, 1_000))
 
@@ -170,8 +170,9 @@ def peers_policies(effort: Effort) -> Plan:
     """What do a retry and a watch over signs of life cost elsewhere that are never needed?
 
     The DAG of the README, no step of which suspends. pydantic-graph has no retries. A limit to the
-    silence of a step is langgraph's alone, as `idle_timeout`. dbos and prefect keep each attempt in
-    a database, and dbos tries again in the same process only while that lives, as all here do.
+    silence of a step is langgraph's alone, as `idle_timeout`. dbos keeps what each step comes to in
+    a database, and prefect the states of each task and flow; their time is that on the wall, and so
+    is what it is compared with.
     """
     retry = ("langgraph", "llama-index-workflows", "dbos", "prefect")
     who = {"retry noop": retry, "signs noop": ("langgraph",), "noop": retry}
@@ -182,16 +183,17 @@ def peers_policies(effort: Effort) -> Plan:
 
 @case
 def peers_maps(effort: Effort) -> Plan:
-    """What does an item of a mapped task cost elsewhere?
+    """What does an item of a mapped task cost elsewhere, when each suspends once?
 
     With `limited`, 50 items are at work at once; pydantic-graph has no such limit. It and
     llama-index-workflows give the results as they come, so there the items carry their places, and
     are sorted. An item is a step, but in dbos with `limited`: there it is a workflow in a queue.
-    prefect runs items in threads. Both are measured up to 100 items.
+    prefect runs items in threads. The time of these two is that on the wall, and so is what it is
+    compared with.
     """
     limited = tuple(name for name in PEERS if name != "pydantic-graph")
-    who = {"map noop": PEERS, "map pause": PEERS, "limited map pause": limited}
-    plan = among_peers(who, effort.sizes(100, 1_000), durable=100)
+    who = {"map pause": PEERS, "limited map pause": limited}
+    plan = among_peers(who, effort.sizes(100, 10), durable=100)
     return replace(plan, unit="µs per item", counts="items")
 
 
@@ -214,8 +216,8 @@ def peers_children(effort: Effort) -> Plan:
 
     A chain of three, none of which suspends. In langgraph a graph takes the place of a node. In
     pydantic-graph and llama-index-workflows the step in the middle awaits a run of its own, which
-    shares with its parent what the two hand each other. In dbos and prefect a child is kept as its
-    parent is, with an id of its own.
+    they do not know for a child. In dbos and prefect a child is kept as its parent is, with an id.
+    Their time is that on the wall, and so is what it is compared with.
     """
     plan = among_peers(dict.fromkeys(("child", "no child"), PEERS), effort.sizes(100, 1))
     without = Comparison("/ without", lambda job: replace(job, work="no child"))

@@ -170,9 +170,9 @@ def _run(machine: Machine) -> str:
 HOW_TO_READ = """\
 Every measure has a process of its own. The contenders take turns, round after round; a ratio is
 taken within a round. A figure is the median of the rounds, with the lowest and the highest in
-brackets. Time is processor time (dbos and prefect: time on the wall, since they wait for a disk).
-The garbage collector is on, as users have it: the more objects are alive, the more of the time it
-takes.
+brackets. Time is processor time. That of dbos and prefect is time on the wall, since they wait for
+a disk, and so is what their ratios are taken to. The garbage collector is on, as users have it: the
+more objects are alive, the more of the time it takes.
 **Only ratios travel** from one machine to another; the microseconds are of this one."""
 
 

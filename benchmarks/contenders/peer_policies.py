@@ -33,29 +33,25 @@ def many(make: Callable[[Wait], RunOnce], expected: object) -> Work:
 
 
 def maps(make: Callable[[Wait, int | None], RunItems], *, limits: bool = True) -> dict[str, Work]:
-    """Return the works that map a step over items.
+    """Return the works that map a step over items, each of which suspends once.
 
     Args:
         make: Builds, once, what runs a step for each item that it is given: all at once, or so
             many; returns the results in the order of the items.
         limits: Whether the peer can be told how many are at work at once.
     """
-    kinds: tuple[tuple[str, Wait, int | None], ...] = (
-        ("map noop", noop, None),
-        ("map pause", pause, None),
-        ("limited map pause", pause, AT_ONCE),
-    )
+    kinds = {"map pause": None, "limited map pause": AT_ONCE}
     return {
-        name: functools.partial(items, make=make, wait=wait, at_once=at_once)
-        for name, wait, at_once in kinds
+        name: functools.partial(items, make=make, at_once=at_once)
+        for name, at_once in kinds.items()
         if limits or at_once is None
     }
 
 
-async def items(meter: Meter, size: int, *, make: Any, wait: Wait, at_once: int | None) -> None:
+async def items(meter: Meter, size: int, *, make: Any, at_once: int | None) -> None:
     """Run one workflow over `size` items, and count those."""
     given = items_of(size)
-    run_items = make(wait, at_once)
+    run_items = make(pause, at_once)
     found: list[Any] = []
     for _ in meter.passes(1, units=size):
         found = await run_items(given)
