@@ -160,7 +160,7 @@ def peers(effort: Effort) -> Plan:
 
     The DAG of the README, written the way each project teaches it. They do not all offer the same:
     dbos writes every step to a database, and is measured up to 100 for the time that takes. prefect
-    tells its server of every state, and is measured alone, since that refuses flows at 50 at once.
+    tells its server of every state, which refuses some of 100 flows at once; one is measured.
     """
     return among_peers(dict.fromkeys(("noop", "pause"), PEERS), effort.sizes(100, 1, 1_000))
 
@@ -193,7 +193,7 @@ def peers_maps(effort: Effort) -> Plan:
     """
     limited = tuple(name for name in PEERS if name != "pydantic-graph")
     who = {"map pause": PEERS, "limited map pause": limited}
-    plan = among_peers(who, effort.sizes(100, 10), durable=100)
+    plan = among_peers(who, effort.sizes(100), durable=100)
     return replace(plan, unit="µs per item", counts="items")
 
 

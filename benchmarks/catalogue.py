@@ -135,7 +135,7 @@ CONTENDERS: dict[str, Contender] = {
         _peer("langgraph", "state graphs in supersteps, in memory", "peer_langgraph"),
         _peer("llama-index-workflows", "event-driven steps, in memory", "peer_llama_index"),
         _durable("dbos", "durable workflows, here on SQLite", "peer_dbos", 100),
-        # Its server answers 503 to a hundred flows at once on SQLite, and to fifty at times.
+        # On SQLite its server answers 503 to some of a hundred flows at once.
         _durable("prefect", "flows that a server keeps, here its own on SQLite", "peer_prefect", 1),
     )
 }

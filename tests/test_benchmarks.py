@@ -551,6 +551,16 @@ def test_figures_of_another_version_are_not_put_beside_those_of_the_first() -> N
         added(start, "maps", "tukio", version="2.0")
 
 
+def test_a_contender_that_could_not_be_measured_later_keeps_its_versions() -> None:
+    """They are of the cases in which it was."""
+    start = report.document([], Machine.now(["--write"]), []).replace("| --- | --- | --- |", HEAD)
+    plan = cases.Plan((cases.Job("tukio", "asyncio", "maps", 1),), "µs", "n")
+    answer = measured("maps", plan, lambda *_: {"problem": "not installed"})
+    text = report.with_sections(start, [answer], Machine.now(["--add"]))
+    assert HEAD in text
+    assert "not installed" in text
+
+
 @pytest.mark.parametrize("words", [[], ["--case", "noop"], ["--case", "maps", "--case", "peers"]])
 def test_what_goals_and_plots_are_made_of_is_not_added_alone(
     words: list[str], capsys: pytest.CaptureFixture[str]
