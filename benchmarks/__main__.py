@@ -15,7 +15,7 @@ from .catalogue import BACKENDS, CONTENDERS, LIMIT, OURS
 from .environments import Environments
 from .goals import TO_LIMIT_GOALS, judge
 from .machine import Machine
-from .report import document, section
+from .report import document, section, with_sections
 from .results import Answer, answer
 from .runner import Processes, Progress, run
 
@@ -27,6 +27,9 @@ HERE = Path(__file__).resolve().parent
 
 QUICK_CASES = ("noop", "pause", "chain")
 CHECKED_CASES = ("noop", "pause")
+
+WHOLE = frozenset({"noop", "pause", "peers"})
+"""The cases that goals and plots are made of: those are written all at once."""
 
 RETRIES = 3
 """How often `--check` measures again what was clearly missed, before it fails."""
@@ -53,6 +56,11 @@ def parser() -> argparse.ArgumentParser:
     add("--rounds", type=int, metavar="N", help="how often each measure is taken")
     add("--json", type=Path, metavar="FILE", help="write everything that was found there")
     add("--write", action="store_true", help="write benchmarks/RESULTS.md and its plots")
+    add(
+        "--add",
+        action="store_true",
+        help="put the cases of --case into benchmarks/RESULTS.md, beside those of earlier runs",
+    )
     add("--environments", type=Path, metavar="DIR", help="where to install other contenders")
     add("--python39", metavar="PATH", help="a Python 3.9, for tukio 1.1.2 as published")
     return found
@@ -145,9 +153,18 @@ def write(answers: list[Answer], machine: Machine) -> None:
     (HERE / "RESULTS.md").write_text(document(answers, machine, drawn), encoding="utf-8")
 
 
+def add(answers: list[Answer], machine: Machine) -> None:
+    """Put what was found into RESULTS.md."""
+    file = HERE / "RESULTS.md"
+    text = with_sections(file.read_text(encoding="utf-8"), answers, machine)
+    file.write_text(text, encoding="utf-8")
+
+
 def main(arguments: list[str]) -> int:
     """Do what the command line says, and return the exit status."""
     options = parser().parse_args(arguments)
+    if options.add and (not options.case or not WHOLE.isdisjoint(options.case)):
+        parser().error(f"--add takes only cases of --case other than {', '.join(sorted(WHOLE))}")
     if options.list:
         list_all()
         return 0
@@ -165,6 +182,8 @@ def main(arguments: list[str]) -> int:
         options.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
     if options.write:
         write(answers, machine)
+    if options.add:
+        add(answers, machine)
     return check(answers) if options.check else 0
 
 

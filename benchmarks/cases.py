@@ -90,9 +90,10 @@ CASES: dict[str, Ask] = {}
 
 BARE = (LIMIT, "bare-asyncio", "bare-trio")
 ALL_TUKIO = (OURS, "tukio-1.1.2", BEFORE)
-PEERS = ("pydantic-graph", "langgraph", "llama-index-workflows", "dbos")
+PEERS = ("pydantic-graph", "langgraph", "llama-index-workflows", "dbos", "prefect")
 
 BY_LIMIT = Comparison(TO_LIMIT, lambda job: replace(job, contender=LIMIT))
+BY_OURS = Comparison(TO_OURS, lambda job: replace(job, contender=OURS))
 BY_BEFORE = Comparison(TO_BEFORE, lambda job: replace(job, contender=BEFORE))
 
 
@@ -158,14 +159,92 @@ def peers(effort: Effort) -> Plan:
     """What does the same workflow cost elsewhere?
 
     The DAG of the README, written the way each project teaches it. They do not all offer the same:
-    dbos writes every step to a database, and is measured up to 100 for the time that takes.
+    dbos writes every step to a database, and is measured up to 100 for the time that takes. prefect
+    tells its server of every state, which refuses some of 100 flows at once; one is measured.
     """
-    sizes = effort.sizes(100, 1, 1_000)
-    found = jobs((OURS, LIMIT, *PEERS), ("noop", "pause"), sizes)
-    wanted = [job for job in found if job.size <= 100 or job.contender != "dbos"]
-    on_asyncio = tuple(job for job in wanted if job.backend == "asyncio")
-    to_ours = Comparison(TO_OURS, lambda job: replace(job, contender=OURS))
-    return Plan(on_asyncio, "µs per workflow", "workflows at once", (to_ours, BY_LIMIT), rounds=3)
+    return among_peers(dict.fromkeys(("noop", "pause"), PEERS), effort.sizes(100, 1, 1_000))
+
+
+@case
+def peers_policies(effort: Effort) -> Plan:
+    """What do a retry and a watch over signs of life cost elsewhere that are never needed?
+
+    The DAG of the README, no step of which suspends. pydantic-graph has no retries. A limit to the
+    silence of a step is langgraph's alone, as `idle_timeout`. dbos keeps what each step comes to in
+    a database, and prefect the states of each task and flow; their time is that on the wall, and so
+    is what it is compared with.
+    """
+    retry = ("langgraph", "llama-index-workflows", "dbos", "prefect")
+    who = {"retry noop": retry, "signs noop": ("langgraph",), "noop": retry}
+    plan = among_peers(who, effort.sizes(100, 1))
+    without = Comparison("/ without", lambda job: replace(job, work=job.work.rpartition(" ")[2]))
+    return replace(plan, comparisons=(without, *plan.comparisons))
+
+
+@case
+def peers_maps(effort: Effort) -> Plan:
+    """What does an item of a mapped task cost elsewhere, when each suspends once?
+
+    With `limited`, 50 items are at work at once; pydantic-graph has no such limit. It and
+    llama-index-workflows give the results as they come, so there the items carry their places, and
+    are sorted. An item is a step, but in dbos with `limited`: there it is a workflow in a queue.
+    prefect runs items in threads. The time of these two is that on the wall, and so is what it is
+    compared with.
+    """
+    limited = tuple(name for name in PEERS if name != "pydantic-graph")
+    who = {"map pause": PEERS, "limited map pause": limited}
+    plan = among_peers(who, effort.sizes(100), durable=100)
+    return replace(plan, unit="µs per item", counts="items")
+
+
+@case
+def peers_back_off(effort: Effort) -> Plan:
+    """What does a workflow take elsewhere whose step has failed, and waits for its next attempt?
+
+    The resident memory that came with them, shared out, and the tasks of the event loop. In dbos
+    the step waits in its process; what is on the disk is not counted. pydantic-graph has no
+    retries, and prefect cannot have as many flows at once.
+    """
+    who = ("langgraph", "llama-index-workflows", "dbos")
+    plan = among_peers({"back-off": who}, effort.sizes(2_000), durable=2_000)
+    return replace(plan, unit=None, comparisons=(), figures=("KiB each", "tasks of the loop each"))
+
+
+@case
+def peers_children(effort: Effort) -> Plan:
+    """What does a task cost elsewhere that is a workflow of one task, beside that task itself?
+
+    A chain of three, none of which suspends. In langgraph a graph takes the place of a node. In
+    pydantic-graph and llama-index-workflows the step in the middle awaits a run of its own, which
+    they do not know for a child. In dbos and prefect a child is kept as its parent is, with an id.
+    Their time is that on the wall, and so is what it is compared with.
+    """
+    plan = among_peers(dict.fromkeys(("child", "no child"), PEERS), effort.sizes(100, 1))
+    without = Comparison("/ without", lambda job: replace(job, work="no child"))
+    return replace(plan, comparisons=(without, *plan.comparisons))
+
+
+def among_peers(
+    who: dict[str, tuple[str, ...]], sizes: tuple[int, ...], durable: int | None = None
+) -> Plan:
+    """Return a plan that compares peers with this package and with work by hand, on asyncio.
+
+    Args:
+        who: Work -> the peers that can do it.
+        sizes: How many at once.
+        durable: The most at once for those that write all to a database; None is what the
+            catalogue says, which is about workflows.
+    """
+
+    def is_wanted(job: Job) -> bool:
+        most = CONTENDERS[job.contender].most
+        return job.backend == "asyncio" and (most is None or job.size <= (durable or most))
+
+    found = [
+        job for work, names in who.items() for job in jobs((OURS, LIMIT, *names), (work,), sizes)
+    ]
+    wanted = tuple(filter(is_wanted, found))
+    return Plan(wanted, "µs per workflow", "workflows at once", (BY_OURS, BY_LIMIT), rounds=3)
 
 
 @case
@@ -225,13 +304,14 @@ def policies(effort: Effort) -> Plan:
     """What does a policy on every task cost that is never needed: `retry`, or signs of life?
 
     The DAG of the README. `retry` is looked at when a task fails; `signs` sets an alarm for each
-    task, which looks for a sign of life.
+    task, which looks for a sign of life. By hand they are a loop with a `try`, and a scope whose
+    deadline a sign would move.
     """
     words = ("retry ", "signs ", "")
     works = tuple(f"{word}{kind}" for kind in ("noop", "pause") for word in words)
-    found = tuple(jobs((OURS,), works, effort.sizes(1_000)))
+    found = tuple(jobs((OURS, LIMIT), works, effort.sizes(1_000)))
     without = Comparison("/ without", lambda job: replace(job, work=job.work.rpartition(" ")[2]))
-    return Plan(found, "µs per workflow", "workflows at once", (without,))
+    return Plan(found, "µs per workflow", "workflows at once", (without, BY_LIMIT))
 
 
 @case
@@ -250,15 +330,16 @@ def maps(effort: Effort) -> Plan:
     """What does an item of a mapped task cost, beside a task of a fan-out of the same size?
 
     The goal is 1.3 or less, and the same for each of 10,000 items as for each of 100. With
-    `limited`, 50 items are at work at once.
+    `limited`, 50 items are at work at once. `branches` is that fan-out, without a task that joins
+    it. By hand an item is a child task of one task group, that a semaphore lets in.
     """
-    words = ("map ", "limited map ", "fan-out ")
+    words = ("map ", "limited map ", "branches ")
     works = tuple(f"{word}{kind}" for kind in ("noop", "pause") for word in words)
-    found = tuple(jobs((OURS,), works, effort.sizes(100, 10_000)))
+    found = tuple(jobs((OURS, LIMIT), works, effort.sizes(100, 10_000)))
     beside = Comparison(
-        "/ fan-out", lambda job: replace(job, work=f"fan-out {job.work.rpartition(' ')[2]}")
+        "/ fan-out", lambda job: replace(job, work=f"branches {job.work.rpartition(' ')[2]}")
     )
-    return Plan(found, "µs per item", "items", (beside,))
+    return Plan(found, "µs per item", "items", (beside, BY_LIMIT))
 
 
 @case
@@ -278,11 +359,11 @@ def children(effort: Effort) -> Plan:
     """What does a task cost that is a workflow of one task, beside that task itself?
 
     Between two others; none of them suspends. A child is a run of its own: it has a start, an end,
-    a driver, and events if anybody listens.
+    a driver, and events if anybody listens. By hand it is a task group in a task group.
     """
-    found = tuple(jobs((OURS,), ("child", "no child"), effort.sizes(1_000)))
+    found = tuple(jobs((OURS, LIMIT), ("child", "no child"), effort.sizes(1_000)))
     without = Comparison("/ without", lambda job: replace(job, work="no child"))
-    return Plan(found, "µs per workflow", "workflows at once", (without,))
+    return Plan(found, "µs per workflow", "workflows at once", (without, BY_LIMIT))
 
 
 @case

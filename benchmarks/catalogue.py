@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 OURS = "tukio"
@@ -46,6 +46,8 @@ class Contender:
         backends: What it runs on.
         environment: Where it runs; None is the environment that runs this.
         clock: What counts: processor time or, for one that waits for a disk, the clock on the wall.
+        most: So many workflows at once are measured at most, for the time they take or for what
+            it can do; None for no such limit.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Contender:
     backends: tuple[str, ...] = ("asyncio",)
     environment: Environment | None = None
     clock: Literal["cpu", "wall"] = "cpu"
+    most: int | None = None
 
     @property
     def is_peer(self) -> bool:
@@ -85,8 +88,12 @@ def _same(*distributions: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _peer(name: str, about: str, module: str, clock: Literal["cpu", "wall"] = "cpu") -> Contender:
-    return Contender(name, about, module, environment=Environment(name, (name,)), clock=clock)
+def _peer(name: str, about: str, module: str) -> Contender:
+    return Contender(name, about, module, environment=Environment(name, (name,)))
+
+
+def _durable(name: str, about: str, module: str, most: int) -> Contender:
+    return replace(_peer(name, about, module), clock="wall", most=most)
 
 
 CONTENDERS: dict[str, Contender] = {
@@ -127,6 +134,8 @@ CONTENDERS: dict[str, Contender] = {
         _peer("pydantic-graph", "typed graphs, in memory, on anyio", "peer_pydantic_graph"),
         _peer("langgraph", "state graphs in supersteps, in memory", "peer_langgraph"),
         _peer("llama-index-workflows", "event-driven steps, in memory", "peer_llama_index"),
-        _peer("dbos", "durable workflows, here on SQLite", "peer_dbos", "wall"),
+        _durable("dbos", "durable workflows, here on SQLite", "peer_dbos", 100),
+        # On SQLite its server answers 503 to some of a hundred flows at once.
+        _durable("prefect", "flows that a server keeps, here its own on SQLite", "peer_prefect", 1),
     )
 }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .cases import CASES
 from .catalogue import CONTENDERS
 from .goals import GOALS, judge
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from .results import Answer, Row, Spread
 
 EMPTY = ""
+NOT_MEASURED = "not measured"
 
 
 def table(answer: Answer) -> str:
@@ -100,6 +103,47 @@ def section(answer: Answer) -> str:
     return "\n\n".join(parts)
 
 
+def with_sections(text: str, answers: list[Answer], machine: Machine) -> str:
+    """Return RESULTS.md with the cases of a later run in it; each of them says of which run it is.
+
+    Args:
+        text: RESULTS.md as it is.
+        answers: What was found later. No goal and no plot may be made of it, for those are of one
+            run with all that they show.
+        machine: Where, when and how.
+
+    Raises:
+        OtherVersions: A contender had another version in the run that the document is of.
+    """
+    head, *found = re.split(r"^(?=## )", text, flags=re.MULTILINE)
+    sections = {part.partition("\n")[0].removeprefix("## "): part.rstrip() for part in found}
+    run = f"In a run of its own: {_run(machine)}"
+    for answer in answers:
+        heading, rest = section(answer).split("\n\n", 1)
+        sections[answer["case"]] = f"{heading}\n\n{run}\n\n{rest}"
+    order = ["Goals", *CASES]
+    parts = [sections[name] for name in sorted(sections, key=order.index)]
+    return "\n\n".join([_with_contenders(head.rstrip(), answers), *parts]) + "\n"
+
+
+class OtherVersions(Exception):
+    """What was measured is not what the document says of its contenders; the text says who."""
+
+
+def _with_contenders(head: str, answers: list[Answer]) -> str:
+    """Return the head of RESULTS.md with those contenders in its table that are new there."""
+    lines = head.splitlines()
+    table = [line for line in lines if line.startswith("| ")]
+    known = {line.split(" | ")[0]: line for line in table}
+    for row in _who(answers).splitlines()[2:]:
+        was = known.setdefault(row.split(" | ")[0], row)
+        if was != row and not row.endswith(f"| {NOT_MEASURED} |"):
+            msg = f"{was} in the document, and {row} in this run - measure all cases anew"
+            raise OtherVersions(msg)
+    start = lines.index(table[0])
+    return "\n".join([*lines[:start], *known.values(), *lines[start + len(table) :]])
+
+
 def document(answers: list[Answer], machine: Machine, plots: list[tuple[str, str]]) -> str:
     """Return RESULTS.md.
 
@@ -110,7 +154,7 @@ def document(answers: list[Answer], machine: Machine, plots: list[tuple[str, str
     """
     parts = [
         "# What a workflow costs",
-        f"`{machine.command}`, {machine.date}, on {machine.text()}.",
+        _run(machine),
         HOW_TO_READ,
         _who(answers),
         *(f"![{title}]({name})" for title, name in plots),
@@ -120,11 +164,16 @@ def document(answers: list[Answer], machine: Machine, plots: list[tuple[str, str
     return "\n\n".join(parts) + "\n"
 
 
+def _run(machine: Machine) -> str:
+    return f"`{machine.command}`, {machine.date}, on {machine.text()}."
+
+
 HOW_TO_READ = """\
 Every measure has a process of its own. The contenders take turns, round after round; a ratio is
 taken within a round. A figure is the median of the rounds, with the lowest and the highest in
-brackets. Time is processor time (dbos: time on the wall, since it waits for a disk). The garbage
-collector is on, as users have it: the more objects are alive, the more of the time it takes.
+brackets. Time is processor time. That of dbos and prefect is time on the wall, since they wait for
+a disk, and so is what their ratios are taken to. The garbage collector is on, as users have it: the
+more objects are alive, the more of the time it takes.
 **Only ratios travel** from one machine to another; the microseconds are of this one."""
 
 
@@ -138,7 +187,7 @@ def _who(answers: list[Answer]) -> str:
                 if row["contender"] == name:
                     found |= row["versions"]
         versions = ", ".join(f"{what} {version}" for what, version in found.items())
-        lines.append(f"| {name} | {CONTENDERS[name].about} | {versions or 'not measured'} |")
+        lines.append(f"| {name} | {CONTENDERS[name].about} | {versions or NOT_MEASURED} |")
     return "\n".join(lines)
 
 

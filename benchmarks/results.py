@@ -10,6 +10,7 @@ import statistics
 from typing import TYPE_CHECKING, TypedDict
 
 from .cases import question
+from .catalogue import CONTENDERS
 
 if TYPE_CHECKING:
     from .cases import Job, Plan
@@ -86,7 +87,9 @@ def _row(measured: Measured, plan: Plan, by_job: dict[Job, Measured]) -> Row:
     for comparison in plan.comparisons:
         base = by_job.get(comparison.base(job))
         if base is not None and base is not measured:
-            found = ratio(measured.values, base.values)
+            # Like with like: a busy machine makes all wait.
+            by_the_wall = CONTENDERS[job.contender].clock == "wall"
+            found = ratio(measured.values, base.walls if by_the_wall else base.values)
             if found is not None:
                 ratios[comparison.title] = found
     figures = {name: spread([*rounds.values()]) for name, rounds in measured.figures.items()}

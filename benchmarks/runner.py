@@ -34,6 +34,7 @@ class Measured:
     Attributes:
         job: Which.
         values: Round -> the main figure, where it was measured.
+        walls: Round -> that by the clock on the wall, for those who are measured by it.
         figures: Name -> round -> any other figure.
         versions: Name -> version, of Python and of the libraries that matter.
         problem: Why it was not measured; None if it was.
@@ -41,6 +42,7 @@ class Measured:
 
     job: Job
     values: dict[int, float] = field(default_factory=dict)
+    walls: dict[int, float] = field(default_factory=dict)
     figures: dict[str, dict[int, float]] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
     problem: str | None = None
@@ -54,6 +56,7 @@ class Measured:
         value = outcome[f"{CONTENDERS[self.job.contender].clock}_us"]
         if value is not None:
             self.values[number] = value
+            self.walls[number] = outcome["wall_us"]
         for name, figure in outcome["figures"].items():
             self.figures.setdefault(name, {})[number] = figure
 

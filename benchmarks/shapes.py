@@ -32,6 +32,12 @@ def fan_out(size: int) -> Graph:
     return {"root": ids, **{uid: [JOIN] for uid in ids}, JOIN: []}
 
 
+def branches(size: int) -> Graph:
+    """Return a root, and `size` tasks side by side that nothing waits for."""
+    ids = [f"t{number}" for number in range(size)]
+    return {"root": ids, **{uid: [] for uid in ids}}
+
+
 def count_parents(graph: Graph) -> dict[str, int]:
     """Return how many tasks lead to each task."""
     counts = dict.fromkeys(graph, 0)

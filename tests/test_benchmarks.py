@@ -5,18 +5,25 @@ Nothing here looks at a time: how long something takes is not for a test to say.
 
 from __future__ import annotations
 
+import ast
+import asyncio
 import importlib
 import json
 import math
+import re
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from benchmarks import cases, catalogue, environments, goals, plots, report, results, runner, worker
 from benchmarks.__main__ import main, parser, selected
+from benchmarks.contenders import peer_policies
+from benchmarks.contenders.steps import WorkNotDone, verify
 from benchmarks.machine import Machine
+from benchmarks.meter import Meter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -150,6 +157,131 @@ def test_every_job_that_is_compared_with_another_has_it_measured_or_does_without
             assert any(comparison.base(job) in plan.jobs for job in plan.jobs), (name, comparison)
 
 
+@pytest.mark.parametrize("name", cases.PEERS)
+def test_a_peer_has_the_work_it_is_asked_for(name: str) -> None:
+    """And no other. Read from its source, since it cannot be imported here."""
+    contender = catalogue.find(name)
+    folder = Path(environments.ROOT) / "benchmarks" / "contenders"
+    known = works_in((folder / f"{contender.module}.py").read_text(encoding="utf-8"))
+    jobs = [job for ask in cases.CASES.values() for job in ask(cases.FULL).jobs]
+    asked = {job.work for job in jobs if job.contender == name}
+    assert asked == known
+
+
+def works_in(source: str) -> set[str]:
+    """Return the names in `WORKS`, and those that the shared helpers add to it."""
+    found: set[str] = set()
+    [works] = [
+        statement.value
+        for statement in ast.parse(source).body
+        if isinstance(statement, ast.Assign | ast.AnnAssign)
+        and "WORKS" in ast.unparse(statement).partition("=")[0]
+    ]
+    assert works is not None
+    for node in ast.walk(works):
+        if isinstance(node, ast.Dict):
+            found |= {str(key.value) for key in node.keys if isinstance(key, ast.Constant)}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "peer_works":
+            found |= {"noop", "pause"}
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "maps":
+            found |= {"map pause"} if node.keywords else {"map pause", "limited map pause"}
+    return found
+
+
+def test_no_work_of_a_contender_hides_another_of_the_same_name() -> None:
+    """The case that asks for the hidden one would measure something else."""
+    from benchmarks.contenders import bare_anyio, bare_policies, policies, tukio2
+
+    merged = [(tukio2.works(), policies.WORKS), (bare_anyio.OF_GRAPHS.items(), bare_policies.WORKS)]
+    for works, more in merged:
+        assert dict(works).keys().isdisjoint(more)
+
+
+@pytest.mark.parametrize("name", [n for n, c in catalogue.CONTENDERS.items() if c.most])
+def test_who_writes_to_a_database_has_no_more_workflows_at_once_than_it_takes(name: str) -> None:
+    """Items and waiting workflows have limits of their own."""
+    most = catalogue.find(name).most
+    assert most is not None
+    for case in ("peers", "peers-policies", "peers-children"):
+        sizes = {job.size for job in cases.CASES[case](cases.FULL).jobs if job.contender == name}
+        assert sizes
+        assert max(sizes) == most
+
+
+# What peers share --------------------------------------------------------------------------------
+
+
+def measured_peer(work: Any, size: int = 3) -> dict[str, float]:
+    """Return the figures of a work of a made-up peer."""
+    meter = Meter(0.0)
+    asyncio.run(work(meter, size))
+    return meter.figures
+
+
+def test_a_peer_that_leaves_out_an_item_is_not_measured() -> None:
+    """The results are compared, one by one and in order."""
+
+    def make(of: slice) -> Any:
+        def made(wait: Any, at_once: int | None) -> Any:
+            async def run_items(items: list[dict[str, int]]) -> Any:
+                await wait()
+                assert at_once in {None, peer_policies.AT_ONCE}
+                return [{"value": item["value"] + 1} for item in items][of]
+
+            return run_items
+
+        return made
+
+    for work in peer_policies.maps(make(slice(None))).values():
+        measured_peer(work)
+    for of in (slice(1, None), slice(None, None, -1), slice(0, 0)):
+        with pytest.raises(WorkNotDone):
+            measured_peer(peer_policies.maps(make(of))["map pause"])
+
+
+def test_a_peer_without_limits_is_not_asked_for_a_limited_map() -> None:
+    """A map that ignores its limit would be measured as one that keeps it."""
+    words = peer_policies.maps(lambda *_: pytest.fail("not run"), limits=False)
+    assert words.keys() == {"map pause"}
+
+
+def test_what_waits_for_its_next_attempt_is_weighed_and_ended() -> None:
+    """Each has failed once, and nothing of it is left in the loop."""
+    loops: list[asyncio.Task[None]] = []
+
+    def make(failing: peer_policies.Failing) -> Any:
+        async def tried() -> None:
+            with suppress(ConnectionError):
+                failing.fail()
+            await asyncio.sleep(1_000)
+
+        def start() -> None:
+            loops.append(asyncio.create_task(tried()))
+
+        return start
+
+    figures = measured_peer(peer_policies.waiting(make))
+    assert figures.keys() == {"KiB each", "tasks of the loop each"}
+    assert figures["tasks of the loop each"] == 1.0
+    assert all(task.cancelled() for task in loops)
+
+
+def test_a_peer_that_tries_again_at_once_is_not_weighed() -> None:
+    """It does not wait."""
+
+    def make(failing: peer_policies.Failing) -> Any:
+        async def tried() -> None:
+            for _ in range(2):
+                with suppress(ConnectionError):
+                    failing.fail()
+            await asyncio.sleep(1_000)
+
+        return lambda: asyncio.create_task(tried())
+
+    with pytest.raises(WorkNotDone):
+        measured_peer(peer_policies.waiting(make))
+
+
 # What cannot be measured -------------------------------------------------------------------------
 
 
@@ -191,8 +323,6 @@ def test_a_process_that_dies_or_never_ends_is_reported() -> None:
 
 def test_work_that_was_not_done_is_not_a_measure() -> None:
     """1.1.2 fails in silence on newer Pythons, and would be very fast there."""
-    from benchmarks.contenders.steps import WorkNotDone, verify
-
     verify(done=True, what="fine")
     with pytest.raises(WorkNotDone, match="nothing ran"):
         verify(done=False, what="nothing ran")
@@ -228,6 +358,22 @@ def test_ratios_are_taken_within_a_round() -> None:
     found = results.ratio({0: 1.0, 1: 30.0, 2: 6.0}, {0: 2.0, 1: 30.0, 3: 1.0})
     assert found == {"median": 0.75, "low": 0.5, "high": 1.0, "rounds": 2}
     assert results.ratio({0: 1.0}, {1: 1.0}) is None
+
+
+def test_time_on_the_wall_is_compared_with_time_on_the_wall() -> None:
+    """On a busy machine it is not the time of the processor; for all others that is what counts."""
+
+    def note(job: cases.Job, _: float) -> dict[str, Any]:
+        return {"cpu_us": 1.0, "wall_us": 4.0, "figures": {}, "versions": {}}
+
+    plan = plan_of("peers", "--against", "langgraph", "--against", "dbos")
+    answer = measured("peers", plan, note)
+    ratios = {row["contender"]: row["ratios"].get(catalogue.TO_OURS) for row in answer["rows"]}
+    assert {name for name, found in ratios.items() if found and found["median"] == 1.0} == {
+        "bare-anyio",
+        "langgraph",
+        "dbos",
+    }
 
 
 def test_rounds_are_interleaved_and_each_begins_somewhere_else() -> None:
@@ -367,6 +513,64 @@ def test_the_document_says_where_when_and_how_and_shows_every_case() -> None:
     assert "--json found.json" in text
     assert str(ROOT) not in text
     assert str(Path.home()) not in text
+
+
+def added(text: str, case: str, *names: str, version: str = "1.0") -> str:
+    """Return a document to which a made-up run of a case was added."""
+
+    def made_up(_job: cases.Job, _: float) -> dict[str, Any]:
+        versions = {"python": version}
+        return {"cpu_us": 1.0, "wall_us": 1.0, "figures": {}, "versions": versions}
+
+    jobs = tuple(cases.Job(name, "asyncio", case, 1) for name in names)
+    answer = measured(case, cases.Plan(jobs, "µs", "n"), made_up)
+    return report.with_sections(text, [answer], Machine.now(["--add", "--case", case]))
+
+
+def test_a_case_that_is_measured_later_comes_into_its_place() -> None:
+    """All else stays as it was, and the later one says of which run it is."""
+    start = report.document([], Machine.now(["--write"]), []).replace("| --- | --- | --- |", HEAD)
+    with_maps = added(start, "maps", "tukio")
+    with_both = added(with_maps, "chain", "tukio", "dbos")
+    assert with_maps.startswith(start.rstrip())
+    assert re.findall(r"^## (.*)$", with_both, re.MULTILINE) == ["chain", "maps"]
+    command = "In a run of its own: `python -m benchmarks --add --case maps`, "
+    assert f"## maps\n\n{command}" in with_both
+    assert with_both.count("\n| dbos | durable workflows, here on SQLite | python 1.0 |\n") == 1
+    assert with_both.endswith(with_maps[with_maps.index("## maps") :])
+    assert added(with_both, "chain", "tukio", "dbos") == with_both
+
+
+HEAD = "| --- | --- | --- |\n| tukio | this package | python 1.0 |"
+
+
+def test_figures_of_another_version_are_not_put_beside_those_of_the_first() -> None:
+    """The table of versions is that of all cases."""
+    start = report.document([], Machine.now(["--write"]), []).replace("| --- | --- | --- |", HEAD)
+    with pytest.raises(report.OtherVersions, match=r"python 1\.0 .* python 2\.0"):
+        added(start, "maps", "tukio", version="2.0")
+
+
+def test_a_contender_that_could_not_be_measured_later_keeps_its_versions() -> None:
+    """They are of the cases in which it was."""
+    start = report.document([], Machine.now(["--write"]), []).replace("| --- | --- | --- |", HEAD)
+    plan = cases.Plan((cases.Job("tukio", "asyncio", "maps", 1),), "µs", "n")
+    answer = measured("maps", plan, lambda *_: {"problem": "not installed"})
+    text = report.with_sections(start, [answer], Machine.now(["--add"]))
+    assert HEAD in text
+    assert "not installed" in text
+
+
+@pytest.mark.parametrize("words", [[], ["--case", "noop"], ["--case", "maps", "--case", "peers"]])
+def test_what_goals_and_plots_are_made_of_is_not_added_alone(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They would show another run than the table beside them."""
+    with pytest.raises(SystemExit):
+        main(["--add", *words])
+    assert (
+        "--add takes only cases of --case other than noop, pause, peers" in capsys.readouterr().err
+    )
 
 
 def test_plots_are_drawn_from_what_was_measured() -> None:

@@ -231,7 +231,7 @@ def test_nothing_of_the_package_reaches_out_of_the_process() -> None:
 def measured(case: str) -> list[list[str]]:
     """Return the rows of a case in the results of the benchmarks."""
     text = (ROOT / "benchmarks" / "RESULTS.md").read_text()
-    [section] = re.findall(rf"^## {case}$(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    [section] = re.findall(rf"^## {case}$(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
     return rows(section)
 
 
@@ -250,6 +250,42 @@ def test_what_others_cost_is_what_was_measured(name: str) -> None:
     number = "100" if name == "dbos" else "1,000"
     costs = [peer(name, work, number) for work in ("noop", "pause")]
     assert row(CHOICE, f"{number} at once: {name}") == costs
+
+
+def figure(case: str, name: str, head: str, **wanted: str) -> str | None:
+    """Return the median in a column of a case, on asyncio; None if the row is not there."""
+    heads, *others = measured(case)
+    wanted |= {"contender": name, "backend": "asyncio"}
+    for cells in others:
+        row_of = dict(zip(heads, cells, strict=True))
+        if wanted.items() <= row_of.items():
+            return row_of[head].partition(" ")[0]
+    return None
+
+
+@pytest.mark.parametrize("name", [*PEERS, "prefect"])
+def test_what_policies_maps_and_children_cost_elsewhere_is_what_was_measured(name: str) -> None:
+    """A cell is empty where a peer has no such thing."""
+    number = {"workflows at once": "1" if name == "prefect" else "100"}
+    costs = [
+        figure("peers-policies", name, "/ tukio", work="retry noop", **number),
+        figure("peers-maps", name, "/ tukio", work="map pause", items="100"),
+        figure("peers-children", name, "/ tukio", work="child", **number),
+    ]
+    often = "one at a time" if name == "prefect" else "100 at once"
+    assert row(CHOICE, f"{name}, {often}") == [cost or "" for cost in costs]
+
+
+@pytest.mark.parametrize(
+    "name", ["tukio", "bare-anyio", "langgraph", "llama-index-workflows", "dbos"]
+)
+def test_what_a_workflow_takes_that_waits_is_what_was_measured(name: str) -> None:
+    """Of memory, and of tasks of the event loop."""
+    words = ("KiB each", "tasks of the loop each")
+    found = [
+        figure("peers-back-off", name, word, **{"workflows at once": "2,000"}) for word in words
+    ]
+    assert row(CHOICE, f"one that waits: {name}") == found
 
 
 @pytest.mark.parametrize(

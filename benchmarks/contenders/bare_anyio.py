@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.lowlevel
 
-from benchmarks.contenders.bare import BURST, Plan, let_settle, works
+from benchmarks.contenders import bare_policies
+from benchmarks.contenders.bare import BURST, Plan, works
 from benchmarks.contenders.stalls import measure_stalls, without_full_rounds
 from benchmarks.contenders.steps import Data, count
-from benchmarks.meter import kibibytes_each, resident_bytes
 from benchmarks.shapes import PARKED, README
 
 if TYPE_CHECKING:
@@ -99,29 +99,10 @@ async def scale(meter: Meter, size: int) -> None:
     await measure_stalls(meter, size, parked(Plan(README, parked=PARKED), size))
 
 
-async def back_off(meter: Meter, size: int) -> None:
-    """Weigh loops that have failed once, and sleep until they try again."""
-
-    async def tried() -> None:
-        while True:
-            try:
-                raise ConnectionError  # noqa: TRY301 - the loop of somebody who writes it by hand
-            except ConnectionError:
-                await anyio.sleep(1_000)
-
-    before = resident_bytes()
-    async with anyio.create_task_group() as group:
-        for _ in range(size):
-            group.start_soon(tried)
-        await let_settle(anyio.lowlevel.checkpoint)
-        meter.figures["KiB each"] = kibibytes_each(before, size)
-        meter.figures["tasks of the loop each"] = 1.0
-        group.cancel_scope.cancel()
-
-
-WORKS = {
+OF_GRAPHS = {
     **works(run_many, parked, anyio.lowlevel.checkpoint),
-    "back-off": back_off,
     "scale": scale,
     "scale, no full rounds": without_full_rounds(scale),
 }
+
+WORKS = {**OF_GRAPHS, **bare_policies.WORKS}

@@ -13,9 +13,9 @@ import sniffio
 
 import tukio
 from benchmarks.contenders.bare import let_settle
-from benchmarks.contenders.steps import verify
+from benchmarks.contenders.steps import count, items_of, verify
 from benchmarks.meter import kibibytes_each, resident_bytes
-from benchmarks.shapes import README, chain
+from benchmarks.shapes import README, branches, chain
 from tukio.flow import flow, task
 
 if TYPE_CHECKING:
@@ -44,9 +44,9 @@ async def workflows(meter: Meter, size: int, *, policy: dict[str, Any], name: st
     async with tukio.Engine() as engine:
         await engine.load(with_policy(policy, name))
         runs: list[tukio.Workflow] = []
-        for count in meter.passes(size):
+        for number in meter.passes(size):
             runs = []
-            for _ in range(count):
+            for _ in range(number):
                 runs += await engine.data_received(TRIGGER)
             for run in runs:
                 await run.wait()
@@ -75,8 +75,8 @@ async def families(meter: Meter, size: int, *, middle: dict[str, Any]) -> None:
     template = parent(middle)
     async with tukio.Engine() as engine:
         runs: list[tukio.Workflow] = []
-        for count in meter.passes(size):
-            runs = [await engine.start(template, TRIGGER) for _ in range(count)]
+        for number in meter.passes(size):
+            runs = [await engine.start(template, TRIGGER) for _ in range(number)]
             for run in runs:
                 await run.wait()
         verify(done=all(run.ok for run in runs), what=runs[:1])
@@ -103,12 +103,12 @@ async def back_off(meter: Meter, size: int) -> None:
 
 
 async def items(meter: Meter, size: int, *, words: dict[str, Any] | None, name: str) -> None:
-    """Run a task that is mapped over `size` items; without words, as many tasks of a fan-out."""
-    given = {"list": [TRIGGER] * size, **TRIGGER}
+    """Run a task that is mapped over `size` items; without words, as many tasks side by side."""
+    given = {"list": items_of(size), **TRIGGER}
     root, document = {"id": "root", "name": "benchmark untyped"}, {"policy": "start-new"}
     if words is None:
-        tasks = [{"id": f"t{number}", "name": name} for number in range(size)]
-        graph = {"root": [task["id"] for task in tasks]}
+        graph = branches(size)
+        tasks = [{"id": uid, "name": name} for uid in graph["root"]]
         template = {**document, "tasks": [root, *tasks], "graph": graph}
     else:
         each = {"id": "each", "name": name, "map": {"over": "$.list", **words}}
@@ -121,6 +121,9 @@ async def items(meter: Meter, size: int, *, words: dict[str, Any] | None, name: 
             run = await engine.start(made.uid, given)
             await run.wait()
         verify(done=run.ok, what=run)
+        if words is not None:
+            results = run.output["each"]["results"]
+            verify(done=results == list(map(count, items_of(size))), what=results[:3])
 
 
 def tasks_of_the_loop() -> int:
@@ -173,7 +176,7 @@ WORKS: dict[str, Work] = {
     },
     **{
         f"{word} {kind}": functools.partial(items, words=words, name=f"benchmark {kind}")
-        for word, words in (("map", {}), ("limited map", {"limit": 50}), ("fan-out", None))
+        for word, words in (("map", {}), ("limited map", {"limit": 50}), ("branches", None))
         for kind in ("noop", "pause")
     },
     "back-off": back_off,

@@ -21,6 +21,11 @@ def count(data: Data) -> Data:
     return {"value": data["value"] + 1}
 
 
+def items_of(size: int) -> list[Data]:
+    """Return `size` items to map over, no two of which are equal."""
+    return [{"value": place} for place in range(size)]
+
+
 async def noop() -> None:
     """Do not suspend."""
 
