@@ -74,6 +74,7 @@ class Items:
     left: list[int] = field(default_factory=list[int])  # places of those not made
     open: list[Step] = field(default_factory=list["Step"])  # due, at work, or to be tried again
     earlier: dict[int, Step] = field(default_factory=dict[int, "Step"])  # those to be made anew
+    tried: dict[int, int] = field(default_factory=dict[int, int])  # attempts that have failed
     tolerated: int = 0  # how many may go wrong
     closed: bool = False  # whether no further one begins
     unwinds: bool = False  # whether that is because the task was cut
@@ -98,7 +99,8 @@ class Items:
         flaws = {"total": self.total, "failed": failed, **late}
         if is_cancelled:
             done = {str(place): result for place, result in self.results.items()}
-            return {**flaws, "done": done, "attempts": {}}
+            tried = {str(n): made for n, made in self.tried.items() if n not in self.over}
+            return {**flaws, "done": done, "attempts": tried}
         return flaws if failed or late else None
 
 

@@ -101,7 +101,9 @@ def _items(step: LiveStep, work: Work, *, data: bool) -> dict[str, Any]:
     if step.state.done():
         # The outputs say the rest.
         return {"items": items.flaws()} if items.failed or items.late else {}
-    attempts: dict[int, Any] = {}
+    attempts: dict[int, Any] = {
+        place: {"attempts": [one.as_dict() for one in made]} for place, made in work.tried.items()
+    }
     for item in [*work.open, *work.earlier.values()]:
         extras = item._extras
         made = () if extras is None else extras.attempts
