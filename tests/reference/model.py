@@ -201,6 +201,9 @@ class Run(Timeline):
         self.put_off = []
         for step in due:
             maps.end_interrupted(self, step)
+        if any(step.child for step in self.steps.values()):
+            # What its children undo, and what itself does, is to be over by then.
+            self.closes_until = min(self.closes_until, self.now + closing.limit(self))
         for step in list(self.steps.values()):
             cuts.cut(self, step, "run")
 
