@@ -364,7 +364,9 @@ class Run(Timeline):
     def outcome(self) -> Outcome:
         """Return what there is to see, now that the run is over."""
         shown = {uid: step for uid, step in self.steps.items() if step.whole is None}
-        tasks = dict.fromkeys(self.tasks) | {uid: step.seen() for uid, step in shown.items()}
+        tasks = dict.fromkeys(self.tasks) | {
+            uid: step.seen(self.errors) for uid, step in shown.items()
+        }
         states = ("finished", "skipped", "timeout")
         outputs = {
             s.uid: s.outputs

@@ -94,6 +94,12 @@ def seen(task: Data, began: datetime) -> Data | None:
     if items is not None:
         failed = {place: error["type"] for place, error in items["failed"].items()}
         known["items"] = items | {"failed": failed}
+        if "errors" in items:
+            beside = {place: error["type"] for place, error in items["errors"].items()}
+            known["items"]["errors"] = beside
+        if "attempts" in items:
+            tried = {place: len(made["attempts"]) for place, made in items["attempts"].items()}
+            known["items"]["attempts"] = tried
     for key in ("start", "end"):
         known[key] = known[key] and (known[key] - began).total_seconds()
     if task.get("name") == "join":

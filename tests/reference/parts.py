@@ -74,6 +74,7 @@ class Items:
     left: list[int] = field(default_factory=list[int])  # places of those not made
     open: list[Step] = field(default_factory=list["Step"])  # due, at work, or to be tried again
     earlier: dict[int, Step] = field(default_factory=dict[int, "Step"])  # those to be made anew
+    tried: dict[int, int] = field(default_factory=dict[int, int])  # attempts that have failed
     tolerated: int = 0  # how many may go wrong
     closed: bool = False  # whether no further one begins
     unwinds: bool = False  # whether that is because the task was cut
@@ -88,18 +89,27 @@ class Items:
         """The places of those that are over, and not to be run again."""
         return {*self.results, *self.failed, *self.cancelled}
 
-    def seen(self, *, is_cancelled: bool) -> Data | None:
+    def seen(self, uid: str, errors: dict[str, list[str]], *, is_cancelled: bool) -> Data | None:
         """Return what a report says of them: of those that did not go well; of all, if cancelled.
 
         Without that, the output of the task has the results.
         """
+        places = {str(place): f"{uid}[{place}]" for place in range(self.total or 0)}
+        beside = {
+            place: errors[item][0] if len(errors[item]) == 1 else "ExceptionGroup"
+            for place, item in places.items()
+            if item in errors and int(place) not in self.failed
+        }
         failed = {str(place): error for place, error in self.failed.items()}
         late = {"timed_out": sorted(self.late)} if self.late else {}
         flaws = {"total": self.total, "failed": failed, **late}
+        if beside:
+            flaws["errors"] = beside
         if is_cancelled:
             done = {str(place): result for place, result in self.results.items()}
-            return {**flaws, "done": done, "attempts": {}}
-        return flaws if failed or late else None
+            tried = {str(n): made for n, made in self.tried.items() if n not in self.over}
+            return {**flaws, "done": done, "attempts": tried}
+        return flaws if failed or late or beside else None
 
 
 @dataclass(eq=False)
@@ -175,10 +185,11 @@ class Step:
         inputs = self.inputs if isinstance(self.inputs, dict) else {}
         return {**inputs, self.uid: how} | ({"heard": [*self.heard]} if self.heard else {})
 
-    def seen(self) -> Data | None:
-        """Return what there is to see of it; None if it never began."""
+    def seen(self, errors: dict[str, list[str]]) -> Data | None:
+        """Return what there is to see of it, given all errors; None if it never began."""
         if self.start is None:
             return None
         join = {"joined": self.joined, "status": self.status} if self.is_join else {}
-        items = self.items and self.items.seen(is_cancelled=self.state == "cancelled")
+        is_cancelled = self.state == "cancelled"
+        items = self.items and self.items.seen(self.uid, errors, is_cancelled=is_cancelled)
         return {key: getattr(self, key) for key in SEEN} | join | {"items": items}

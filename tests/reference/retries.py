@@ -59,6 +59,8 @@ def tries_again(run: Run, step: Step, error: str, wait: float) -> None:
     run.end(step, "retried", "task-retry", content)
     new = run.again(step)
     new.attempt, new.first = step.attempt + 1, begun(step)
+    if new.whole is not None:
+        new.whole.work.tried[new.place] = step.attempt
     put_off(run, new, run.now + wait)
 
 

@@ -134,6 +134,7 @@ def flow(graph: dict[str, list[str]], tasks: Data, **fields: Any) -> Data:
 PAIR = {"a": ["b"], "b": []}
 FORK = {"a": ["b", "c"], "b": [], "c": []}
 SHIELDS: Data = {"seconds": 9, "shields": 4}
+LAST: Data = {"seconds": 3}
 CLEANS: Data = {"seconds": 9, "cleans": 2, "limit": 2}
 
 TIGHT: dict[str, tuple[Data, list[Action]]] = {
@@ -194,6 +195,22 @@ TIGHT: dict[str, tuple[Data, list[Action]]] = {
     "a suspension comes right after a resume with nothing to do": (
         flow({"a": []}, {"a": {"seconds": 1, "cleans": 1, "limit": 1}}),
         [(1.5, "suspend", None), (5.5, "resume", None), (5.5, "suspend", None)],
+    ),
+    "a run closes whose child has unwound for a while": (
+        {
+            "id": "flow",
+            "policy": "start-new",
+            "tasks": [
+                {"id": "a", "name": "actor", "compensate": {"name": "actor", "config": LAST}},
+                {
+                    "id": "b",
+                    "workflow": {"tasks": [{"id": "x", "name": "actor", "config": SHIELDS}]},
+                },
+            ],
+            "graph": {"a": ["b"], "b": []},
+            "closing_timeout": 6,
+        },
+        [(0.5, "cancel", None)],
     ),
     "a branch fails while all unwind": (
         flow(FORK, {"b": SHIELDS, "c": SHIELDS | {"when_cut": "error"}}, on_error="abort"),

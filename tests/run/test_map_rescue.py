@@ -128,6 +128,34 @@ async def test_attempts_go_on_after_a_rescue() -> None:
     assert str(error) == "item 0, attempt 2"
 
 
+@pytest.mark.parametrize("after", [2, 8], ids=["waits", "at work"])
+@pytest.mark.parametrize("is_suspended", [False, True], ids=["", "suspended"])
+async def test_attempts_go_on_after_a_rescue_of_a_run_that_was_cancelled(
+    after: float, is_suspended: bool
+) -> None:
+    """As those at any task."""
+    retry = {"attempts": 2, "initial": 6, "jitter": "none"}
+    template = mapped("page", {"retry": retry})
+    async with tukio.Engine() as engine:
+        run = await engine.start(template, {"list": [{"bad": 2, "takes": 1.5}]})
+        await anyio.sleep(after)
+        if is_suspended:
+            run.suspend()
+            await anyio.sleep(1)
+        run.cancel()
+    items = execution(run)["items"]
+    assert [len(made["attempts"]) for made in items["attempts"].values()] == [1]
+    CALLS.clear()
+    async with tukio.Engine() as engine:
+        report = tukio.report_from_json(tukio.report_to_json(run.report()))
+        again = await engine.rescue(template, report)
+        await again.wait()
+    assert CALLS == [0]
+    group: Any = again.errors["each"]
+    [error] = group.exceptions
+    assert str(error) == "item 0, attempt 2"
+
+
 async def test_who_waits_for_an_item_waits_over_a_suspension() -> None:
     """For the execution that runs it again."""
     waited: list[Any] = []

@@ -221,6 +221,8 @@ class MapStep(TaskRun):
         elif item.state is CANCELLED:
             if work.is_closed or self.run.phase is not RUNNING or self.interrupted_for is not None:
                 # With the whole; a rescue runs it again.
+                if item._made:
+                    work.tried[index] = item._made
                 return
             work.items.cancelled.add(index)
         else:
@@ -268,6 +270,7 @@ class MapStep(TaskRun):
             if is_again:
                 self._keep(item)
             else:
+                self.note(item)
                 item._release()
                 item._run_done_callbacks()
 
@@ -296,7 +299,9 @@ class MapStep(TaskRun):
         """Cancel the items that were interrupted, and that are not run again."""
         work = self.work
         earlier, work.earlier = work.earlier, {}
-        for item in earlier.values():
+        for place, item in earlier.items():
+            if item._made:
+                work.tried[place] = item._made
             if item.started_at is not None:
                 settle(self.run, item, cancelled(self.run.backend.time()))
             else:

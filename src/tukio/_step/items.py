@@ -13,6 +13,7 @@ from .._model.items import Items
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .._model.attempts import Attempt
     from .._model.item_template import ItemTemplate
     from .._model.shape import ItemsInCommon
 
@@ -37,6 +38,8 @@ class Work:
         open: The steps that are due or at work, or wait for their next attempts.
         earlier: By its place, the step that was interrupted of an item that is to be run again, if
             anybody may have got hold of it, or it was tried before.
+        tried: By its place, the attempts at an item that was cancelled with the task: a rescue goes
+            on with them.
         is_closed: Whether no further one begins, for the task was cut or has failed.
         changed: Set when the task has to look at them.
     """
@@ -54,6 +57,7 @@ class Work:
         "ready",
         "results",
         "template",
+        "tried",
         "values",
         "waiting",
     )
@@ -73,6 +77,7 @@ class Work:
         self.waiting: Iterator[int] = iter(())
         self.open: dict[Any, None] = {}
         self.earlier: dict[int, Any] = {}
+        self.tried: dict[int, tuple[Attempt, ...]] = {}
         self.is_closed: bool = False
 
     def begin(self, values: list[Any], kind: type[Any], ready: deque[Any]) -> None:

@@ -106,7 +106,9 @@ def _items(step: LiveStep, work: Work, *, data: bool) -> dict[str, Any]:
         # The outputs say the rest.
         is_flawed = items.failed or items.late or beside or children
         return {"items": items.flaws(beside, children)} if is_flawed else {}
-    attempts: dict[int, Any] = {}
+    attempts: dict[int, Any] = {
+        place: {"attempts": [one.as_dict() for one in made]} for place, made in work.tried.items()
+    }
     for item in work.steps():
         extras = item._extras
         if extras is not None and extras.child is not None:
