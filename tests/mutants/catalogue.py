@@ -185,8 +185,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="lets a step that waits begin without a scope",
         file="_run/driver.py",
-        old="            scope is None\n            and (\n                ready[0]",
-        new="            False\n            and (\n                ready[0]",
+        old="            scope is None\n            and (\n                (step := ready[0])",
+        new="            False\n            and (\n                (step := ready[0])",
         why="nothing reaches a step that comes after one that does not wait (G3, G4)",
         tests=("run/test_scopes.py",),
     ),
@@ -201,7 +201,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="keeps what the code of a task was when it was registered",
         file="_model/registry.py",
-        old="return self.tasks[task_name][1].__code__ is not self._prompt.get(task_name)",
+        old="return self.tasks[task_name][1].__code__ is not self._prompt[task_name]",
         new="return task_name not in _prompt",
         why="a task whose code was edited cannot be cancelled (G3)",
         tests=("run/test_scopes.py", "model/test_registry.py"),
@@ -217,7 +217,7 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="lets a native cancellation reach the next step",
         file="_run/driver.py",
-        old="        and not driver.cancelling()\n",
+        old="        and not cancelling(driver)\n",
         new="",
         why="on asyncio a task is cancelled that nobody cancelled",
         tests=("backends/test_native_cancellation.py",),

@@ -67,6 +67,7 @@ class Shape:
             needed, by `mapped`.
         keeps_order: Whether the order of ends is kept for the report; true if there is a join of
             either kind, or a compensation, which depend on the order.
+        driver_name: The name of the tasks of the backend that drive the runs.
         closing: What the runs still do when all else of them is over; None for nothing.
         empty_plan: A plan without steps, shared by all runs that are over; None before the first
             run is. Set once, by `plan.empty_plan`.
@@ -85,6 +86,7 @@ class Shape:
         "_order",
         "changes",
         "closing",
+        "driver_name",
         "edition",
         "empty_plan",
         "given",
@@ -133,6 +135,7 @@ class Shape:
         asked = [(number, kinds_of(task)) for number, task in enumerate(self.tasks)]
         self.kinds: dict[int, tuple[str, ...]] = {number: kinds for number, kinds in asked if kinds}
         self.maps: dict[int, ItemsInCommon] = {}
+        self.driver_name: str = f"tukio {self.template.uid}"
         self.closing: ClosingWords | None = words_of_closing(self.template, self.tasks)
         if self.closing is not None and self.closing.undo:
             # What is undone depends on the order.
