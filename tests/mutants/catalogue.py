@@ -193,8 +193,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="asks only whether a task may wait, and not whether it has a limit",
         file="_run/driver.py",
-        old="    if step.awaits or step.template.timeout:\n",
-        new="    if step.awaits:\n",
+        old="    if task.timeout or run.environment.may_suspend(task.name):\n",
+        new="    if run.environment.may_suspend(task.name):\n",
         why="a step that does not wait cannot see its limit",
         tests=("run/test_scopes.py",),
     ),

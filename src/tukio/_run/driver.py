@@ -132,7 +132,7 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None, phase: Phase
             step that needs one.
         phase: The phase of the run that the steps belong to.
     """
-    ready, kinds, budget = run.plan.ready, run.plan.shape.kinds, BUDGET
+    ready, awaiting, budget = run.plan.ready, run.plan.shape.awaiting, BUDGET
     # Looked up once: up to Python 3.11 it is slow to call what an attribute refers to.
     clock, left_open, cancelling = run.backend.time, run.backend.left_open, type(driver).cancelling
     # The scope, once a step has run in it, and may have left another one open within.
@@ -158,7 +158,7 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None, phase: Phase
             and (
                 (step := ready[0]).template.timeout
                 or may_suspend(step.template.name)
-                or (kinds and step.awaits)
+                or (awaiting and step.number in awaiting)
             )
         ):
             return
@@ -214,9 +214,10 @@ def _scope_for(run: Run, driver: Driver) -> AbstractContextManager[Scope] | None
 
 def _may_be_cut(run: Run, step: LiveStep) -> bool:
     """Return whether a step may suspend, or has a limit: then it needs a scope."""
-    if step.awaits or step.template.timeout:
+    task = step.template
+    if task.timeout or run.environment.may_suspend(task.name):
         return True
-    return run.environment.may_suspend(step.template.name)
+    return step.number in run.plan.shape.awaiting
 
 
 def _is_cut(scope: Scope | None) -> bool:
