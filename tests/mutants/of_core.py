@@ -281,8 +281,8 @@ OF_CORE: tuple[Mutant, ...] = (
     Mutant(
         name="follows a step otherwise than it reaches one",
         file="_model/plan.py",
-        old="new = make(self._run, number, shape.tasks[number], data, step)",
-        new="new = make(None, number, shape.tasks[number], data, step)",
+        old="new = make(self._run, number, tasks[number], data, step)",
+        new="new = make(None, number, tasks[number], data, step)",
         why="steps do not know their run",
         tests=("step/test_copies.py",),
     ),

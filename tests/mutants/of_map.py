@@ -107,9 +107,9 @@ OF_MAP: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="needs no scope for a task that maps a function without await",
-        file="_run/mapping.py",
-        old="    awaits = True\n",
-        new="",
+        file="_model/shape.py",
+        old="frozenset(n for n, kinds in asked if MAP in kinds)",
+        new="frozenset()",
         why="the task cannot be cancelled while it waits for its items (G3)",
         tests=TESTS,
     ),

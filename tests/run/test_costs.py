@@ -11,6 +11,7 @@ import asyncio
 import gc
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from support.flow import Tasks
 
+ROOT = str(Path(tukio.__file__).parent)
 README = {"f1": ["f2"], "f2": ["f3", "f4"], "f3": ["f5"], "f4": ["f6"]}
 WIDE = 100
 FEW = 5
@@ -139,6 +141,42 @@ async def test_a_workflow_takes_no_more_operations_than_it_needs(
         "events": 6,
         "dicts": 7 + 6,
     }
+
+
+@pytest.mark.parametrize(("name", "calls"), [("noop", 216), ("pause", 293)])
+async def test_what_is_not_used_costs_no_call(name: str, calls: int) -> None:
+    """Six steps and their run, without a policy: what they do not use adds no call to them.
+
+    All are counted that functions of the package are called by, or make in C. Whoever adds one must
+    be able to say what every run needs it for.
+    """
+    if running_backend() == "asyncio":
+        asyncio.get_running_loop().set_debug(False)
+    async with tukio.Engine() as engine:
+        await engine.load(readme(name))
+        await run_all(engine, FEW)
+        once, twice = await calls_of(engine, FEW), await calls_of(engine, FEW * 2)
+    assert (twice - once) / FEW <= calls
+
+
+async def calls_of(engine: tukio.Engine, many: int) -> int:
+    """Return how many calls so many runs take, in the package."""
+    count = 0
+
+    def hear(frame: FrameType, what: str, _: object) -> None:
+        nonlocal count
+        if what in {"call", "c_call"} and frame.f_code.co_filename.startswith(ROOT):
+            count += 1
+
+    # What it finds calls whatever waits for that.
+    gc.disable()
+    sys.setprofile(hear)
+    try:
+        await run_all(engine, many)
+    finally:
+        sys.setprofile(None)
+        gc.enable()
+    return count
 
 
 async def test_who_listens_to_nothing_pays_for_no_execution_event() -> None:

@@ -36,5 +36,5 @@ def received(data: Mapping[str, Any] | Event, topic: str | None = None) -> Event
     if around is not None:
         trigger = around[0].run._trigger
         led = trigger.hops if type(trigger) is Event else 0
-        event._hops = max(event.hops, led + 1)
+        event._hops = max(event._hops, led + 1)
     return event

@@ -66,7 +66,7 @@ class Starting(Templates):
         """Start a run as the overrun policy says, without an await between decision and act."""
         if self._stopping:
             return self._refuse(Reason.STOPPING, template.uid)
-        if event.hops > MOST_HOPS:
+        if event._hops > MOST_HOPS:
             return self._refuse_hops(template)
         workflow = self._instances.start(template, event, self._binding.new_workflow, wish)
         if workflow is None:

@@ -114,11 +114,8 @@ class Event:
         ValueError: `data` is neither a dict nor an Event, or `source` is not an EventSource.
     """
 
-    # `_moment` and `_hops` are set for few events: one is made for each step.
+    # `_moment` is set for few events: one is made for each step.
     __slots__ = ("_data", "_hops", "_moment", "_sender", "_source", "_topic")
-
-    # Set if it is not 0, by the engine; see `hops`.
-    _hops: int
 
     # The number of the event in its run, its instant, and what makes a time of that; None for an
     # instant that is a time already.
@@ -133,10 +130,10 @@ class Event:
         if source is not None and not isinstance(source, EventSource):
             msg = f"source must be an EventSource, not {type(source).__name__}"
             raise ValueError(msg)
+        # As `hops`; the engine may set it.
+        self._hops: int = 0
         if isinstance(data, Event):
-            if data.hops:
-                self._hops = data.hops
-            data = data.data
+            self._hops, data = data._hops, data.data
         elif not isinstance(data, dict):
             msg = f"data must be a dict or Event, not {type(data).__name__}"
             raise ValueError(msg)  # noqa: TRY004 - the type that 1.x raised
@@ -168,7 +165,7 @@ class Event:
 
         It counts for data that starts runs: 0 if no task has sent it.
         """
-        return getattr(self, "_hops", 0)
+        return self._hops
 
     @property
     def seq(self) -> int | None:
@@ -199,21 +196,20 @@ class Event:
             "_topic": self._topic,
             "_source": self.source,
             "_sender": None,
+            "_hops": self._hops,
         }
-        if self.hops:
-            state["_hops"] = self._hops
         if self.seq is not None:
             state["_moment"] = (self.seq, self.time, None)
         return None, state
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        # That of an event kept by an earlier version has no `_hops`.
+        self._hops = 0
         set_state(self, state)
 
     def __copy__(self) -> Event:
         event = sent_by(self._sender, self._data, self._topic)
-        event._source = self._source
-        if self.hops:
-            event._hops = self._hops
+        event._source, event._hops = self._source, self._hops
         # One without a sender, as that which triggers a run, is no execution event.
         if (self._sender or self._source) is not None and self.seq is not None:
             event._moment = self._moment
@@ -272,4 +268,5 @@ def sent_by(sender: Sender | None, data: dict[str, Any], topic: Any = None) -> E
     event._topic = topic
     event._source = None
     event._sender = sender
+    event._hops = 0
     return event

@@ -71,19 +71,20 @@ class Plan(Generic[S]):
 
     def follow(self, step: S, data: dict[str, Any]) -> None:
         """Pass data on from a step that is over to the successors that the step leads to."""
-        # `make` is a local variable, because up to Python 3.11 calling an attribute is slow.
-        steps, shape, make = self.steps, self.shape, self.make
         chosen = step.chosen
-        leads_to = shape.successors[step.number] if chosen is None else chosen
-        for number in leads_to:
-            successor = steps[number]
-            if successor is None:
-                # As in `_reach`, written out: for most steps its call would cost more than this.
-                new = make(self._run, number, shape.tasks[number], data, step)
-                steps[number] = new
-                self.ready.append(new)
-            elif successor.ended_at is None:
-                successor.receive(data, step)
+        leads_to = self.shape.successors[step.number] if chosen is None else chosen
+        if leads_to:
+            # Local variables, because up to Python 3.11 calling an attribute is slow.
+            steps, tasks, make = self.steps, self.shape.tasks, self.make
+            for number in leads_to:
+                successor = steps[number]
+                if successor is None:
+                    # As in `_reach`, written out: for most steps its call would cost more than all.
+                    new = make(self._run, number, tasks[number], data, step)
+                    steps[number] = new
+                    self.ready.append(new)
+                elif successor.ended_at is None:
+                    successor.receive(data, step)
         if self._open is not None:
             self._close(step.number, None if chosen is None else frozenset(chosen))
 

@@ -64,8 +64,8 @@ class Registry:
         self.tasks: dict[Any, Record] = {}
         self.codes: dict[CodeType, Any] = {}
         self.predicates: Predicates = Predicates()
-        # Name -> the code object of a task that has no `await` in its code.
-        self._prompt: dict[Any, CodeType] = {}
+        # Name -> the code object of a task that has no `await` in its code; None for other tasks.
+        self._prompt: dict[Any, CodeType | None] = {}
         self.changes: int = 0
         for name, (coro_or_cls, coro_name) in self._built_in.items():
             self.register(coro_or_cls, name, coro_name)
@@ -108,14 +108,13 @@ class Registry:
         # Before anything is changed, as a partial has no code.
         codes = [function.__code__ for _, function in filter(None, (before, record))]
         self.changes += 1
-        self._prompt.pop(task_name, None)
         if record is None:
             self.tasks.pop(task_name, None)
+            self._prompt.pop(task_name, None)
         else:
             # What was there hands on its place in the order, too.
-            self.tasks[task_name] = record
-            if _never_awaits(record[1]):
-                self._prompt[task_name] = record[1].__code__
+            self.tasks[task_name], function = record, record[1]
+            self._prompt[task_name] = function.__code__ if _never_awaits(function) else None
         if before is None:
             self.codes.update(dict.fromkeys(codes, task_name))
         else:
@@ -206,7 +205,7 @@ class Registry:
         """
         try:
             # The present code: tools that reload edited modules replace the code of a function.
-            return self.tasks[task_name][1].__code__ is not self._prompt.get(task_name)
+            return self.tasks[task_name][1].__code__ is not self._prompt[task_name]
         except (KeyError, TypeError, AttributeError):
             return True
 

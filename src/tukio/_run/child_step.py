@@ -113,7 +113,7 @@ class ChildStep(TaskRun):
     def _event(self) -> Event:
         """Return the event that the child starts with: as many runs have led to it as to this."""
         event, trigger = sent_by(self, self.input_data), self.run._trigger
-        if type(trigger) is Event and trigger.hops:
+        if type(trigger) is Event:
             event._hops = trigger.hops
         return event
 

@@ -31,7 +31,7 @@ def conclude(run: RunState) -> None:
         run.failure = failure_of(run.template.uid, errors)
     run.phase = after(run.phase, END)
     try:
-        if run.keeps_facts:
+        if run.ledger is not None and run.keeps_facts:
             run.keep_fact(RunEnded(ending, run.backend.wall_time(now)))
         # Before any waiter learns of the end: whoever waits then finds what handlers have done.
         if run.broker.has_listeners:

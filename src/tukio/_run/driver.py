@@ -13,7 +13,6 @@ when the first step comes that may suspend or has a limit: others cannot be cut,
 from __future__ import annotations
 
 import math
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from .._loop.coroutines import ENDED, finish_awaiting, sequential
@@ -53,9 +52,6 @@ log: Log = Log("tukio.run")
 BUDGET = 64
 """How many steps a driver runs without suspending before it lets others have a turn."""
 
-NO_SCOPE: AbstractContextManager[None] = nullcontext()
-"""Entered in place of a scope where none is needed."""
-
 
 async def drive(run: Run) -> None:
     """Be a driver of a run: take ready steps until there are none.
@@ -69,40 +65,38 @@ async def drive(run: Run) -> None:
     phase = CLOSING if run.phase is CLOSING else RUNNING
     try:
         while not run.stop_if_expired() and run.phase is phase and run.plan.ready:
-            run.begin()
-            driver.scope_spent = driver.has_step_deadline = False
-            driver.cancelled_at = math.inf
-            make_sure_of_clean(run, driver)
+            needed = _scope_for(run, driver)
             try:
-                with _scope_for(run) as scope:
-                    driver.scope = scope
-                    try:
-                        await _run_ready(run, driver, scope, phase)
-                    finally:
-                        look_for_open_scopes(run, driver, scope)
+                if needed is None:
+                    await _run_ready(run, driver, None, phase)
+                else:
+                    with needed as scope:
+                        driver.scope = scope
+                        try:
+                            await _run_ready(run, driver, scope, phase)
+                        finally:
+                            look_for_open_scopes(run, driver, scope)
             except BaseException as exc:
                 # What it awaits, the clean-up after the step, is shielded and bounded there.
                 await broken_off(run, driver, exc)  # noqa: ASYNC102
-            else:
-                if driver.step is not None or driver.cancelling():
-                    await _out_of_scope(run, driver)
+            if driver.step is not None or driver.cancelling():
+                await _out_of_scope(run, driver)
     except BaseException as exc:
         # What it awaits, the clean-up after the step, is shielded and bounded there.
-        if await _break_down(run, driver, exc):  # noqa: ASYNC102
-            raise
+        await _break_down(run, driver, exc)  # noqa: ASYNC102
     else:
         run.remove_driver(driver)
 
 
-async def _break_down(run: Run, driver: Driver, exc: BaseException) -> bool:
+async def _break_down(run: Run, driver: Driver, exc: BaseException) -> None:
     """Leave the run because of what no step raised, or of what must go on outwards.
 
-    Returns:
-        Whether it must.
+    Raises:
+        BaseException: What must go on outwards.
     """
     if is_closed(driver, exc):
         # The event loop is gone: there is nobody left to tell.
-        return True
+        raise exc
     try:
         if isinstance(exc, Retired | GeneratorExit):
             # The latter is of a step, and noted down there.
@@ -124,7 +118,8 @@ async def _break_down(run: Run, driver: Driver, exc: BaseException) -> bool:
             # Last: a clean-up of the step has had a scope of its own within those.
             driver.let_go_of_scopes()
         run.remove_driver(driver)
-    return not isinstance(exc, Exception | GeneratorExit)
+    if not isinstance(exc, Exception | GeneratorExit):
+        raise exc
 
 
 async def _run_ready(run: Run, driver: Driver, scope: Scope | None, phase: Phase) -> None:
@@ -137,12 +132,13 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None, phase: Phase
             step that needs one.
         phase: The phase of the run that the steps belong to.
     """
-    ready, budget = run.plan.ready, BUDGET
-    clock, left_open = run.backend.time, run.backend.left_open
+    ready, awaiting, budget = run.plan.ready, run.plan.shape.awaiting, BUDGET
+    # Looked up once: up to Python 3.11 it is slow to call what an attribute refers to.
+    clock, left_open, cancelling = run.backend.time, run.backend.left_open, type(driver).cancelling
     # The scope, once a step has run in it, and may have left another one open within.
     used: Scope | None = None
     steps, send = _one_by_one(driver)
-    now = clock()
+    may_suspend, now = run.environment.may_suspend, clock()
     # Looked at before each step, as the one before may have changed all of these. A native asyncio
     # cancellation that is still pending was meant for the step before: it is answered outside of
     # the scope.
@@ -151,7 +147,7 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None, phase: Phase
         and budget
         and not driver.scope_spent
         and run.phase is phase
-        and not driver.cancelling()
+        and not cancelling(driver)
         and not (used is not None and left_open(used))
     ):
         # The clock decides about the limit, not a timer: the steps before may never have let the
@@ -160,9 +156,9 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None, phase: Phase
         if now >= run.deadline or (
             scope is None
             and (
-                ready[0].awaits
-                or ready[0].template.timeout
-                or run.environment.may_suspend(ready[0].template.name)
+                (step := ready[0]).template.timeout
+                or may_suspend(step.template.name)
+                or (awaiting and step.number in awaiting)
             )
         ):
             return
@@ -193,8 +189,17 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None, phase: Phase
         await run.backend.checkpoint()
 
 
-def _scope_for(run: Run) -> AbstractContextManager[Scope | None]:
-    """Return the scope that a driver enters for what is ready."""
+def _scope_for(run: Run, driver: Driver) -> AbstractContextManager[Scope] | None:
+    """Return the scope that a driver enters for what is ready next; None if none is needed.
+
+    Raises:
+        Retired: The driver is unclean; another one must take what is ready.
+    """
+    run.begin()
+    driver.scope_spent = driver.has_step_deadline = False
+    driver.cancelled_at = math.inf
+    if driver.context is not None:
+        make_sure_of_clean(run, driver)
     if run.phase is CLOSING:
         # Whatever is cancelled around it.
         return run.backend.scope(run.deadline, shield=True)
@@ -202,14 +207,17 @@ def _scope_for(run: Run) -> AbstractContextManager[Scope | None]:
     # Nothing is ready if a handler of the run's begin has stopped it.
     if run.deadline < math.inf or (ready and _may_be_cut(run, ready[0])):
         return run.backend.scope(run.deadline)
-    return NO_SCOPE
+    if driver.scope is not None:
+        driver.scope = None
+    return None
 
 
 def _may_be_cut(run: Run, step: LiveStep) -> bool:
     """Return whether a step may suspend, or has a limit: then it needs a scope."""
-    if step.awaits or step.template.timeout:
+    task = step.template
+    if task.timeout or run.environment.may_suspend(task.name):
         return True
-    return run.environment.may_suspend(step.template.name)
+    return step.number in run.plan.shape.awaiting
 
 
 def _is_cut(scope: Scope | None) -> bool:

@@ -50,9 +50,6 @@ class MapStep(TaskRun):
 
     __slots__ = ()
 
-    # Its items may be functions that await nothing; it waits for them all the same.
-    awaits = True
-
     def _begin(self) -> Any:
         """Return the coroutine that waits for the items; tell that the task begins.
 

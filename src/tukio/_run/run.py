@@ -79,7 +79,7 @@ class Run(RunState):
             self._end_by(limit, TIMED_OUT)
         data = trigger.data if isinstance(trigger, Event) else trigger
         root = self.plan.begin(data)
-        if self.keeps_facts:
+        if self.ledger is not None and self.keeps_facts:
             begun = self.backend.wall_time(now)
             self.keep_fact(RunStarted(self.uid, begun, data, self.appointment))
         self.launch()
@@ -101,9 +101,8 @@ class Run(RunState):
 
     def begin(self) -> None:
         """Announce the run, when its first driver begins."""
-        if self._begun or self.phase is not RUNNING:
-            return
-        self.tell_begin()
+        if not self._begun and self.phase is RUNNING:
+            self.tell_begin()
 
     def tell_begin(self) -> None:
         """Announce the run, once."""
@@ -130,7 +129,7 @@ class Run(RunState):
 
     def spawn(self) -> None:
         """Spawn a driver."""
-        name = f"tukio {self.template.uid}"
+        name = self.plan.shape.driver_name
         self.backend.spawn(self.environment.drive, self, name, self.context)
         self.driver_pending = True
 

@@ -40,7 +40,7 @@ class Retired(Exception):
     """A step has left a scope open on its driver, which therefore runs no other step."""
 
 
-def is_closed(driver: Driver, exc: BaseException | None) -> bool:
+def is_closed(driver: Driver, exc: BaseException) -> bool:
     """Return whether an exception closes a driver, because its event loop is gone.
 
     On asyncio a future may raise a `GeneratorExit` as well, that of a thread for instance. It comes
@@ -111,7 +111,7 @@ async def finish_unwinding(run: Run, driver: Driver) -> None:
     driver.step = None
 
 
-def look_for_open_scopes(run: Run, driver: Driver, scope: Scope | None) -> bool:
+def look_for_open_scopes(run: Run, driver: Driver, scope: Scope) -> bool:
     """Name the step that has left a scope open within one of its driver, if one has.
 
     Called last within the scope.
@@ -119,8 +119,9 @@ def look_for_open_scopes(run: Run, driver: Driver, scope: Scope | None) -> bool:
     Returns:
         Whether there is an open one: then the scope cannot be left in order.
     """
-    if scope is None or is_closed(driver, sys.exception()):
-        # In the latter case, the event loop is gone.
+    raised = sys.exception()
+    if raised is not None and is_closed(driver, raised):
+        # The event loop is gone.
         return False
     if not run.backend.left_open(scope):
         return False
@@ -131,7 +132,7 @@ def look_for_open_scopes(run: Run, driver: Driver, scope: Scope | None) -> bool:
 
 
 def make_sure_of_clean(run: Run, driver: Driver) -> None:
-    """Make sure that no step has left a scope open on a driver that has entered none so far.
+    """Make sure that no step has left a scope open on a driver, which is in none of its own.
 
     Steps that await nothing are run without one, and none of them can be cut by what another one
     has left. The next step could be.
@@ -139,7 +140,7 @@ def make_sure_of_clean(run: Run, driver: Driver) -> None:
     Raises:
         Retired: One has; it is named, or one that came after it.
     """
-    if driver.context is not None and driver.has_open_scopes():
+    if driver.has_open_scopes():
         _note_unclean(run, driver)
         raise Retired
 

@@ -91,9 +91,6 @@ class LiveStep(Step):
         "interrupted_for",
     )
 
-    awaits: ClassVar[bool] = False
-    """Whether the step awaits something whatever the function of its task does."""
-
     is_item: ClassVar[bool] = False
     """Whether the step is for one item of a mapped task."""
 

@@ -11,6 +11,7 @@ import sys
 import threading
 from contextlib import suppress
 from contextvars import Context, copy_context
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -49,6 +50,7 @@ class TrioDriver:
     )
 
     def __init__(self) -> None:
+        task = trio.lowlevel.current_task()
         self.cancelled_early: bool = trio.current_effective_deadline() == -math.inf
         self.step: Any = None
         self.scope: Scope | None = None
@@ -59,8 +61,8 @@ class TrioDriver:
         self.context: Context | None = None
         self.coroutine: Any = None
         # The innermost scope of the task between two scopes of the driver, by what trio has for it.
-        self._outer: Any = getattr(trio.lowlevel.current_task(), "_cancel_status", None)
-        self._task: trio.lowlevel.Task = trio.lowlevel.current_task()
+        self._outer: Any = getattr(task, "_cancel_status", None)
+        self._task: trio.lowlevel.Task = task
 
     def is_running(self) -> bool:
         """Return whether trio is at this task, which then is not being closed."""
@@ -74,8 +76,7 @@ class TrioDriver:
     def let_go_of_scopes(self) -> None:
         """Do nothing: to trio, scopes of a task that is over are nothing."""
 
-    @staticmethod
-    def cancelling() -> int:
+    def cancelling(self) -> int:
         """Return 0: on trio all cancellations belong to scopes."""
         return 0
 
@@ -97,7 +98,7 @@ class TrioBackend(WallTimes):
         self.time: Callable[[], float] = clock.current_time
         self.alarms: Alarms = Alarms(self.time, self._call_at)
         self.roots: None = None
-        self.left_open: Callable[[Any], object] = _left_open
+        self.left_open: Callable[[Any], object] = _left_open()
         # The context of whoever makes the engine, for alarms; trio copies it for each task.
         self._context: Context = copy_context()
         # Identifies the trio run, for `check_here`, and lets other threads call into it.
@@ -290,14 +291,20 @@ def _raise_end_of_program(group: BaseExceptionGroup[Any]) -> None:
     raise ending from (BaseExceptionGroup(group.message, others) if others else None)
 
 
-def _left_open(scope: Any) -> bool:
-    """Return whether scopes are open within one, which the calling task has entered.
+_scopes_within: Callable[[Any], object] = attrgetter("_cancel_status._children")
 
-    Asked for the innermost one: no public function of trio tells. Without the attributes no driver
-    is found unclean, and what a step leaves open fails its run, when the outer scope is left.
+
+def _left_open() -> Callable[[Any], object]:
+    """Return a function that tells which scopes are open within one that the caller has entered.
+
+    No public function of trio does. Without the attributes no driver is found unclean, and what a
+    step leaves open fails its run, when the outer scope is left.
     """
-    status = getattr(scope, "_cancel_status", None)
-    return status is not getattr(trio.lowlevel.current_task(), "_cancel_status", status)
+    # It is looked at, and cuts nothing.
+    with trio.CancelScope() as scope, suppress(AttributeError):  # noqa: ASYNC100
+        _scopes_within(scope)
+        return _scopes_within
+    return {}.get
 
 
 async def _call_at(instant: float, function: Callable[[], object], scope: trio.CancelScope) -> None:
