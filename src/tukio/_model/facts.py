@@ -140,7 +140,7 @@ class ItemEnded(NamedTuple):
 
 
 class ItemDue(NamedTuple):
-    """An item of a mapped task is to be run, and has failed before.
+    """An item of a mapped task is to be run, and has begun before.
 
     Attributes:
         task: The id of the mapped task in the template.
@@ -155,6 +155,11 @@ class ItemDue(NamedTuple):
     attempts: tuple[Attempt, ...]
     due: datetime | None = None
     tried: float = 0.0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the item is run for the first time, at once: it has only begun before."""
+        return not (self.attempts or self.tried) and self.due is None
 
     @property
     def child(self) -> None:

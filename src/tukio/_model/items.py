@@ -18,11 +18,11 @@ from .facts import UNTOLD, ItemDue, ItemEnded
 from .guard import exceptions_in
 from .item_template import item_id
 from .mapping import MOST_ITEMS
-from .state import FAILED, FINISHED, TIMED_OUT
+from .state import FAILED, FINISHED, SKIPPED, TIMED_OUT
 from .task_ends import TaskCancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from .account import ErrorFact
@@ -45,9 +45,12 @@ class Items:
         failed: What each item has raised that has failed, by its place.
         cancelled: The places of the items that somebody has cancelled, and not the task.
         late: The places of the items that have reached their limit, and have a result.
+        skipped: The places of the items that were skipped, and have a result.
+        begun: The places of items that have begun, and are to be run again or were cancelled with
+            the task; kept if these are undone, too.
     """
 
-    __slots__ = ("cancelled", "failed", "late", "results", "total")
+    __slots__ = ("begun", "cancelled", "failed", "late", "results", "skipped", "total")
 
     def __init__(self) -> None:
         self.total: int | None = None
@@ -55,6 +58,8 @@ class Items:
         self.failed: dict[int, BaseException] = {}
         self.cancelled: set[int] = set()
         self.late: set[int] = set()
+        self.skipped: set[int] = set()
+        self.begun: set[int] = set()
 
     def is_over(self, index: int) -> bool:
         """Return whether an item is over, and not to be run again."""
@@ -69,6 +74,10 @@ class Items:
         """How many have failed, or were cancelled."""
         return len(self.failed) + len(self.cancelled)
 
+    def done(self) -> list[int]:
+        """Return the places of those that have done what they were to do, the first end first."""
+        return [index for index in self.results if index not in self.skipped]
+
     def left(self) -> Iterator[int]:
         """Yield the places of the items that are not over when it is their turn."""
         for index in range(self.total or 0):
@@ -81,13 +90,14 @@ class Items:
             let_go_of_frames(self.failed[index])
 
     def take(self, facts: Iterable[ItemEnded | ItemDue]) -> list[ItemDue]:
-        """Take what facts tell of items that are over; return the others."""
+        """Take what facts tell of items that are over; return those to go on with."""
         due: dict[int, ItemDue] = {}
         for fact in facts:
             # It was due before that.
             due.pop(fact.place, None)
             if isinstance(fact, ItemDue):
                 due[fact.place] = fact
+                self.begun.add(fact.place)
             elif fact.state is FAILED:
                 known: Any = UNTOLD if fact.error is None else fact.error
                 self.failed[fact.place] = RecordedError(*known)
@@ -95,7 +105,9 @@ class Items:
                 self.results[fact.place] = fact.result
                 if fact.state is TIMED_OUT:
                     self.late.add(fact.place)
-        return [*due.values()]
+                elif fact.state is SKIPPED:
+                    self.skipped.add(fact.place)
+        return [fact for fact in due.values() if not fact.is_first]
 
     def in_order(self) -> list[Any]:
         """Return what stands for each item; None for one that has failed, or was cancelled."""
@@ -123,24 +135,41 @@ class Items:
         """
         return {item_id(uid, index): error for index, error in self.failed.items()}
 
-    def report(self, attempts: Mapping[int, Any], *, data: bool) -> dict[str, Any]:
-        """Return what a report shows of the items of a task that is not over.
+    def report(
+        self, attempts: Mapping[int, Any], begun: Sequence[int], *, data: bool
+    ) -> dict[str, Any]:
+        """Return what a report shows of the items of a task, of which nothing else has the results.
 
         Args:
             attempts: What it shows of the attempts at items that are not over.
+            begun: The places of those that have begun and not finished, if these are undone, too.
             data: Whether the results are in it; without them it has only their number.
         """
         done: Any = len(self.results)
         if data:
             done = {str(index): detached(result) for index, result in self.results.items()}
         made = {str(index): tried for index, tried in attempts.items()}
-        return {**self.flaws(), "done": done, "attempts": made}
+        return {**self.flaws(begun), "done": done, "attempts": made}
 
-    def flaws(self) -> dict[str, Any]:
-        """Return what a report shows of the items that have failed, or reached their limit."""
+    def flaws(self, begun: Sequence[int]) -> dict[str, Any]:
+        """Return what a report shows of the items that did not do all of what they were to do.
+
+        Args:
+            begun: The places of those that have begun and not finished, if these are undone, too.
+        """
         failed = {str(index): described(error) for index, error in self.failed.items()}
-        late = {"timed_out": sorted(self.late)} if self.late else {}
-        return {"total": self.total, "failed": failed, **late}
+        found: dict[str, Any] = {"total": self.total, "failed": failed}
+        if self.late:
+            found["timed_out"] = sorted(self.late)
+        if self.skipped:
+            found["skipped"] = sorted(self.skipped)
+        if begun:
+            found["begun"] = begun
+        return found
+
+    def has_flaws(self) -> bool:
+        """Return whether there are such items."""
+        return bool(self.failed or self.late or self.skipped)
 
 
 def let_go_of_frames(error: BaseException) -> None:
@@ -181,6 +210,8 @@ class ItemsRecord(NamedTuple):
         failed: What items have failed with.
         tried: The attempts at items that are not over.
         late: The places of those that have reached their limit, and have a result.
+        skipped: The places of those that were skipped, and have a result.
+        begun: The places of those that have begun and not finished, if these are undone, too.
     """
 
     total: int | None
@@ -188,15 +219,19 @@ class ItemsRecord(NamedTuple):
     failed: dict[int, ErrorFact]
     tried: dict[int, Tried]
     late: frozenset[int]
+    skipped: frozenset[int] = frozenset()
+    begun: frozenset[int] = frozenset()
 
     def facts(self, uid: str) -> Iterator[ItemEnded | ItemDue]:
         """Yield what this tells of the items of a task, given by its id."""
         for index, result in self.done.items():
             state = TIMED_OUT if index in self.late else FINISHED
-            yield ItemEnded(uid, index, state, result)
+            yield ItemEnded(uid, index, SKIPPED if index in self.skipped else state, result)
         # Of a task that is over, the report has no results here.
         for index in sorted(self.late - self.done.keys()):
             yield ItemEnded(uid, index, TIMED_OUT, None)
+        for index in sorted(self.begun - self.tried.keys()):
+            yield ItemDue(uid, index, ())
         for index, error in self.failed.items():
             yield ItemEnded(uid, index, FAILED, None, error)
         for index, made in self.tried.items():
@@ -225,8 +260,11 @@ def read_items(data: Any, time: Callable[[Any], datetime | None]) -> ItemsRecord
     if twice := sorted(done.keys() & failed.keys()):
         msg = f"items that have failed are done: {listed(twice)}"
         raise ValueError(msg)
-    late = frozenset(_place(str(index), total) for index in expect_list(data.get("timed_out", [])))
-    return ItemsRecord(total, done, failed, tried, late)
+    late, skipped, begun = (
+        frozenset(_place(str(index), total) for index in expect_list(data.get(key, [])))
+        for key in ("timed_out", "skipped", "begun")
+    )
+    return ItemsRecord(total, done, failed, tried, late, skipped, begun)
 
 
 def _tried(made: Any, time: Callable[[Any], datetime | None]) -> Tried:

@@ -22,6 +22,7 @@ from .._model.state import (
     FINISHED,
     INTERRUPTED,
     RUNNING,
+    SKIPPED,
     TASK_BEGIN,
     TIMED_OUT,
 )
@@ -134,8 +135,9 @@ class MapStep(TaskRun):
             self._end_interrupted()
             raise work.items.problem(self.template.uid)
         output = work.common.mapped.passed_on(self.input_data, work.items.in_order())
-        # The output has them.
-        work.items.results = work.results = {}
+        if work.common.undo is None:
+            # The output has them.
+            work.items.results = work.results = {}
         work.values = []
         return output
 
@@ -178,13 +180,15 @@ class MapStep(TaskRun):
         if item not in work.open:
             # It was called off.
             return
-        del work.open[item]
+        # Facts first: Ctrl-C may come at any line.
         if item.state is FINISHED:
             output = item.output_data
             template: Any = item.template
             work.results[template.index] = item.input_data if output is None else output
+            del work.open[item]
         else:
             self.note(item)
+            del work.open[item]
             if item.state is FAILED:
                 work.items.keep_few_frames(item._place)
             if work.items.went_wrong > work.allowed and not work.is_closed:
@@ -209,11 +213,14 @@ class MapStep(TaskRun):
         elif item.state is CANCELLED:
             if work.is_closed or self.run.phase is not RUNNING or self.interrupted_for is not None:
                 # With the whole; a rescue runs it again.
+                self._note_begun(item)
                 return
             work.items.cancelled.add(index)
         else:
             if item.state is TIMED_OUT:
                 work.items.late.add(index)
+            elif item.state is SKIPPED:
+                work.items.skipped.add(index)
             output = item.output_data
             work.items.results[index] = item.input_data if output is None else output
 
@@ -229,10 +236,17 @@ class MapStep(TaskRun):
     def take_interrupted(self, item: ItemStep) -> None:
         """Called when an item was interrupted and has unwound; it is made anew with the whole."""
         work = self.work
+        self._note_begun(item)
         del work.open[item]
         self._keep(item)
         if not work.open:
             work.changed.set()
+
+    def _note_begun(self, item: ItemStep) -> None:
+        """Take note that an item has begun, if that may be undone."""
+        undo = self.work.common.undo
+        if undo is not None and undo.begun:
+            self.work.items.begun.add(item._place)
 
     def _keep(self, item: ItemStep) -> None:
         """Keep an item that is to be made anew, if anybody may wait for it, or it was tried."""
@@ -248,6 +262,8 @@ class MapStep(TaskRun):
         unbegun = [item for item in work.open if item.started_at is None]
         withdraw(self.run, unbegun)
         for item in unbegun:
+            if item._extras.attempts:
+                self._note_begun(item)
             del work.open[item]
             item.state = INTERRUPTED if is_again else CANCELLED
         for item in list(work.open):

@@ -11,6 +11,7 @@ from .._model.account import described
 from .._model.detach import detached
 from .._model.guard import attempt
 from .._model.logs import Log
+from .._model.state import FINISHED
 from .log_fields import log_fields
 
 if TYPE_CHECKING:
@@ -97,10 +98,10 @@ def _of_extras(step: LiveStep, extras: Extras, *, data: bool) -> dict[str, Any]:
 
 def _items(step: LiveStep, work: Work, *, data: bool) -> dict[str, Any]:
     """Return what is shown of the items of a mapped task."""
-    items = work.items
-    if step.state.done():
-        # The outputs say the rest.
-        return {"items": items.flaws()} if items.failed or items.late else {}
+    items, begun = work.items, work.begun()
+    if step.state is FINISHED or (step.state.done() and work.common.undo is None):
+        # The outputs say the rest; or nobody asks for it any more.
+        return {"items": items.flaws(begun)} if items.has_flaws() or begun else {}
     attempts: dict[int, Any] = {}
     for item in [*work.open, *work.earlier.values()]:
         extras = item._extras
@@ -109,7 +110,7 @@ def _items(step: LiveStep, work: Work, *, data: bool) -> dict[str, Any]:
             tried = _attempts_of(item, made)
             if tried:
                 attempts[item.index] = tried
-    return {"items": items.report(attempts, data=data)}
+    return {"items": items.report(attempts, begun, data=data)}
 
 
 def _attempts_of(step: LiveStep, made: tuple[Attempt, ...]) -> dict[str, Any]:
