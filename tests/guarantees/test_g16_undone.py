@@ -117,9 +117,9 @@ async def test_g16_left_at_every_point(name: str, cancellations: int) -> None:
 
 
 @pytest.mark.parametrize("signals", [1, 2])
-def test_g16_interrupted_at_every_line(backend: str, signals: int) -> None:
+@pytest.mark.parametrize("name", ["closing after a failure", "closing items"])
+def test_g16_interrupted_at_every_line(backend: str, name: str, signals: int) -> None:
     """By Ctrl-C: the run closes all the same, but for what was cut itself."""
-    name = "closing after a failure"
     lines = interrupt_everywhere(made(name), _closed, backend=backend, every=EVERY, signals=signals)
     assert lines > 10
 

@@ -9,10 +9,10 @@ driver is alive is over, and a step that is in nobody's hands is lost.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._model.guard import attempt
-from .._model.state import CANCELLED, CLOSING, INTERRUPTED, OVER, PENDING
+from .._model.state import CANCELLED, CLOSING, FAILED, INTERRUPTED, OVER, PENDING, RETRIED
 from .closing import closing_of
 from .concluding import wind_up
 from .outcome import cancelled
@@ -55,6 +55,7 @@ def finish_stopping(run: Run) -> None:
     if run.phase is OVER:
         wind_up(run)
         return
+    _take_items(run)
     for step in _lost(run):
         if step.started_at is None:
             # It has no event and no end, as any step that never began.
@@ -71,6 +72,24 @@ def finish_stopping(run: Run) -> None:
                 run.interrupt(driver)
             _finish_children(run)
         run.end_if_empty()
+
+
+def _take_items(run: Run) -> None:
+    """Have mapped tasks take the items that have ended, and were cut as they told of that."""
+    for whole, item in list(_open_items(run)):
+        if item.state is RETRIED or (item.state is FAILED and item.error is None):
+            # The next attempt was not made, or what it has raised was not kept.
+            settle(run, item, cancelled(run.backend.time()))
+        elif item.state not in UNDECIDED:
+            whole.take(item)
+
+
+def _open_items(run: Run) -> Iterator[tuple[Any, LiveStep]]:
+    """Yield the items that mapped tasks wait for, each behind its task."""
+    for step in run.plan.steps:
+        if step is not None and step._extras is not None and step._extras.items is not None:
+            for item in list(step._extras.items.open):
+                yield step, item
 
 
 def _finish_children(run: Run) -> None:
@@ -117,9 +136,8 @@ def _lost(run: Run) -> list[LiveStep]:
 
 def _steps_of(run: Run) -> Iterator[LiveStep]:
     """Yield the steps of a run, those outside of the graph first."""
-    for step in run.plan.steps:
-        if step is not None and step._extras is not None and step._extras.items is not None:
-            yield from list(step._extras.items.open)
+    for _, item in _open_items(run):
+        yield item
     if run.phase is CLOSING:
         yield from list(closing_of(run).steps)
     yield from run.plan.reached()
