@@ -71,6 +71,9 @@ def finish_stopping(run: Run) -> None:
             for driver in list(run.drivers):
                 run.interrupt(driver)
             _finish_children(run)
+        elif run.waiting is not None and not run.waiting.put_off:
+            # The attempt that it was to wait for was not put off any more.
+            run.stop_waiting(WaitsFor.INSTANT)
         run.end_if_empty()
 
 

@@ -1,0 +1,112 @@
+"""G16: what Ctrl-C has cut on asyncio is undone all the same, or it is told why not."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import tukio
+from support.cuts import cut
+from support.undone import register, taking
+from tukio._run import settling
+from tukio._run.ledger import Ledger
+from tukio._run.mapping import MapStep
+from tukio._run.run import Run
+from tukio.testing import run as run_on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.flow import Tasks
+    from support.undone import Undo
+
+ITEMS = [{"takes": 2}, {"takes": 1}, {"takes": 3, "bad": 1}, {"takes": 4, "skips": True}]
+RETRY = {"attempts": 2, "initial": 1, "jitter": "none"}
+
+pytestmark = pytest.mark.parametrize("host", ["asyncio", "uvloop"])
+
+
+@pytest.fixture
+def undone(task: Tasks) -> list[Undo]:
+    """Register what is run; give what is undone."""
+    return register(task)
+
+
+@pytest.fixture(autouse=True)
+def _without_complaints() -> Iterator[None]:
+    """Keep asyncio from complaining of tasks whose exceptions have ended the program."""
+    log = logging.getLogger("asyncio")
+    log.setLevel(logging.CRITICAL)
+    yield
+    gc.collect()
+    log.setLevel(logging.NOTSET)
+
+
+def played(host: str, template: dict[str, Any], cutting: Any) -> Any:
+    """Run a workflow to its end as a program that Ctrl-C cuts; return the run, which is over."""
+    runs: list[Any] = []
+
+    async def program() -> None:
+        async with tukio.Engine() as engine:
+            runs.append(await engine.start(template, {"list": ITEMS}))
+            await runs[0].wait()
+
+    with suppress(KeyboardInterrupt), cutting:
+        run_on(program, backend=host)
+    [run] = runs
+    assert run.state is not tukio.FutureState.pending
+    return run
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+@pytest.mark.parametrize(
+    ("owner", "name"),
+    [
+        (settling, "_keep_error"),
+        (Ledger, "keep_end"),
+        (settling, "_tell"),
+        (MapStep, "take"),
+        (MapStep, "note"),
+        (MapStep, "_next"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_g16_items_that_ctrl_c_has_cut_as_they_ended(
+    host: str, undone: list[Undo], owner: Any, name: str, before: bool
+) -> None:
+    """Each that has finished is undone once, and the map waits for none of them in vain."""
+    for nth in range(1, 9):
+        called: list[int] = []
+        undone.clear()
+        template = taking(keys={"retry": RETRY}, limit=3, tolerate=1)
+        run = played(host, template, cut(owner, name, nth, before=before, called=called))
+        if len(called) < nth:
+            break
+        [whole] = [step for step in run.tasks if step.template.uid == "each"]
+        done = sorted(f"each[{place}].compensate" for place in whole.work.items.done())
+        assert sorted(step.template.uid for step in run.closing) == done
+        told = {one.uid for one in undone} | set(run.unhandled)
+        assert set(done) <= told
+    assert nth > 1
+
+
+@pytest.mark.parametrize("name", ["wait_for", "keep_deadline"])
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+def test_g16_an_attempt_that_is_cut_as_it_is_put_off(
+    host: str, undone: list[Undo], name: str, before: bool
+) -> None:
+    """It is not waited for, and the others go on."""
+    template = taking(undo={"name": "unwilling", "retry": RETRY}, tolerate=1)
+    for nth in range(1, 9):
+        called: list[int] = []
+        undone.clear()
+        run = played(host, template, cut(Run, name, nth, before=before, called=called))
+        if len(called) < nth:
+            break
+        states = {step.template.uid: step.state.value for step in run.closing}
+        assert states.keys() == {"each[0].compensate", "each[1].compensate"}
+    assert nth > 1
