@@ -10,7 +10,6 @@ ON_ERROR = ("run/test_on_error.py",)
 
 ITEMS = ("run/test_closing_items.py",)
 ITEMS_RESCUED = ("run/test_closing_items_rescued.py",)
-SALVAGED = ("run/test_salvage_undo.py",)
 
 OF_CLOSING: tuple[Mutant, ...] = (
     Mutant(
@@ -212,21 +211,5 @@ OF_CLOSING: tuple[Mutant, ...] = (
         new="        del work.open[item]\n        self._keep(item)",
         why="what was half done when the run was suspended stays so (G16)",
         tests=ITEMS,
-    ),
-    Mutant(
-        name="does not take the items of a map that Ctrl-C has cut as they ended",
-        file="_run/salvage.py",
-        old="    _take_items(run)\n",
-        new="",
-        why="the map waits for them for ever (G1)",
-        tests=SALVAGED,
-    ),
-    Mutant(
-        name="waits for an attempt that Ctrl-C has cut as it was put off",
-        file="_run/salvage.py",
-        old="            run.stop_waiting(WaitsFor.INSTANT)\n",
-        new="            pass\n",
-        why="a run that closes is never over (G1)",
-        tests=SALVAGED,
     ),
 )

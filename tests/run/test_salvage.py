@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import tukio
-from support.cuts import cut
 from support.programs import HERE, PROGRAMS, check, played
 from tukio._engine.instances import Instances
 from tukio._run import concluding, run as run_module, unwinding
 from tukio._run.run import Run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 METHODS = [
     (Run, "start"),
@@ -30,6 +33,25 @@ METHODS = [
     (Instances, "_start_replacement"),
     (unwinding, "_reason"),
 ]
+
+
+@contextmanager
+def cut(owner: Any, name: str, nth: int, *, before: bool, called: list[int]) -> Iterator[None]:
+    """Raise `KeyboardInterrupt` before or after the n-th call of a function."""
+    original: Any = getattr(owner, name)
+
+    def replaced(*args: Any, **kwargs: Any) -> Any:
+        called.append(1)
+        if before and len(called) == nth:
+            raise KeyboardInterrupt
+        result = original(*args, **kwargs)
+        if not before and len(called) == nth:
+            raise KeyboardInterrupt
+        return result
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(owner, name, replaced)
+        yield
 
 
 @pytest.mark.parametrize("before", [True, False], ids=["before", "after"])

@@ -7,10 +7,12 @@ import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
 import tukio
 from support.cuts import cut
+from support.flow import step_of
 from support.undone import register, taking
 from tukio._run import settling
 from tukio._run.ledger import Ledger
@@ -92,6 +94,29 @@ def test_g16_items_that_ctrl_c_has_cut_as_they_ended(
         told = {one.uid for one in undone} | set(run.unhandled)
         assert set(done) <= told
     assert nth > 1
+
+
+@pytest.mark.parametrize("state", ["finished", "exception", "retried"])
+def test_g16_an_item_whose_end_was_kept_by_half(host: str, undone: list[Undo], state: str) -> None:
+    """It has begun, and no more is known: nobody waits for it."""
+
+    async def program() -> None:
+        template = taking(undo={"name": "give_back", "begun": True})
+        async with tukio.Engine() as engine:
+            run: Any = await engine.start(template, {"list": ITEMS})
+            await anyio.sleep(0.5)
+            whole = step_of(run, "each")
+            [item, *_] = whole.work.open
+            item.state = tukio.FutureState(state)
+            item.ended_at = None if state == "finished" else 0.5
+            whole.take_what_is_over()
+            assert item not in whole.work.open
+            assert item.state.value == "cancelled"
+            run.cancel()
+            await run.wait()
+
+    run_on(program, backend=host)
+    assert "each[0]" in [one.undoes.template.uid for one in undone]
 
 
 @pytest.mark.parametrize("name", ["wait_for", "keep_deadline"])

@@ -18,10 +18,12 @@ def cut(owner: Any, name: str, nth: int, *, before: bool, called: list[int]) -> 
 
     def replaced(*args: Any, **kwargs: Any) -> Any:
         called.append(1)
-        if before and len(called) == nth:
+        # Its own, for it may be called within itself: for the child of a run.
+        number = len(called)
+        if before and number == nth:
             raise KeyboardInterrupt
         result = original(*args, **kwargs)
-        if not before and len(called) == nth:
+        if not before and number == nth:
             raise KeyboardInterrupt
         return result
 

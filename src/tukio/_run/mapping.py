@@ -21,6 +21,8 @@ from .._model.state import (
     FAILED,
     FINISHED,
     INTERRUPTED,
+    PENDING,
+    RETRIED,
     RUNNING,
     SKIPPED,
     TASK_BEGIN,
@@ -200,6 +202,18 @@ class MapStep(TaskRun):
         # may be called just as this comes to wait.
         if not work.open and item.started_at is not None:
             work.changed.set()
+
+    def take_what_is_over(self) -> None:
+        """Called when Ctrl-C may have come between the end of an item and its being taken."""
+        for item in list(self.work.open):
+            if item.state is PENDING or item.state is INTERRUPTED:
+                continue
+            has_error = item.state is not FAILED or item.error is not None
+            if item.ended_at is None or item.state is RETRIED or not has_error:
+                # Not all of its end was kept; or there is no next attempt in this run.
+                settle(self.run, item, cancelled(self.run.backend.time()))
+            else:
+                self.take(item)
 
     def note(self, item: ItemStep) -> None:
         """Take note of what has become of an item, before anybody is told; again, it is the same.

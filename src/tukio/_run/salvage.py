@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._model.guard import attempt
-from .._model.state import CANCELLED, CLOSING, FAILED, INTERRUPTED, OVER, PENDING, RETRIED
+from .._model.state import CANCELLED, CLOSING, INTERRUPTED, OVER, PENDING
 from .closing import closing_of
 from .concluding import wind_up
 from .outcome import cancelled
@@ -55,7 +55,19 @@ def finish_stopping(run: Run) -> None:
     if run.phase is OVER:
         wind_up(run)
         return
-    _take_items(run)
+    _end_what_was_cut(run)
+    if not run.stop(CANCELLED, final=False):
+        if run.phase is not CLOSING:
+            # It was stopping; perhaps not all of it was told.
+            run.call_off_what_is_due()
+            for driver in list(run.drivers):
+                run.interrupt(driver)
+            _finish_children(run)
+        run.end_if_empty()
+
+
+def _end_what_was_cut(run: Run) -> None:
+    """End the steps that are lost, and what has come half-way to its end, or to its waiting."""
     for step in _lost(run):
         if step.started_at is None:
             # It has no event and no end, as any step that never began.
@@ -64,35 +76,11 @@ def finish_stopping(run: Run) -> None:
             step._run_done_callbacks()
         else:
             settle(run, step, cancelled(run.backend.time()))
-    if not run.stop(CANCELLED, final=False):
-        if run.phase is not CLOSING:
-            # It was stopping; perhaps not all of it was told.
-            run.call_off_what_is_due()
-            for driver in list(run.drivers):
-                run.interrupt(driver)
-            _finish_children(run)
-        elif run.waiting is not None and not run.waiting.put_off:
-            # The attempt that it was to wait for was not put off any more.
-            run.stop_waiting(WaitsFor.INSTANT)
-        run.end_if_empty()
-
-
-def _take_items(run: Run) -> None:
-    """Have mapped tasks take the items that have ended, and were cut as they told of that."""
-    for whole, item in list(_open_items(run)):
-        if item.state is RETRIED or (item.state is FAILED and item.error is None):
-            # The next attempt was not made, or what it has raised was not kept.
-            settle(run, item, cancelled(run.backend.time()))
-        elif item.state not in UNDECIDED:
-            whole.take(item)
-
-
-def _open_items(run: Run) -> Iterator[tuple[Any, LiveStep]]:
-    """Yield the items that mapped tasks wait for, each behind its task."""
-    for step in run.plan.steps:
-        if step is not None and step._extras is not None and step._extras.items is not None:
-            for item in list(step._extras.items.open):
-                yield step, item
+    for whole in _mapped(run):
+        whole.take_what_is_over()
+    if run.waiting is not None and not run.waiting.put_off:
+        # It was cut as it began to wait, and nothing comes of that.
+        run.stop_waiting(WaitsFor.INSTANT)
 
 
 def _finish_children(run: Run) -> None:
@@ -137,10 +125,16 @@ def _lost(run: Run) -> list[LiveStep]:
     return [step for step in _steps_of(run) if step.state in UNDECIDED and step not in held]
 
 
+def _mapped(run: Run) -> list[Any]:
+    """Return the steps of mapped tasks that have items."""
+    reached = run.plan.reached()
+    return [step for step in reached if step._extras is not None and step._extras.items is not None]
+
+
 def _steps_of(run: Run) -> Iterator[LiveStep]:
     """Yield the steps of a run, those outside of the graph first."""
-    for _, item in _open_items(run):
-        yield item
+    for whole in _mapped(run):
+        yield from list(whole.work.open)
     if run.phase is CLOSING:
         yield from list(closing_of(run).steps)
     yield from run.plan.reached()

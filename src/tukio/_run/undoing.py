@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._model.mapping import input_of
 from .._model.no_items import NoItems
-from .._model.state import CANCELLED, FAILED, FINISHED, INTERRUPTED, PENDING, SKIPPED, TIMED_OUT
+from .._model.state import CANCELLED, FAILED, FINISHED, TIMED_OUT
 from .._model.step import LOOSE
 from .._model.undo_order import ItemsToUndo, ends_to_undo
 
@@ -70,10 +70,6 @@ class _Whole:
         self._work: Any = work
         self._kind: Any = step.run.environment.kinds.class_of(work.common.kinds)
         self._values: list[Any] | None = None
-        for item in list(work.open):
-            # Ctrl-C may come between the end of an item and the note of it.
-            if item.state is not PENDING and item.state is not INTERRUPTED:
-                step.note(item)
 
     def to_undo(self) -> ItemsToUndo:
         """Return the places of the items that may be undone."""
@@ -96,8 +92,6 @@ class _Whole:
             return FAILED
         if place not in items.results:
             return CANCELLED
-        if place in items.skipped:
-            return SKIPPED
         return TIMED_OUT if place in items.late else FINISHED
 
     def _input(self, place: int) -> Any:
