@@ -199,8 +199,8 @@ OF_CLOSING: tuple[Mutant, ...] = (
     Mutant(
         name="undoes items that were skipped",
         file="_model/items.py",
-        old="        return [index for index in self.results if index not in self.skipped]\n",
-        new="        return [*self.results]\n",
+        old="        return [index for index in known if index not in self.skipped]\n",
+        new="        return known\n",
         why="money is given back that was never taken",
         tests=ITEMS,
     ),

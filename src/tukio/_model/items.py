@@ -76,7 +76,9 @@ class Items:
 
     def done(self) -> list[int]:
         """Return the places of those that have done what they were to do, the first end first."""
-        return [index for index in self.results if index not in self.skipped]
+        # Of a task that is over, a report may have no results.
+        known = [index for index, result in self.results.items() if result is not None]
+        return [index for index in known if index not in self.skipped]
 
     def left(self) -> Iterator[int]:
         """Yield the places of the items that are not over when it is their turn."""
