@@ -252,6 +252,7 @@ SPOILT: dict[str, Callable[[dict[str, Any]], Any]] = {
     "out of reach": spoil(lambda report: executions(report)[0].update(chosen=[])),
     "a list to pass on": spoil(lambda report: executions(report)[0].update(outputs=[1])),
     "another order": spoil(lambda report: executions(report)[-1].update(order=["show"])),
+    "no results": spoil(lambda report: executions(report)[0]["outputs"].pop("results")),
     "used up": spoil(lambda report: executions(report)[-1].update(elapsed=60)),
     "lost": with_something_lost,
     "endless": spoil(
@@ -276,8 +277,10 @@ async def refusal_of(name: str, task: Tasks) -> str:
     graph = {"get": ["show", "also"], "show": ["last"], "also": ["last"]}
     names = {"also": "show", "last": "show"}
     template = flow(graph, names=names, id="b", timeout=60)
+    if name == "no results":
+        template.tasks[0].map, template.tasks[0].compensate = {"over": "$.list"}, "show"
     async with tukio.Engine() as engine:
-        run = await engine.start(template, {})
+        run = await engine.start(template, {"list": []})
         # Then `last` has come from one of its parents, and the other one is late.
         await anyio.sleep(2.5 if name == "endless" else 0.5)
         report = run.report()

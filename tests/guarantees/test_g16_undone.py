@@ -58,13 +58,30 @@ def undone(run: Any, *_: object) -> None:
         return
     for step in run.tasks:
         done = step.state.value in ("finished", "timeout")
-        if done and step.template.compensate is not None:
-            uid = f"{step.template.uid}.compensate"
-            [by] = [one for one in run.closing if one.template.uid == uid]
-            assert by.undoes is step
-            assert by.state is tukio.FutureState.finished or uid in run.unhandled
+        if step.template.map is not None and step.template.compensate is not None:
+            for place in places_done(step):
+                _is_undone(run, f"{step.template.uid}[{place}]")
+        elif done and step.template.compensate is not None:
+            assert _is_undone(run, step.template.uid).undoes is step
     last = [task["name"] for task in words.finally_]
     assert [one.template.name for one in run.closing][-len(last) :] == last
+
+
+def _is_undone(run: Any, task: str) -> Any:
+    """Return what undoes a task, or an item: once, or it is told why not."""
+    uid = f"{task}.compensate"
+    [by] = [one for one in run.closing if one.template.uid == uid]
+    assert by.undoes.template.uid == task
+    assert by.state is tukio.FutureState.finished or uid in run.unhandled
+    return by
+
+
+def places_done(step: Any) -> list[int]:
+    """Return the places of the items of a task that are done, by what its report shows."""
+    shown = step.report()
+    if step.state is tukio.FutureState.finished:
+        return [n for n, result in enumerate(shown["outputs"]["results"]) if result is not None]
+    return [int(place) for place in shown.get("items", {}).get("done", {})]
 
 
 @every_workflow
@@ -100,9 +117,9 @@ async def test_g16_left_at_every_point(name: str, cancellations: int) -> None:
 
 
 @pytest.mark.parametrize("signals", [1, 2])
-def test_g16_interrupted_at_every_line(backend: str, signals: int) -> None:
+@pytest.mark.parametrize("name", ["closing after a failure", "closing items"])
+def test_g16_interrupted_at_every_line(backend: str, name: str, signals: int) -> None:
     """By Ctrl-C: the run closes all the same, but for what was cut itself."""
-    name = "closing after a failure"
     lines = interrupt_everywhere(made(name), _closed, backend=backend, every=EVERY, signals=signals)
     assert lines > 10
 

@@ -8,18 +8,21 @@ TESTS = ("run/test_closing.py",)
 TOLD = ("run/test_closing_told.py",)
 ON_ERROR = ("run/test_on_error.py",)
 
+ITEMS = ("run/test_closing_items.py",)
+ITEMS_RESCUED = ("run/test_closing_items_rescued.py",)
+
 OF_CLOSING: tuple[Mutant, ...] = (
     Mutant(
         name="undoes in the order of ends",
-        file="_model/closing.py",
-        old="for number in reversed([*ended, *again])",
-        new="for number in [*ended, *again]",
+        file="_model/undo_order.py",
+        old="for one in reversed([*ended, *again])",
+        new="for one in [*ended, *again]",
         why="what was built last is not torn down first (G16)",
         tests=TESTS,
     ),
     Mutant(
         name="undoes what has begun and not finished, whether asked to or not",
-        file="_model/closing.py",
+        file="_model/undo_order.py",
         old="    return undo.begun and has_begun and",
         new="    return has_begun and",
         why="money is given back that was never taken",
@@ -27,7 +30,7 @@ OF_CLOSING: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="undoes after every ending",
-        file="_model/closing.py",
+        file="_model/undo_order.py",
         old="    if ending.value not in words.endings:\n",
         new="    if False:\n",
         why="a run that went well is undone",
@@ -144,5 +147,69 @@ OF_CLOSING: tuple[Mutant, ...] = (
         new="    if ending.state",
         why="an error is lost (G7)",
         tests=ON_ERROR,
+    ),
+    Mutant(
+        name="undoes the items of a map in the order of their places",
+        file="_run/ledger.py",
+        old="            self.order.append((whole.number, item.index))\n",
+        new="            pass\n",
+        why="what was built last is not torn down first (G16)",
+        tests=ITEMS,
+    ),
+    Mutant(
+        name="undoes a mapped task beside its items",
+        file="_model/undo_order.py",
+        old="        if undo.item is None and _is_to_undo(",
+        new="        if _is_to_undo(",
+        why="everything is given back twice",
+        tests=ITEMS,
+    ),
+    Mutant(
+        name="undoes the items only of a map that has finished",
+        file="_run/undoing.py",
+        old=" and step._extras is not None and step._extras.items is not None:\n",
+        new=" and step.state is FINISHED:\n",
+        why="a map that fails half-way leaves things behind (G16)",
+        tests=ITEMS,
+    ),
+    Mutant(
+        name="forgets the items of a map that is over",
+        file="_run/mapping.py",
+        old="        if work.common.undo is None:\n",
+        new="        if True:\n",
+        why="what a map has done is not undone later (G16)",
+        tests=ITEMS,
+    ),
+    Mutant(
+        name="forgets the order in which items have ended before a rescue",
+        file="_run/ledger.py",
+        old="                self.order.append((numbers[fact.task], fact.place))\n",
+        new="                pass\n",
+        why="what was built last is not torn down first (G16)",
+        tests=ITEMS_RESCUED,
+    ),
+    Mutant(
+        name="takes no results of items from the outputs of their task in a report",
+        file="_model/item_facts.py",
+        old="    if known.state is FINISHED:\n",
+        new="    if False:\n",
+        why="a map that was over before a rescue is not undone (G16)",
+        tests=ITEMS_RESCUED,
+    ),
+    Mutant(
+        name="undoes items that were skipped",
+        file="_model/items.py",
+        old="        return [index for index in known if index not in self.skipped]\n",
+        new="        return known\n",
+        why="money is given back that was never taken",
+        tests=ITEMS,
+    ),
+    Mutant(
+        name="does not note which items were interrupted",
+        file="_run/mapping.py",
+        old="        self._note_begun(item)\n        del work.open[item]\n        self._keep(item)",
+        new="        del work.open[item]\n        self._keep(item)",
+        why="what was half done when the run was suspended stays so (G16)",
+        tests=ITEMS,
     ),
 )

@@ -228,8 +228,8 @@ OF_CORE: tuple[Mutant, ...] = (
     Mutant(
         name="keeps no order of the ends in a report",
         file="_run/reporting.py",
-        old="run.ledger.order]",
-        new="sorted(run.ledger.order)]",
+        old="id_of_each(run.ledger.order, ",
+        new="id_of_each(sorted(run.ledger.order), ",
         why="parents that ended at one instant change places in a rescue (G11)",
         tests=("run/test_order_of_ends.py",),
     ),

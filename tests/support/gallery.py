@@ -182,6 +182,13 @@ def closing(
     return template
 
 
+def closing_items(undo: Any, **words: Any) -> tukio.WorkflowTemplate:
+    """Return a chain that fails, of a task whose items can be undone, and of others."""
+    template = closing("a=lists b=takes c=quick d=fails", undo, graph="a b c d")
+    template.tasks[1].map = {"over": "$.list", "limit": 2, **words}
+    return template
+
+
 def nested(names: str = "x=quick y=slow", *, keys: Any = None, **fields: Any) -> Any:
     """Return a fork whose second task is a chain of its own, by its key `workflow`."""
     graph = {"x": ["y"], "y": ["z"]} if "z=" in names else {"x": ["y"]}
@@ -297,6 +304,13 @@ WORKFLOWS: dict[str, tukio.WorkflowTemplate] = {
         {"name": "flaky", "retry": {"jitter": "none"}, "begun": True},
     ),
     "closing at its limit": closing("a=slow b=slow c=slow", graph="a b c", timeout=2.5),
+    "closing items": closing_items("cleans_up", tolerate=1),
+    "closing items of a map that fails": closing_items(
+        {"name": "flaky", "retry": {"jitter": "none"}, "begun": True}, limit=1
+    ),
+    "closing items at the limit of their task": closing_items(
+        {"name": "quick", "begun": True}, tolerate="all", timeout=1.25
+    ),
     "child": nested(),
     "child that fails": nested("x=quick y=fails z=quick", on_error="abort"),
     "child with errors": nested("x=quick y=fails z=quick"),

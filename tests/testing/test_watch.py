@@ -12,6 +12,7 @@ import pytest
 import tukio
 from support.flow import Tasks, flow
 from tukio._run.task_run import TaskRun
+from tukio._run.undoing import what_undoes
 from tukio.testing import BrokenGuarantee, Timeline, check_guarantees
 from tukio.testing.watch import Watch
 
@@ -157,6 +158,34 @@ async def test_a_watch_notices(guarantee: str, lie: Lie) -> None:
         assert caught.value.guarantee == guarantee
         run._run.plan.ready.clear()
         run.cancel()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "problem"),
+    [
+        (lambda found: found[1:], "was not undone, once"),
+        (lambda found: found[::-1], "undone in another order"),
+    ],
+    ids=["one is left out", "another order"],
+)
+async def test_a_watch_notices_how_items_are_undone(
+    monkeypatch: pytest.MonkeyPatch, spoil: Callable[[Any], Any], problem: str
+) -> None:
+    """Each that is done once, in reverse order of their ends."""
+
+    def spoilt(*args: Any) -> Any:
+        return spoil([*what_undoes(*args)])
+
+    monkeypatch.setattr("tukio._run.closing.what_undoes", spoilt)
+    each = {"id": "a", "name": "nap", "compensate": "nap", "map": {"over": "$.list", "limit": 1}}
+    tasks = [each, {"id": "b", "name": "fails"}]
+    template = {"id": "x", "on_error": "abort", "tasks": tasks, "graph": {"a": ["b"]}}
+    async with tukio.Engine() as engine:
+        watch = Watch.of(engine)
+        run = await engine.start(template, {"list": [{}, {}, {}]})
+        await run.wait()
+    with pytest.raises(BrokenGuarantee, match=f"G16: .*{problem}"):
+        watch.check()
 
 
 async def test_a_watch_notices_what_comes_after_the_end() -> None:

@@ -15,13 +15,14 @@ from .codecs import DecodedReport
 from .display import listed, shown
 from .errors import RescueError
 from .expect import expect_list, expect_text
+from .item_undo import item_in
 from .record import NOT_WHOLE, read
 from .report_json import decoded
 from .state import CANCELLED, FAILED, FINISHED, PENDING, TIMED_OUT
 from .template import WorkflowTemplate
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Container
 
 WENT_WRONG = {FAILED.value, TIMED_OUT.value, CANCELLED.value}
 """The states of the tasks that are run again unless others are named."""
@@ -56,7 +57,7 @@ def again(report: Any, steps: Iterable[str] | None = None) -> dict[str, Any]:
     report = decoded(report)
     tasks, graph = _parts(report)
     known = {task["id"]: task.get("exec") for task in tasks}
-    undone = _undone(report) & set(known)
+    undone = _undone(report, known) & set(known)
     first = _chosen(steps, known, undone) | undone
     later = _after(first, graph)
     kept = {key: value for key, value in report.items() if key != "closing" or not _closed(report)}
@@ -66,7 +67,7 @@ def again(report: Any, steps: Iterable[str] | None = None) -> dict[str, Any]:
             task["exec"] = None
         elif task["id"] in first:
             task["exec"] = _due(task["exec"])
-    fresh["exec"] = _of_new_run(report["exec"], first | later)
+    fresh["exec"] = _of_new_run(report["exec"], first | later, known)
     # What cannot be rescued is refused here, and not when somebody needs it.
     read(fresh, WorkflowTemplate.from_dict(fresh))
     return fresh
@@ -104,8 +105,14 @@ def _closed(report: Mapping[str, Any]) -> bool:
     return "ending" in report["exec"]
 
 
-def _undone(report: Mapping[str, Any]) -> set[str]:
+def _undone(report: Mapping[str, Any], tasks: Container[str]) -> set[str]:
     """Return the ids of the tasks that were undone when the run closed, or may have been.
+
+    That an item was undone is enough.
+
+    Args:
+        report: The report.
+        tasks: The ids of its tasks.
 
     Raises:
         RescueError: It is not a whole report.
@@ -113,7 +120,7 @@ def _undone(report: Mapping[str, Any]) -> set[str]:
     if not _closed(report):
         return set()
     try:
-        return {
+        undone = {
             expect_text(task["undoes"])
             for task in expect_list(report["closing"])
             if "undoes" in task and task["exec"] and task["exec"]["start"] is not None
@@ -121,6 +128,18 @@ def _undone(report: Mapping[str, Any]) -> set[str]:
     except NOT_WHOLE as error:
         uid = report["exec"]["id"]
         raise RescueError(uid, f"it is not a whole report ({shown(error)})") from error
+    return {_task_of(uid, tasks) for uid in undone}
+
+
+def _task_of(uid: Any, tasks: Container[str]) -> Any:
+    """Return the id of a task; that of the mapped task, for an item of one.
+
+    Args:
+        uid: The id of a task, or of an item.
+        tasks: The ids of all tasks.
+    """
+    item = item_in(uid) if isinstance(uid, str) and uid not in tasks else None
+    return uid if item is None else item[0]
 
 
 def _chosen(
@@ -183,12 +202,15 @@ def _due(execution: Mapping[str, Any]) -> dict[str, Any]:
     return {**times, "inputs": execution["inputs"], "outputs": None}
 
 
-def _of_new_run(execution: Mapping[str, Any], undone: Collection[str]) -> dict[str, Any]:
+def _of_new_run(
+    execution: Mapping[str, Any], undone: Collection[str], tasks: Container[str]
+) -> dict[str, Any]:
     """Return what the report tells of the new run itself.
 
     Args:
         execution: What the report tells of the old one.
         undone: The ids of the tasks that have not run.
+        tasks: The ids of all tasks.
     """
     fresh: dict[str, Any] = {
         "id": str(uuid4()),
@@ -199,5 +221,5 @@ def _of_new_run(execution: Mapping[str, Any], undone: Collection[str]) -> dict[s
         "elapsed": 0.0,
     }
     if execution.get("order") is not None:
-        fresh["order"] = [uid for uid in execution["order"] if uid not in undone]
+        fresh["order"] = [uid for uid in execution["order"] if _task_of(uid, tasks) not in undone]
     return fresh

@@ -1,32 +1,29 @@
-"""Closing: what a run still does when all else of it is over, and in which order.
+"""Closing: what a run still does when all else of it is over.
 
-Owns:   which steps are undone, the templates of the tasks that undo them or come last, and what a
-        run keeps of its closing.
-Knows:  how the run ends, and the order in which its steps have ended; no driver and no clock.
+Owns:   the templates of the tasks that undo others or come last, and what a run keeps of its
+        closing.
+Knows:  how the run ends; no driver and no clock.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .changes import exact, own
 from .closing_words import ENDINGS, compensation_id, compensation_in, id_of_finally
-from .state import FINISHED, SKIPPED, TIMED_OUT
+from .item_undo import ItemUndo, item_undo_class, undone_item
 from .task_template import TaskTemplate
 from .time_limits import FAIL, RETRY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from .facts import StepEnded
     from .state import FutureState
     from .step import Step
     from .template import WorkflowTemplate
-
-DONE: Final = {FINISHED, TIMED_OUT}
-"""The states of a step that has done what it was to do, so that it may be undone."""
 
 
 class Compensation(NamedTuple):
@@ -35,10 +32,20 @@ class Compensation(NamedTuple):
     Attributes:
         task: The task that does it.
         begun: Whether it also undoes a step that has begun and not finished.
+        item: For a mapped task, each item of which is undone: makes the task that undoes one, given
+            its place. None for any other task.
     """
 
     task: TaskTemplate
     begun: bool
+    item: type[ItemUndo] | None
+
+    @classmethod
+    def of(cls, task: TaskTemplate, words: Mapping[Any, Any]) -> Compensation:
+        """Return what undoes a task, given by what its `compensate` says."""
+        undo = _task(compensation_id(task.uid), words)
+        item = None if task._map is None else item_undo_class(task.uid, undo)
+        return cls(undo, words.get("begun") is True, item)
 
 
 class ClosingWords:
@@ -47,17 +54,16 @@ class ClosingWords:
     Attributes:
         undo: The number of each task that can be undone -> what undoes it.
         last: The tasks of `finally`, in order.
-        ids: The ids of all of these.
+        ids: The ids of all of these but those that undo items.
+        mapped: The id of each mapped task whose items can be undone -> its number.
         endings: The endings of a run that are followed by compensations.
     """
 
-    __slots__ = ("endings", "ids", "last", "undo")
+    __slots__ = ("endings", "ids", "last", "mapped", "undo")
 
     def __init__(self, template: WorkflowTemplate, tasks: Sequence[TaskTemplate]) -> None:
         self.undo: dict[int, Compensation] = {
-            number: Compensation(
-                _task(compensation_id(task.uid), words), begun=words.get("begun") is True
-            )
+            number: Compensation.of(task, words)
             for number, task in enumerate(tasks)
             if (words := compensation_in(task._compensate))
         }
@@ -65,10 +71,18 @@ class ClosingWords:
         self.last: tuple[TaskTemplate, ...] = tuple(
             _task(id_of_finally(words), words) for words in finals
         )
-        undoing = [undo.task for undo in self.undo.values()]
+        self.mapped: dict[str, int] = {
+            tasks[number].uid: number for number, undo in self.undo.items() if undo.item is not None
+        }
+        undoing = [undo.task for undo in self.undo.values() if undo.item is None]
         self.ids: frozenset[str] = frozenset(task.uid for task in [*undoing, *self.last])
         on = template._compensate_on
         self.endings: frozenset[str] = frozenset(map(exact, ENDINGS if on is None else on))
+
+    def know(self, uid: str) -> bool:
+        """Return whether a run may close with a task of an id."""
+        item = undone_item(uid)
+        return uid in self.ids or (item is not None and item[0] in self.mapped)
 
 
 def words_of_closing(
@@ -79,44 +93,6 @@ def words_of_closing(
         words = ClosingWords(template, tasks)
         return words if words.undo or words.last else None
     return None
-
-
-def steps_to_undo(
-    words: ClosingWords, steps: StepsToClose, order: Iterable[int], ending: FutureState
-) -> list[Any]:
-    """Return the steps to undo when a run ends, the one that has ended last first.
-
-    Those that were to be run again, and were not, come before.
-
-    Args:
-        words: What the template says.
-        steps: The step of each task, by number.
-        order: The numbers of the steps that are over, in the order of their ends.
-        ending: How the run ends.
-    """
-    if ending.value not in words.endings:
-        return []
-    ended = dict.fromkeys(order)
-    # Ctrl-C may come between the end of a step and the note of it.
-    ended |= dict.fromkeys(
-        step.number
-        for step in steps
-        if step is not None and step.state.done() and step.number not in ended
-    )
-    again = sorted(number for number in steps.closing.begun if number not in ended)
-    return [
-        steps[number]
-        for number in reversed([*ended, *again])
-        if number in words.undo and _is_to_undo(words.undo[number], steps, number)
-    ]
-
-
-def _is_to_undo(undo: Compensation, steps: StepsToClose, number: int) -> bool:
-    step = steps[number]
-    if step.state in DONE:
-        return True
-    has_begun = step.started_at is not None or number in steps.closing.begun
-    return undo.begun and has_begun and step.state is not SKIPPED
 
 
 def given_to_undo(step: Step) -> Any:
@@ -182,8 +158,12 @@ class Closing:
         self.known: dict[str, StepEnded] = {}
 
     def replace(self, step: Any, new: Any) -> None:
-        """Put another execution in the place of one."""
-        self.steps[self.steps.index(step)] = new
+        """Put another execution in the place of one that is not due any more."""
+        # There may be thousands, and those before the first that is due are the newest.
+        place = len(self.steps) - len(self.due) - 1
+        while self.steps[place] is not step:
+            place -= 1
+        self.steps[place] = new
 
 
 class StepsToClose(list[Any]):

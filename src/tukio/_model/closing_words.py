@@ -27,13 +27,16 @@ COMPENSATION: Final = ("name", "config", "timeout", "retry", "begun")
 ENDINGS: Final = (FAILED.value, TIMED_OUT.value, CANCELLED.value)
 """The endings of a run that are followed by compensations, unless `compensate_on` names some."""
 
+SUFFIX: Final = ".compensate"
+"""What the id of a compensation ends with, behind that of the task."""
+
 TIMEOUT: Final = 25.0
 """The seconds that a run may take to close, unless its template says otherwise."""
 
 
 def compensation_id(uid: str) -> str:
     """Return the id of the compensation of a task."""
-    return f"{uid}.compensate"
+    return f"{uid}{SUFFIX}"
 
 
 def compensation_in(words: Any) -> Mapping[Any, Any]:
@@ -134,7 +137,7 @@ def find_closing_ids(document: Mapping[str, Any]) -> Iterator[Fault]:
     """
     taken = {task["id"]: f"tasks[{number}].id" for number, task in enumerate(document["tasks"])}
     unlimited = not document.get("closing_timeout", TIMEOUT)
-    for path, uid, task in _closing_tasks(document):
+    for path, uid, task in closing_tasks(document):
         if uid in taken:
             problem = f"duplicate task id {shown(uid)}, also at {taken[uid]}"
             yield Fault(path, problem, "give each task an id of its own")
@@ -145,7 +148,7 @@ def find_closing_ids(document: Mapping[str, Any]) -> Iterator[Fault]:
             yield Fault(where, problem, "limit one of the two: nothing else ends it")
 
 
-def _closing_tasks(
+def closing_tasks(
     document: Mapping[str, Any],
 ) -> Iterator[tuple[str, str, Mapping[Any, Any]]]:
     """Yield the path, the id and the words of each task that a run may close with."""

@@ -143,7 +143,7 @@ class ItemEnded(NamedTuple):
 
 
 class ItemDue(NamedTuple):
-    """An item of a mapped task is to be run, and has failed before, or was at work.
+    """An item of a mapped task is to be run, and has begun before.
 
     Attributes:
         task: The id of the mapped task in the template.
@@ -160,6 +160,11 @@ class ItemDue(NamedTuple):
     due: datetime | None = None
     tried: float = 0.0
     child: dict[str, Any] | None = None
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the item is run for the first time, at once: it has only begun before."""
+        return not (self.attempts or self.tried or self.child) and self.due is None
 
 
 class RunSuspended(NamedTuple):

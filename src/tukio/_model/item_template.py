@@ -5,10 +5,12 @@ Owns:   the ids of items, and which words of the task are those of each item.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 if TYPE_CHECKING:
     from .task_template import TaskTemplate
+
+T = TypeVar("T", bound="ItemTemplate")
 
 
 class ItemTemplate:
@@ -30,9 +32,9 @@ class ItemTemplate:
     whole: ClassVar[TaskTemplate]
     timeout: ClassVar[float | None]
     map: ClassVar[None] = None
-    # What follows from a failure, and what undoes it, is said of the whole.
+    # What follows from a failure is said of the whole.
+    on_error: ClassVar[None] = None
     _on_error: ClassVar[None] = None
-    _compensate: ClassVar[None] = None
 
     def __init__(self, index: int) -> None:
         self.index: int = index
@@ -45,8 +47,7 @@ class ItemTemplate:
     def as_dict(self) -> dict[str, Any]:
         """Return the dict form of the task, as if it were for this item alone."""
         document = {**self.whole.as_dict(), "id": self.uid, "timeout": self.timeout}
-        del document["map"]
-        return document
+        return {key: value for key, value in document.items() if key not in _OF_THE_WHOLE}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.whole, name)
@@ -57,7 +58,10 @@ class ItemTemplate:
     __repr__ = __str__
 
 
-_SHARED = ("name", "on_timeout", "idle_timeout", "_config", "_retry", "_topics")
+_OF_THE_WHOLE = ("map", "on_error")
+"""What a task says of all items together."""
+
+_SHARED = ("name", "on_timeout", "idle_timeout", "_config", "_retry", "_topics", "_compensate")
 """What is looked at for each item, and so must not be looked for in the task each time."""
 
 
@@ -68,9 +72,24 @@ def item_class(task: TaskTemplate, timeout: float | None) -> type[ItemTemplate]:
         task: The template of the task.
         timeout: The time limit of an item.
     """
+    return class_for_items(ItemTemplate, task, timeout)
+
+
+def class_for_items(
+    kind: type[T], task: TaskTemplate, timeout: float | None, **more: Any
+) -> type[T]:
+    """Return a class of templates, one for each item, of which no two differ but by the place.
+
+    Args:
+        kind: What it is a class of.
+        task: The template that they answer like.
+        timeout: The time limit.
+        more: What else they share.
+    """
     shared = {key: getattr(task, key) for key in _SHARED}
     own = {"__slots__": (), "whole": task, "timeout": timeout}
-    return type(ItemTemplate.__name__, (ItemTemplate,), {**shared, **own})
+    made: Any = type(kind.__name__, (kind,), {**shared, **own, **more})
+    return made  # type: ignore[no-any-return]  # a class of that kind
 
 
 def item_id(whole: str, index: int) -> str:
@@ -91,6 +110,11 @@ def place_in(whole: str, uid: str) -> int | None:
         uid: The id.
     """
     number = uid[len(whole) + 1 : -1]
-    if number.isascii() and number.isdecimal() and uid == item_id(whole, int(number)):
-        return int(number)
-    return None
+    # Python reads no number of thousands of digits.
+    if not (number.isascii() and number.isdecimal() and len(number) <= _DIGITS):
+        return None
+    return int(number) if uid == item_id(whole, int(number)) else None
+
+
+_DIGITS = 18
+"""More than the number of any item has."""

@@ -19,11 +19,11 @@ from .facts import UNTOLD, ItemDue, ItemEnded
 from .guard import exceptions_in
 from .item_template import item_id, place_in
 from .mapping import MOST_ITEMS
-from .state import FAILED, FINISHED, TIMED_OUT
+from .state import FAILED, FINISHED, SKIPPED, TIMED_OUT
 from .task_ends import TaskCancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     from .account import ErrorFact
@@ -46,10 +46,13 @@ class Items:
         failed: What each item has raised that has failed, by its place.
         cancelled: The places of the items that somebody has cancelled, and not the task.
         late: The places of the items that have reached their limit, and have a result.
+        skipped: The places of the items that were skipped, and have a result.
+        begun: The places of items that have begun, and are to be run again or were cancelled with
+            the task; kept if these are undone, too.
         children: By its place, what reports the run of an item that is over, if that is kept.
     """
 
-    __slots__ = ("cancelled", "children", "failed", "late", "results", "total")
+    __slots__ = ("begun", "cancelled", "children", "failed", "late", "results", "skipped", "total")
 
     def __init__(self) -> None:
         self.total: int | None = None
@@ -57,6 +60,8 @@ class Items:
         self.failed: dict[int, BaseException] = {}
         self.cancelled: set[int] = set()
         self.late: set[int] = set()
+        self.skipped: set[int] = set()
+        self.begun: set[int] = set()
         self.children: dict[int, Any] = {}
 
     def is_over(self, index: int) -> bool:
@@ -72,6 +77,12 @@ class Items:
         """How many have failed, or were cancelled."""
         return len(self.failed) + len(self.cancelled)
 
+    def done(self) -> list[int]:
+        """Return the places of those that have done what they were to do, the first end first."""
+        # Of a task that is over, a report may have no results.
+        known = [index for index, result in self.results.items() if result is not None]
+        return [index for index in known if index not in self.skipped]
+
     def left(self) -> Iterator[int]:
         """Yield the places of the items that are not over when it is their turn."""
         for index in range(self.total or 0):
@@ -84,13 +95,14 @@ class Items:
             let_go_of_frames(self.failed[index])
 
     def take(self, facts: Iterable[ItemEnded | ItemDue]) -> list[ItemDue]:
-        """Take what facts tell of items that are over; return the others."""
+        """Take what facts tell of items that are over; return those to go on with."""
         due: dict[int, ItemDue] = {}
         for fact in facts:
             # It was due before that.
             due.pop(fact.place, None)
             if isinstance(fact, ItemDue):
                 due[fact.place] = fact
+                self.begun.add(fact.place)
             elif fact.state is FAILED:
                 known: Any = UNTOLD if fact.error is None else fact.error
                 self.failed[fact.place] = RecordedError(*known)
@@ -98,7 +110,9 @@ class Items:
                 self.results[fact.place] = fact.result
                 if fact.state is TIMED_OUT:
                     self.late.add(fact.place)
-        return [*due.values()]
+                elif fact.state is SKIPPED:
+                    self.skipped.add(fact.place)
+        return [fact for fact in due.values() if not fact.is_first]
 
     def in_order(self) -> list[Any]:
         """Return what stands for each item; None for one that has failed, or was cancelled."""
@@ -141,7 +155,7 @@ class Items:
     def report(
         self, flaws: dict[str, Any], attempts: Mapping[int, Any], *, data: bool
     ) -> dict[str, Any]:
-        """Return what a report shows of the items of a task that is not over.
+        """Return what a report shows of the items of a task, of which nothing else has the results.
 
         Args:
             flaws: What `flaws` has returned.
@@ -153,10 +167,13 @@ class Items:
             done = {str(index): detached(result) for index, result in self.results.items()}
         return {**flaws, "done": done, "attempts": _by_text(attempts)}
 
-    def flaws(self, beside: Mapping[int, Any], children: Mapping[int, Any]) -> dict[str, Any]:
-        """Return what a report shows of the items that did not go well; empty if all did.
+    def flaws(
+        self, begun: Sequence[int], beside: Mapping[int, Any], children: Mapping[int, Any]
+    ) -> dict[str, Any]:
+        """Return what a report shows of the items that did not do all of what they were to do.
 
         Args:
+            begun: The places of those that have begun and not finished, if these are undone, too.
             beside: What it shows of errors of items that have not failed.
             children: The reports of the runs that items are, as far as it shows them.
         """
@@ -164,11 +181,19 @@ class Items:
         found: dict[str, Any] = {"total": self.total, "failed": failed}
         if self.late:
             found["timed_out"] = sorted(self.late)
+        if self.skipped:
+            found["skipped"] = sorted(self.skipped)
+        if begun:
+            found["begun"] = begun
         if beside:
             found["errors"] = _by_text(beside)
         if children:
             found["children"] = _by_text(children)
         return found
+
+    def has_flaws(self) -> bool:
+        """Return whether items have failed, were skipped, or have reached their limit."""
+        return bool(self.failed or self.late or self.skipped)
 
 
 def _by_text(found: Mapping[int, Any]) -> dict[str, Any]:
@@ -215,6 +240,8 @@ class ItemsRecord(NamedTuple):
         late: The places of those that have reached their limit, and have a result.
         beside: The errors of those that have not failed.
         children: The reports of runs that items are.
+        skipped: The places of those that were skipped, and have a result.
+        begun: The places of those that have begun and not finished, if these are undone, too.
     """
 
     total: int | None
@@ -224,6 +251,8 @@ class ItemsRecord(NamedTuple):
     late: frozenset[int]
     beside: dict[int, ErrorFact]
     children: dict[int, dict[str, Any]]
+    skipped: frozenset[int] = frozenset()
+    begun: frozenset[int] = frozenset()
 
     def facts(self, uid: str, *, is_over: bool) -> Iterator[ItemEnded | ItemDue]:
         """Yield what this tells of the items of a task.
@@ -234,14 +263,17 @@ class ItemsRecord(NamedTuple):
         """
         over = self.done.keys() | self.late
         if is_over:
-            over |= (self.beside.keys() | self.children.keys()) - self.failed.keys()
+            told = self.beside.keys() | self.children.keys()
+            over |= told - self.failed.keys() - self.begun
         for index in [*self.done, *sorted(over - self.done.keys())]:
             state = TIMED_OUT if index in self.late else FINISHED
+            state = SKIPPED if index in self.skipped else state
             beside, child = self.beside.get(index), self.children.get(index)
             yield ItemEnded(uid, index, state, self.done.get(index), beside, child)
         for index, error in self.failed.items():
             yield ItemEnded(uid, index, FAILED, None, error)
-        for index in [*self.tried, *(self.children.keys() - over - self.tried.keys())]:
+        begun = (self.begun | self.children.keys()) - over
+        for index in [*self.tried, *sorted(begun - self.tried.keys())]:
             made = self.tried.get(index, Tried((), None, 0.0))
             # One that waits for its next attempt has no child: that of the one before is over.
             child = None if made.due is not None else self.children.get(index)
@@ -272,8 +304,11 @@ def read_items(data: Any, time: Callable[[Any], datetime | None]) -> ItemsRecord
     if twice := sorted(done.keys() & failed.keys()):
         msg = f"items that have failed are done: {listed(twice)}"
         raise ValueError(msg)
-    late = frozenset(_place(str(index), total) for index in expect_list(data.get("timed_out", [])))
-    return ItemsRecord(total, done, failed, tried, late, beside, children)
+    late, skipped, begun = (
+        frozenset(_place(str(index), total) for index in expect_list(data.get(key, [])))
+        for key in ("timed_out", "skipped", "begun")
+    )
+    return ItemsRecord(total, done, failed, tried, late, beside, children, skipped, begun)
 
 
 def _tried(made: Any, time: Callable[[Any], datetime | None]) -> Tried:

@@ -13,6 +13,7 @@ from .decoding import find_lost
 from .display import shown
 from .errors import RescueError
 from .facts import UNTOLD, RunClosing, RunStarted, StepDue, StepEnded
+from .item_facts import other_items, with_items
 from .replay import Contradiction, replay, total_of
 from .state import CANCELLED, FAILED
 
@@ -53,23 +54,20 @@ def facts_of(record: RunRecord, shape: Shape) -> list[Fact]:
     Tasks that were cancelled count as due, because a rescue runs them again.
 
     Raises:
-        Contradiction: The order of ends in the report is not that of the tasks that are over.
+        Contradiction: The order of ends in the report is not that of the tasks that are over; or
+            results are missing that may have to be undone.
     """
     steps = record.steps
     root = steps[shape.tasks[shape.root].uid]
     started = RunStarted(record.uid, record.start, root.inputs, record.appointment)
-    over = [step_ended(uid, steps[uid]) for uid in order_of_ends(record, shape)]
+    ends = [step_ended(uid, steps[uid]) for uid in order_of_ends(record, shape)]
+    over = with_items(ends, record, shape)
     closing: list[Fact] = []
     if record.ending is not None:
         closing.append(RunClosing(record.ending))
         closing += [step_ended(*one) for one in record.closing.items() if one[1].state.done()]
     due = [_step_due(uid, known) for uid, known in steps.items() if not is_over(known, record)]
-    items = [
-        fact
-        for uid, known in steps.items()
-        if known.items is not None
-        for fact in known.items.facts(uid, is_over=is_over(known, record))
-    ]
+    items = other_items(record, shape, {fact.task for fact in ends})
     return [started, *over, *due, *items, *closing]
 
 

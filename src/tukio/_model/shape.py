@@ -18,7 +18,7 @@ from .mapping import Mapped
 from .template import WorkflowTemplate
 
 if TYPE_CHECKING:
-    from .closing import ClosingWords
+    from .closing import ClosingWords, Compensation
     from .fan_in import Join
     from .item_template import ItemTemplate
     from .task_template import TaskTemplate
@@ -31,18 +31,21 @@ class ItemsInCommon:
 
     Args:
         task: The task.
+        undo: What undoes one of them; None if nothing does.
 
     Attributes:
         mapped: What its `map` says.
         template: Makes the template of an item, given its place.
         kinds: What the steps of items do; see `item_kinds`.
+        undo: What undoes one of them; None if nothing does.
     """
 
-    __slots__ = ("kinds", "mapped", "template")
+    __slots__ = ("kinds", "mapped", "template", "undo")
 
-    def __init__(self, task: TaskTemplate) -> None:
+    def __init__(self, task: TaskTemplate, undo: Compensation | None) -> None:
         assert task._map is not None
         self.mapped: Mapped = Mapped.of(task._map)
+        self.undo: Compensation | None = undo
         self.template: type[ItemTemplate] = item_class(task, self.mapped.timeout)
         self.kinds: tuple[str, ...] = item_kinds(task)
 
@@ -151,7 +154,8 @@ class Shape:
         """Return what the items of a mapped task have in common, given its number."""
         common = self.maps.get(number)
         if common is None:
-            common = self.maps[number] = ItemsInCommon(self.tasks[number])
+            undo = None if self.closing is None else self.closing.undo.get(number)
+            common = self.maps[number] = ItemsInCommon(self.tasks[number], undo)
         return common
 
     def child(self, number: int) -> WorkflowTemplate | str:

@@ -65,8 +65,8 @@ class TaskTemplate(Changeable):
         workflow: What the task runs in place of a registered task, as a child of its run: the id of
             a loaded template, or a template or its dict form. None for any other task.
         map: That the task is run once for each item of a list, and how: a dict with `over`, and
-            perhaps `limit`, `tolerate`, `into` and `timeout`. Then `retry`, `idle_timeout` and
-            `topics` are those of each item. None is once.
+            perhaps `limit`, `tolerate`, `into` and `timeout`. Then `retry`, `idle_timeout`,
+            `compensate` and `topics` are those of each item. None is once.
 
     The fields may be changed at any time; this counts for the runs that are made from then on. The
     `template` of a step is a copy from when its run was made. The copy is equal to this object, has

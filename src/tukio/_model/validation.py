@@ -22,6 +22,7 @@ from .display import nearest, plain, shown
 from .errors import Fault
 from .fan_in import find_count_faults, find_join_faults
 from .findings import find_uncopied, first_of, is_hashable, is_mapping, type_of
+from .item_undo import find_item_undo_faults
 from .keys import TASK_KEYS, WORKFLOW_KEYS, find_misspelt, spelt
 from .links import Links, is_id
 from .mapping import find_item_faults, find_map_faults
@@ -90,6 +91,7 @@ def find_all_faults(
                 find_count_faults(document),
                 find_handler_faults(document),
                 find_closing_ids(document),
+                find_item_undo_faults(document),
             )
         ),
     ]

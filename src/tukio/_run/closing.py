@@ -14,13 +14,14 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._model.account import described
-from .._model.closing import Closing, given_at_the_end, given_to_undo, steps_to_undo
+from .._model.closing import Closing, given_at_the_end, given_to_undo
 from .._model.kinds import CLOSING as CLOSING_STEP
 from .._model.logs import Log
 from .._model.state import CANCELLED, CLOSING, FINISHED, SKIPPED, WorkflowExecState
 from .._model.step import LOOSE
 from .._model.task_ends import CleanupTimedOut
 from .._step.log_fields import log_fields
+from .undoing import what_undoes
 from .waiting import Waiting, WaitsFor
 
 if TYPE_CHECKING:
@@ -196,8 +197,8 @@ def _steps(run: ClosingRun, words: ClosingWords) -> Iterable[LiveStep]:
     order = () if run.ledger is None else run.ledger.order
     make = run.environment.kinds.class_of((CLOSING_STEP,))
     steps: Any = run.plan.steps
-    for step in steps_to_undo(words, steps, order, ending):
-        yield make(run, LOOSE, words.undo[step.number].task, given_to_undo(step), step)
+    for task, step in what_undoes(words, steps, order, ending):
+        yield make(run, LOOSE, task, given_to_undo(step), step)
     if words.last:
         errors = {uid: described(error) for uid, error in run.errors.items()}
         data = given_at_the_end(ending, errors)

@@ -8,10 +8,10 @@ kept, or if there is one of the few things to keep that most runs have not.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._model.account import as_fact, described
-from .._model.facts import RunClosing, StepEnded
+from .._model.facts import ItemEnded, RunClosing, StepEnded
 from .._model.step import LOOSE
 from .outcome import Ending
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from .._model.facts import Fact
     from .._model.shape import Shape
+    from .._model.undo_order import Ended
     from .._step.step import LiveStep
 
 
@@ -32,7 +33,8 @@ class Ledger:
             order alone.
 
     Attributes:
-        order: The numbers of the steps that are over, in the order of their ends.
+        order: What is over, in the order of the ends: steps by their numbers; and items, if they
+            can be undone, by the number of their task and their place.
         forked_from: The id of the run that this one was made from, by `tukio.again`; None if it was
             not. Here, because a run that was has a ledger.
         appointment: When the run ends at the latest, as its start has said, aware UTC; None if that
@@ -43,7 +45,7 @@ class Ledger:
 
     def __init__(self, keep: Callable[[Fact], None] | None = None) -> None:
         self.keep: Callable[[Fact], None] | None = keep
-        self.order: list[int] = []
+        self.order: list[Ended] = []
         self.forked_from: str | None = None
         self.appointment: datetime | None = None
 
@@ -51,6 +53,10 @@ class Ledger:
         """Take note of the end of a step."""
         if step.number != LOOSE:
             self.order.append(step.number)
+        elif step.is_item and step.template._compensate is not None:
+            whole: Any = step.parent
+            item: Any = step.template
+            self.order.append((whole.number, item.index))
         if self.keep is not None:
             fact = step.end_fact(ending) if step.is_item else _fact_of(step, Ending(*ending))
             if fact is not None:
@@ -59,11 +65,14 @@ class Ledger:
     def take_over(self, shape: Shape, facts: Iterable[Fact]) -> None:
         """Keep what happened to the run before it was rescued."""
         numbers = {task.uid: number for number, task in enumerate(shape.tasks)}
+        undone = () if shape.closing is None else shape.closing.mapped
         is_closing = False
         for fact in facts:
             is_closing |= isinstance(fact, RunClosing)
             if isinstance(fact, StepEnded) and not is_closing:
                 self.order.append(numbers[fact.task])
+            elif isinstance(fact, ItemEnded) and fact.task in undone:
+                self.order.append((numbers[fact.task], fact.place))
             self.keep_fact(fact)
 
     def keep_fact(self, fact: Fact) -> None:

@@ -21,8 +21,10 @@ from .._model.state import (
     FAILED,
     FINISHED,
     INTERRUPTED,
+    PENDING,
     RETRIED,
     RUNNING,
+    SKIPPED,
     TASK_BEGIN,
     TIMED_OUT,
 )
@@ -131,8 +133,9 @@ class MapStep(TaskRun):
         if work.items.went_wrong > work.allowed:
             raise work.items.problem(self.template.uid)
         output = work.common.mapped.passed_on(self.input_data, work.items.in_order())
-        # The output has them.
-        work.items.results = work.results = {}
+        if work.common.undo is None:
+            # The output has them.
+            work.items.results = work.results = {}
         work.values = []
         return output
 
@@ -175,13 +178,15 @@ class MapStep(TaskRun):
         if item not in work.open:
             # It was called off.
             return
-        del work.open[item]
+        # Facts first: Ctrl-C may come at any line.
         if item.state is FINISHED:
             output = item.output_data
             template: Any = item.template
             work.results[template.index] = item.input_data if output is None else output
+            del work.open[item]
         else:
             self.note(item)
+            del work.open[item]
             if item.state is FAILED:
                 work.items.keep_few_frames(item._place)
             if work.items.went_wrong > work.allowed and not work.is_closed:
@@ -197,12 +202,12 @@ class MapStep(TaskRun):
     def take_what_is_over(self) -> None:
         """Called when Ctrl-C may have come between the end of an item and its being taken."""
         for item in list(self.work.open):
-            if item.ended_at is None:
+            if item.state is PENDING or item.state is INTERRUPTED:
                 continue
-            if item.state is RETRIED:
-                # There is no next attempt in this run.
-                del self.work.open[item]
-                self.work.changed.set()
+            has_error = item.state is not FAILED or item.error is not None
+            if item.ended_at is None or item.state is RETRIED or not has_error:
+                # Not all of its end was kept; or there is no next attempt in this run.
+                settle(self.run, item, cancelled(self.run.backend.time()))
             else:
                 self.take(item)
 
@@ -220,11 +225,14 @@ class MapStep(TaskRun):
                 # With the whole; a rescue runs it again.
                 if item._made:
                     work.tried[index] = item._made
+                self._note_begun(item)
                 return
             work.items.cancelled.add(index)
         else:
             if item.state is TIMED_OUT:
                 work.items.late.add(index)
+            elif item.state is SKIPPED:
+                work.items.skipped.add(index)
             output = item.output_data
             work.items.results[index] = item.input_data if output is None else output
 
@@ -240,10 +248,17 @@ class MapStep(TaskRun):
     def take_interrupted(self, item: ItemStep) -> None:
         """Called when an item was interrupted and has unwound; it is made anew with the whole."""
         work = self.work
+        self._note_begun(item)
         del work.open[item]
         self._keep(item)
         if not work.open:
             work.changed.set()
+
+    def _note_begun(self, item: ItemStep) -> None:
+        """Take note that an item has begun, if that may be undone."""
+        undo = self.work.common.undo
+        if undo is not None and undo.begun:
+            self.work.items.begun.add(item._place)
 
     def _keep(self, item: ItemStep) -> None:
         """Keep an item that is to be made anew, if anybody may wait for it, or it was tried."""
@@ -259,6 +274,8 @@ class MapStep(TaskRun):
         unbegun = [item for item in work.open if item.started_at is None]
         withdraw(self.run, unbegun)
         for item in unbegun:
+            if item._extras.attempts:
+                self._note_begun(item)
             del work.open[item]
             item.state = INTERRUPTED if is_again else CANCELLED
         for item in list(work.open):

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .._model.state import CANCELLED
+from .._model.undo_order import id_of_each
 from .._step.snapshot import full_snapshot
 from .closing import closing_in
 
@@ -46,8 +47,7 @@ def report_of(
             run.limit - _limited_until(run, steps)
         )
     if run.ledger is not None:
-        ids = [task.uid for task in run.plan.shape.tasks]
-        execution["order"] = [ids[number] for number in run.ledger.order]
+        execution["order"] = id_of_each(run.ledger.order, run.plan.shape)
         if run.ledger.forked_from is not None:
             execution["forked_from"] = run.ledger.forked_from
     closing = closing_in(steps)

@@ -23,10 +23,10 @@ from .later import put_off
 from .ledger import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Iterable
 
     from .._model.facts import Fact
-    from .._model.record import RunRecord
+    from .._model.record import RunRecord, StepRecord
     from .._model.shape import Shape
     from .._step.step import LiveStep
     from .run import Run
@@ -106,15 +106,22 @@ def _check_closing(record: RunRecord, shape: Shape) -> None:
         RescueError: The report contradicts the template, or lacks data that is to be undone.
     """
     words = shape.closing
-    ids: Collection[str] = () if words is None else words.ids
-    if unknown := [uid for uid in record.closing if uid not in ids]:
+    if unknown := [uid for uid in record.closing if words is None or not words.know(uid)]:
         refuse(record, f"it closes with tasks that are not in the template: {listed(unknown)}")
     for number in () if words is None else words.undo:
         uid = shape.tasks[number].uid
         known = record.steps.get(uid)
-        lost = None if known is None else find_lost(known.outputs, f"{uid}.outputs")
+        lost = None if known is None else _find_lost(uid, known)
         if lost is not None:
             refuse(record, f"{lost} was lost on its way through JSON")
+
+
+def _find_lost(uid: str, known: StepRecord) -> str | None:
+    """Return the path of the first lost value in what a task, or an item of it, is undone by."""
+    lost = find_lost(known.outputs, f"{uid}.outputs")
+    if lost is None and known.items is not None:
+        lost = find_lost(known.items.done, f"{uid}.items.done")
+    return lost
 
 
 def _note_begun(run: Run, record: RunRecord, facts: Iterable[Fact]) -> None:

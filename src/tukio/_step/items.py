@@ -107,8 +107,25 @@ class Work:
         """Return the steps of the items that were made, and are not over, in order."""
         return sorted([*self.open, *self.earlier.values()], key=attrgetter("_place"))
 
+    def begun(self) -> list[int]:
+        """Return the places of items that have begun and not finished, if these are undone, too.
+
+        Those that have failed are not among them.
+        """
+        undo, items = self.common.undo, self.items
+        if undo is None or not undo.begun:
+            return []
+        at_work = {item.index for item in self.open if _has_begun(item)}
+        begun = items.begun | items.cancelled | at_work
+        return sorted(begun - items.results.keys() - items.failed.keys())
+
     def is_over(self) -> bool:
         """Return whether the task has nothing to wait for any more."""
         if self.is_closed:
             return not self.open
         return self.items.are_over()
+
+
+def _has_begun(item: Any) -> bool:
+    """Return whether an item has begun, in this execution of it or in one before."""
+    return item.started_at is not None or bool(item._extras.attempts)

@@ -11,6 +11,7 @@ from .._model.account import described
 from .._model.detach import detached
 from .._model.guard import attempt
 from .._model.logs import Log
+from .._model.state import FINISHED
 from .log_fields import log_fields
 
 if TYPE_CHECKING:
@@ -97,15 +98,15 @@ def _of_extras(step: LiveStep, extras: Extras, *, data: bool) -> dict[str, Any]:
 
 def _items(step: LiveStep, work: Work, *, data: bool) -> dict[str, Any]:
     """Return what is shown of the items of a mapped task."""
-    items, errors = work.items, step.run.errors
+    items, begun, errors = work.items, work.begun(), step.run.errors
     children = {place: child.report(data=data) for place, child in items.children.items()}
     beside = {
         place: described(errors[uid]) for place, uid in items.beside(step.template.uid, errors)
     }
-    if step.state.done():
-        # The outputs say the rest.
-        is_flawed = items.failed or items.late or beside or children
-        return {"items": items.flaws(beside, children)} if is_flawed else {}
+    if step.state is FINISHED or (step.state.done() and work.common.undo is None):
+        # The outputs say the rest; or nobody asks for it any more.
+        is_flawed = items.has_flaws() or begun or beside or children
+        return {"items": items.flaws(begun, beside, children)} if is_flawed else {}
     attempts: dict[int, Any] = {
         place: {"attempts": [one.as_dict() for one in made]} for place, made in work.tried.items()
     }
@@ -118,7 +119,8 @@ def _items(step: LiveStep, work: Work, *, data: bool) -> dict[str, Any]:
             tried = _attempts_of(item, made)
             if tried:
                 attempts[item.index] = tried
-    return {"items": items.report(items.flaws(beside, children), attempts, data=data)}
+    flaws = items.flaws(begun, beside, children)
+    return {"items": items.report(flaws, attempts, data=data)}
 
 
 def _attempts_of(step: LiveStep, made: tuple[Attempt, ...]) -> dict[str, Any]:

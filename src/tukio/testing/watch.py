@@ -7,6 +7,7 @@ Knows:  the run and its steps, which are only read. `invariants` checks runs tha
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,6 @@ from .clock import is_virtual
 from .invariants import TASK_ENDS, BrokenGuarantee, demand
 
 if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
-
     from .._engine.engine import Engine
     from .._model.event import Event
     from .._run.run import Run
@@ -185,7 +184,7 @@ def _is_over(life: _Life) -> None:
     life.over = True
     run = life.run
     demand("G1", not run.drivers, "the run told its end with tasks at work")
-    _is_closed(run, set(life.begun.values()))
+    _is_closed(run, list(life.begun.values()))
     for uid, step in life.begun.items():
         interrupted = step.state is FutureState.suspended
         demand("G2", uid in life.ended or interrupted, "the run told its end before {!r} did", step)
@@ -245,20 +244,22 @@ def _may_close(run: Run, step: TaskRun) -> None:
     open_ = [one for one in others[: closing.index(step)] if one.state is FutureState.pending]
     demand("G16", not open_, "{!r} began before {} was over", step, open_)
     undone = step.undoes
-    if undone is not None:
+    if undone is not None and undone.is_item:
+        _was_begun(undone)
+    elif undone is not None:
         # If it was to be run again, it has begun before.
         begun_before = undone.number in closing_of(run).begun
         has_begun = undone.started_at is not None or begun_before
         demand("G16", has_begun, "{!r} undoes what has not begun", step)
 
 
-def _is_closed(run: Run, begun: AbstractSet[TaskRun]) -> None:
+def _is_closed(run: Run, begun: list[TaskRun]) -> None:
     """Check that all was undone that is to be, in reverse order, and that the rest is told of.
 
     Args:
         run: The run, which is over.
-        begun: The executions that have begun here. The times of others are those of a report, which
-            has microseconds.
+        begun: The executions that have begun here, in order. The times of others are those of a
+            report, which has microseconds.
     """
     words = run.plan.shape.closing
     if words is None or not run.has_begun_itself:
@@ -268,19 +269,34 @@ def _is_closed(run: Run, begun: AbstractSet[TaskRun]) -> None:
     undone: list[Any] = [one.parent for one in steps if one.parent is not None]
     cut = run.ending.value in words.endings
     done = {FutureState.finished, FutureState.timeout}
-    for number, undo in words.undo.items():
-        step = run.plan.steps[number]
-        has_begun = step is not None and step.started_at is not None
-        has_begun &= undo.begun and step is not None and step.state is not FutureState.skipped
-        if cut and step is not None and (step.state in done or has_begun):
-            demand("G16", step in undone, "{!r} was not undone", step)
-    ends = [step.ended_at for step in undone if step.ended_at is not None and step in begun]
+    # The last execution of each item that has begun here: what is undone was made anew.
+    items: Any = {one.template.uid: one for one in begun if one.is_item}
+    count = Counter(one.template.uid for one in undone)
+    candidates: list[Any] = [*items.values(), *run.plan.reached()]
+    for step in candidates:
+        number = step.parent.number if step.is_item else step.number
+        undo = words.undo.get(number)
+        if undo is None or (undo.item is not None and not step.is_item):
+            continue
+        has_begun = step.started_at is not None and step.state is not FutureState.skipped
+        if cut and (step.state in done or (undo.begun and has_begun)):
+            demand("G16", count[step.template.uid] == 1, "{!r} was not undone, once", step)
+    ended = [items.get(step.template.uid, step) for step in undone]
+    ended = [step for step in ended if step in begun and step.state not in RUN_AGAIN]
+    ends = [step.ended_at for step in ended if step.ended_at is not None]
     demand("G16", ends == sorted(ends, reverse=True), "undone in another order: {}", undone)
     last = [one.template.uid for one in steps if one.parent is None]
     demand("G16", last == [task.uid for task in words.last], "in the end came only {}", last)
     for step in steps:
         kept = step.ended_at is not None or step.template.uid in run.errors
         demand("G16", kept, "{!r} did not end, and nothing is told of that", step)
+
+
+def _was_begun(item: TaskRun) -> None:
+    """Check that an item that is undone has begun before; only its task knows that."""
+    whole: Any = item.parent
+    known = whole.work.items.is_over(item.index) or item.index in whole.work.begun()
+    demand("G16", known, "{!r} is undone, and has not begun", item)
 
 
 def _is_item(item: TaskRun) -> None:
