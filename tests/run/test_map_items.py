@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 import tukio
@@ -193,6 +194,28 @@ async def test_no_item_becomes_ready_while_the_run_stops() -> None:
     # While the end of the task is told, and that of the run.
     assert ready == [0, 0]
     assert CALLS == [0]
+
+
+@pytest.mark.parametrize("how", ["cancel", "suspend"])
+async def test_no_item_becomes_ready_if_the_begin_of_the_task_ends_that(how: str) -> None:
+    """A handler of the begin has cancelled or suspended the run."""
+    ready: list[int] = []
+
+    def stop(event: tukio.Event) -> None:
+        assert event.source is not None
+        if event.data["type"] == "task-begin" and event.source.task_template_id == "each":
+            getattr(run, how)()
+
+    async with tukio.Engine() as engine:
+        engine.broker.register(stop, tukio.EXEC_TOPIC)
+        run: Any = await engine.start(mapped(), {"list": [{}] * 3, "keep": 1})
+        for _ in range(20):
+            if run._run.plan is not None:
+                ready.append(len([one for one in run._run.plan.ready if one.is_item]))
+            await anyio.lowlevel.checkpoint()
+        run.cancel()
+    assert set(ready) == {0}
+    assert CALLS == []
 
 
 async def test_no_item_becomes_ready_while_the_run_is_suspended() -> None:

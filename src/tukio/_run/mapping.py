@@ -124,6 +124,9 @@ class MapStep(TaskRun):
             # That of a run that was rescued is known before.
             work.is_closed = True
             return
+        if self.run.phase is not RUNNING or self.interrupted_for is not None:
+            # A handler of its begin has cut it.
+            return
         for _ in range(mapped.limit or len(values)):
             if not self._next():
                 break
