@@ -76,9 +76,8 @@ def due(run: Run) -> list[Step]:
     ending = run.ending or "finished"
     steps: list[Step] = []
     if ending in run.template.get("compensate_on", ("exception", "timeout", "cancelled")):
-        again = [uid for uid in run.tasks if uid in run.begun and uid not in run.ended]
-        for uid in reversed([*run.ended, *again]):
-            words, step = run.tasks[uid].get("compensate"), run.steps[uid]
+        for step in reversed([run.steps[uid] for uid in [*run.ended, *begun(run)]]):
+            uid, words = step.uid, words_of(run, step)
             if words and is_undone(run, words, step):
                 given = step.inputs if step.outputs is None else step.outputs
                 given = given if isinstance(given, dict) else {"output": given}
@@ -90,6 +89,24 @@ def due(run: Run) -> list[Step]:
     data = {"state": ending, "errors": told}
     last = run.template.get("finally", ())
     return [*steps, *(loose(run, words["id"], words, data) for words in last)]
+
+
+def begun(run: Run) -> list[str]:
+    """Return the ids of tasks, and then of items, that have begun and are to be run again."""
+    items = [step for step in run.steps.values() if step.whole is not None]
+    ids = list(run.tasks)
+    items.sort(key=lambda item: (ids.index(item.whole.uid), item.place))
+    known = [*ids, *(item.uid for item in items if item.start is not None)]
+    again = {item.uid for item in items if item.uid not in run.ended} | run.begun
+    return [uid for uid in known if uid in again and uid not in run.ended]
+
+
+def words_of(run: Run, step: Step) -> Data | None:
+    """Return what undoes a task or an item; None for nothing, and for a task with items."""
+    if step.items is not None:
+        return None
+    task = run.tasks[step.uid if step.whole is None else step.whole.uid]
+    return task.get("compensate")
 
 
 def is_undone(run: Run, words: Data, step: Step) -> bool:

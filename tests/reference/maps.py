@@ -118,6 +118,8 @@ def note(run: Run, whole: Step, item: Step) -> None:
         items.results[place] = item.inputs if item.outputs is None else item.outputs
         if item.state == "timeout":
             items.late.append(place)
+        elif item.state == "skipped":
+            items.skipped.append(place)
     elif not items.closed and is_going_on(run, whole):
         # Else it was cancelled with its whole, and is to be run again if that is.
         items.cancelled.add(place)

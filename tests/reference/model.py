@@ -357,15 +357,16 @@ class Run(Timeline):
         maps.end_interrupted(self, step)
         self.forget(step)
         step.state, step.end = state, self.now
-        if step.in_graph and state != "retried":
+        if not step.loose and state != "retried":
             self.ended.append(step.uid)
         self.tell(kind, step.uid, content)
 
     def outcome(self) -> Outcome:
         """Return what there is to see, now that the run is over."""
         shown = {uid: step for uid, step in self.steps.items() if step.whole is None}
+        started = {uid for uid, step in self.steps.items() if step.start is not None} | self.begun
         tasks = dict.fromkeys(self.tasks) | {
-            uid: step.seen(self.errors) for uid, step in shown.items()
+            uid: step.seen(self.errors, started) for uid, step in shown.items()
         }
         states = ("finished", "skipped", "timeout")
         outputs = {

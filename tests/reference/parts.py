@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from .timeline import Told
 
 Data = dict[str, Any]
@@ -71,6 +73,7 @@ class Items:
     failed: dict[int, str] = field(default_factory=dict[int, str])
     cancelled: set[int] = field(default_factory=set[int])  # those that were, but not with the task
     late: list[int] = field(default_factory=list[int])  # those that have a result past their limit
+    skipped: list[int] = field(default_factory=list[int])  # those that have their inputs for that
     left: list[int] = field(default_factory=list[int])  # places of those not made
     open: list[Step] = field(default_factory=list["Step"])  # due, at work, or to be tried again
     earlier: dict[int, Step] = field(default_factory=dict[int, "Step"])  # those to be made anew
@@ -89,11 +92,14 @@ class Items:
         """The places of those that are over, and not to be run again."""
         return {*self.results, *self.failed, *self.cancelled}
 
-    def seen(self, uid: str, errors: dict[str, list[str]], *, is_cancelled: bool) -> Data | None:
-        """Return what a report says of them: of those that did not go well; of all, if cancelled.
+    def seen(
+        self, whole: Step, errors: dict[str, list[str]], started: Collection[str]
+    ) -> Data | None:
+        """Return what a report says of them: of those that did not go well, or of all.
 
-        Without that, the output of the task has the results.
+        Of all, if the output of the task has not their results and these may be needed.
         """
+        uid, undo = whole.uid, whole.task.get("compensate")
         places = {str(place): f"{uid}[{place}]" for place in range(self.total or 0)}
         beside = {
             place: errors[item][0] if len(errors[item]) == 1 else "ExceptionGroup"
@@ -103,13 +109,19 @@ class Items:
         failed = {str(place): error for place, error in self.failed.items()}
         late = {"timed_out": sorted(self.late)} if self.late else {}
         flaws = {"total": self.total, "failed": failed, **late}
+        if self.skipped:
+            flaws["skipped"] = sorted(self.skipped)
         if beside:
             flaws["errors"] = beside
-        if is_cancelled:
+        begun = [int(place) for place, item in places.items() if item in started]
+        begun = [place for place in begun if place not in {*self.results, *self.failed}]
+        if undo and undo.get("begun") and begun:
+            flaws["begun"] = begun
+        if whole.state == "cancelled" or (undo and whole.state != "finished"):
             done = {str(place): result for place, result in self.results.items()}
             tried = {str(n): made for n, made in self.tried.items() if n not in self.over}
             return {**flaws, "done": done, "attempts": tried}
-        return flaws if failed or late or beside else None
+        return flaws if failed or len(flaws) > len(("total", "failed")) else None
 
 
 @dataclass(eq=False)
@@ -185,11 +197,15 @@ class Step:
         inputs = self.inputs if isinstance(self.inputs, dict) else {}
         return {**inputs, self.uid: how} | ({"heard": [*self.heard]} if self.heard else {})
 
-    def seen(self, errors: dict[str, list[str]]) -> Data | None:
-        """Return what there is to see of it, given all errors; None if it never began."""
+    def seen(self, errors: dict[str, list[str]], started: Collection[str]) -> Data | None:
+        """Return what there is to see of it; None if it never began.
+
+        Args:
+            errors: All errors of the run.
+            started: The ids of all that has ever begun.
+        """
         if self.start is None:
             return None
         join = {"joined": self.joined, "status": self.status} if self.is_join else {}
-        is_cancelled = self.state == "cancelled"
-        items = self.items and self.items.seen(self.uid, errors, is_cancelled=is_cancelled)
+        items = self.items and self.items.seen(self, errors, started)
         return {key: getattr(self, key) for key in SEEN} | join | {"items": items}

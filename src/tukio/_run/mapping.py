@@ -258,9 +258,9 @@ class MapStep(TaskRun):
             work.changed.set()
 
     def _note_begun(self, item: ItemStep) -> None:
-        """Take note that an item has begun, if that may be undone."""
+        """Take note of an item that has begun, now or in an earlier execution, if that counts."""
         undo = self.work.common.undo
-        if undo is not None and undo.begun:
+        if undo is not None and undo.begun and (item.started_at is not None or item._made):
             self.work.items.begun.add(item._place)
 
     def _keep(self, item: ItemStep) -> None:
@@ -277,8 +277,7 @@ class MapStep(TaskRun):
         unbegun = [item for item in work.open if item.started_at is None]
         withdraw(self.run, unbegun)
         for item in unbegun:
-            if item._extras.attempts:
-                self._note_begun(item)
+            self._note_begun(item)
             del work.open[item]
             item.state = INTERRUPTED if is_again else CANCELLED
         for item in list(work.open):

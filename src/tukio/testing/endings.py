@@ -71,10 +71,9 @@ def after_failure(
 
 
 def closed(template: Data, closing: Data) -> Data:
-    """Return a template that closes; what undoes a task, undoes each that is not mapped."""
+    """Return a template that closes; what undoes a task, undoes each."""
     words = {key: value for key, value in closing.items() if key != "undo"}
     if "undo" not in closing:
         return template | words
-    undo = {"compensate": closing["undo"]}
-    tasks = [task if "map" in task else task | undo for task in template["tasks"]]
+    tasks = [task | {"compensate": closing["undo"]} for task in template["tasks"]]
     return template | words | {"tasks": tasks}
