@@ -96,8 +96,8 @@ def begun(run: Run) -> list[str]:
     items = [step for step in run.steps.values() if step.whole is not None]
     ids = list(run.tasks)
     items.sort(key=lambda item: (ids.index(item.whole.uid), item.place))
-    known = [*ids, *(item.uid for item in items if item.start is not None)]
-    again = {item.uid for item in items if item.uid not in run.ended} | run.begun
+    again = run.begun | {item.uid for item in items if item.start is not None}
+    known = [*ids, *(item.uid for item in items)]
     return [uid for uid in known if uid in again and uid not in run.ended]
 
 

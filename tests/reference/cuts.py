@@ -28,6 +28,8 @@ def cut(run: Run, step: Step, why: str) -> None:
     """Interrupt a step at work; what is due at this very instant may still come first."""
     if not step.at_work or step.state == "suspended":
         return
+    if step.items is not None and step.task.get("workflow") and why == "suspend":
+        return  # there is nothing to begin anew: its children are suspended
     if step.child:
         children.cut(run, step, why)
     elif step.cut is None:

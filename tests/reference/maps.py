@@ -52,6 +52,17 @@ def begin(run: Run, whole: Step) -> None:
     look(run, whole)
 
 
+def go_on(run: Run, whole: Step) -> None:
+    """Begin with what was not to begin while the run was suspended, of a task that was not cut."""
+    items = whole.items
+    if items is None or items.closed or not (whole.at_work and whole.task.get("workflow")):
+        return
+    made = {item.place for item in items.open}
+    items.left = [n for n in range(len(items.values)) if n not in made | items.over]
+    for _ in range((whole.task["map"].get("limit") or len(items.values)) - len(made)):
+        begin_next(run, whole)
+
+
 def find_list(whole: Step) -> list[Any] | None:
     """Return the items in what a task is given; None if there is no list."""
     found = whole.inputs

@@ -220,6 +220,8 @@ class Run(Timeline):
             again = [self.again(step) for step in self.put_off]
             self.put_off = []
             self.ready += again
+            for step in list(self.steps.values()):
+                maps.go_on(self, step)
             self.to_announce = (self.to_announce or []) + again
             self.announce()
             for step in list(self.steps.values()):
@@ -235,7 +237,7 @@ class Run(Timeline):
         new.first = step.first
         if step.start is not None:
             new.first = retries.begun(step)
-            if step.in_graph:
+            if not step.loose:
                 self.begun.add(step.uid)
         self.steps[step.uid] = new
         maps.replace(self, step, new)
@@ -285,10 +287,10 @@ class Run(Timeline):
             self.fail(step, "TaskTimedOut")
             return
         limits.begin(self, step)
-        if step.task.get("workflow"):
-            children.begin(self, step)
-        elif step.items is not None:
+        if step.items is not None:
             maps.begin(self, step)
+        elif step.task.get("workflow"):
+            children.begin(self, step)
         elif not step.is_join:
             body.begin(self, step)
         elif self.due_now():

@@ -93,13 +93,17 @@ def seen(task: Data, began: datetime) -> Data | None:
     items = known["items"] = step.get("items")
     if items is not None:
         failed = {place: error["type"] for place, error in items["failed"].items()}
-        known["items"] = items | {"failed": failed}
+        known["items"] = {key: items[key] for key in items if key != "children"}
+        known["items"]["failed"] = failed
         if "errors" in items:
             beside = {place: error["type"] for place, error in items["errors"].items()}
             known["items"]["errors"] = beside
         if "attempts" in items:
             tried = {place: len(made["attempts"]) for place, made in items["attempts"].items()}
             known["items"]["attempts"] = tried
+        # The model keeps no reports of children, for which alone there may be something here.
+        if "children" in items and not failed and len(known["items"]) == len(("total", "failed")):
+            known["items"] = None
     for key in ("start", "end"):
         known[key] = known[key] and (known[key] - began).total_seconds()
     if task.get("name") == "join":

@@ -117,7 +117,7 @@ class Items:
         begun = [place for place in begun if place not in {*self.results, *self.failed}]
         if undo and undo.get("begun") and begun:
             flaws["begun"] = begun
-        if whole.state == "cancelled" or (undo and whole.state != "finished"):
+        if whole.state == "cancelled" or (undo and self.results and whole.state != "finished"):
             done = {str(place): result for place, result in self.results.items()}
             tried = {str(n): made for n, made in self.tried.items() if n not in self.over}
             return {**flaws, "done": done, "attempts": tried}

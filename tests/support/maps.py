@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 import tukio
 from support.flow import execution as execution_of, step_of
+from tukio.testing.children import WORKFLOWS
 from tukio.testing.maps import MAPS
 from tukio.testing.strategies import workflow_templates
 
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
     from support.flow import Tasks
+
+NOT_BESIDE_WORKFLOW = ("name", "config", "topics", "idle_timeout")
+"""What a task with a `workflow` does not say."""
 
 LIST: list[Any] = [{"n": 0}, 1, {"n": 2}]
 """The items of random mapped tasks, in tests."""
@@ -100,16 +105,21 @@ def seconds(run: Any, uid: str = "each") -> float:
 
 
 def mapped_templates(*, max_tasks: int = 6) -> SearchStrategy[dict[str, Any]]:
-    """Draw random templates whose actors are all mapped."""
+    """Draw random templates whose tasks are all mapped, but for joins; some to workflows alone."""
     templates = workflow_templates(max_tasks=max_tasks)
-    return st.builds(_all_mapped, templates, st.sampled_from(MAPS))
+    workflows = st.sampled_from([None, None, *WORKFLOWS])
+    return st.builds(_all_mapped, templates, st.sampled_from(MAPS), workflows)
 
 
-def _all_mapped(template: dict[str, Any], words: dict[str, Any]) -> dict[str, Any]:
-    tasks = [
-        words | {key: word for key, word in task.items() if key != "compensate"}
-        if "actor" in task.get("name", "")
-        else task
-        for task in template["tasks"]
-    ]
+def _all_mapped(template: dict[str, Any], words: dict[str, Any], workflow: Any) -> dict[str, Any]:
+    tasks = [_mapped(task, words, workflow) for task in template["tasks"]]
     return template | {"tasks": tasks}
+
+
+def _mapped(task: dict[str, Any], words: dict[str, Any], workflow: Any) -> dict[str, Any]:
+    if task.get("name") == "join":
+        return task
+    if workflow is not None and "workflow" not in task:
+        task = {key: word for key, word in task.items() if key not in NOT_BESIDE_WORKFLOW}
+        task |= {"workflow": workflow}
+    return deepcopy(words | task)

@@ -103,10 +103,11 @@ def _items(step: LiveStep, work: Work, *, data: bool) -> dict[str, Any]:
     beside = {
         place: described(errors[uid]) for place, uid in items.beside(step.template.uid, errors)
     }
-    if step.state is FINISHED or (step.state.done() and work.common.undo is None):
+    has_flaws = items.has_flaws() or begun or beside or children
+    may_be_undone = bool(items.results) and work.common.undo is not None
+    if step.state is FINISHED or (step.state.done() and not may_be_undone):
         # The outputs say the rest; or nobody asks for it any more.
-        is_flawed = items.has_flaws() or begun or beside or children
-        return {"items": items.flaws(begun, beside, children)} if is_flawed else {}
+        return {"items": items.flaws(begun, beside, children)} if has_flaws else {}
     attempts: dict[int, Any] = {
         place: {"attempts": [one.as_dict() for one in made]} for place, made in work.tried.items()
     }

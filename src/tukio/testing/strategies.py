@@ -104,7 +104,7 @@ _defaults: SearchStrategy[Data | None] = st.sampled_from(
     ]
 )
 
-_BESIDE_WORKFLOW = frozenset({"id", "join", "collect"})
+_BESIDE_WORKFLOW = frozenset({"id", "join", "collect", "map"})
 
 # Whether an actor never waits if it can help it, and what it says of its limit: in one draw, so
 # that a task without more to it is five draws. So many Hypothesis leaves out together. What the
