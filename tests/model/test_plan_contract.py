@@ -266,7 +266,10 @@ def only_the_graph(template: dict[str, Any]) -> dict[str, Any]:
 
 
 templates = workflow_templates(tasks=tasks).map(only_the_graph)
-pauses = st.lists(st.integers(0, 60).map(lambda n: n + 0.5), max_size=2, unique=True)
+# At no instant at which a task ends: those that go on after a pause end at a fraction, too.
+pauses = st.lists(st.integers(0, 60), max_size=2, unique=True).map(
+    lambda seconds: [second + 1 / (2 << place) for place, second in enumerate(seconds)]
+)
 
 DIAMOND = {"a": ["b", "c", "d"], "b": ["d"], "c": ["d"], "d": []}
 GATHERING: dict[str, Any] = {

@@ -29,6 +29,7 @@ METHODS = [
     (Run, "stop"),
     (Run, "start_stopping"),
     (Run, "call_off_what_is_due"),
+    (run_module, "after"),
     (run_module, "conclude"),
     (concluding, "wind_up"),
     (Instances, "_remove"),
@@ -83,5 +84,5 @@ def test_g1_what_ctrl_c_has_cut_is_brought_to_its_end(
             assert ended_by is None
             break
         check(story, ended_by)
-        for run in story.runs:
+        for run in filter(None, story.runs):
             assert run.state is not tukio.FutureState.pending

@@ -12,7 +12,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._model.guard import attempt
-from .._model.state import CANCELLED, CLOSING, INTERRUPTED, OVER, PENDING
+from .._model.state import (
+    CANCELLED,
+    CLOSING,
+    INTERRUPTED,
+    NEW,
+    OVER,
+    PENDING,
+    RUNNING,
+    SUSPENDED,
+)
 from .closing import closing_of
 from .concluding import wind_up
 from .outcome import cancelled
@@ -28,6 +37,10 @@ if TYPE_CHECKING:
 
 UNDECIDED = {PENDING, INTERRUPTED}
 """The states of a step that is not over."""
+
+
+GOES_ON = {NEW, RUNNING, SUSPENDED}
+"""The phases of a run that nothing has stopped."""
 
 
 def salvage(run: Run, alive: AbstractSet[Driver]) -> None:
@@ -56,6 +69,9 @@ def finish_stopping(run: Run) -> None:
         wind_up(run)
         return
     _end_what_was_cut(run)
+    if run.phase in GOES_ON:
+        # It was cut as it noted how it ends, and nobody was told.
+        run.ending = None
     if not run.stop(CANCELLED, final=False):
         if run.phase is not CLOSING:
             # It was stopping; perhaps not all of it was told.
