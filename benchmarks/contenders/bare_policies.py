@@ -113,7 +113,8 @@ def nested(do: Do) -> Do:
         async def only() -> None:
             results.append(await do(uid, data))
 
-        async with anyio.create_task_group() as group:
+        # A group of its own, as a child has: that is what is measured.
+        async with anyio.create_task_group() as group:  # noqa: ASYNC112
             group.start_soon(only)
         return results[0]
 
