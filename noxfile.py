@@ -114,8 +114,8 @@ def tests(session: nox.Session) -> None:
     if session.posargs:
         session.run("python", *pytest, *session.posargs)
         return
-    # The tests of backends in turn, so that each is run on asyncio and on one of the others; and
-    # random workflows by the thousand, on each backend, with the newest Python alone.
+    # Everything with the newest Python, random workflows by the thousand among that; with the
+    # oldest fewer examples, and on trio and uvloop what is promised.
     few = {"TUKIO_PROFILE": "less"}
     oldest, newest = installed[0], installed[-1]
     if session.python not in {oldest, newest}:
@@ -128,8 +128,11 @@ def tests(session: nox.Session) -> None:
         measured = ("coverage", "run", *pytest)
         session.run(*measured, f"--ignore={RANDOM}", env=few | {"TUKIO_BACKENDS": "asyncio"})
         session.run(*measured, *OF_TRIO, env=few | of_trio)
+        others = {"TUKIO_BACKENDS": "trio,uvloop", "TUKIO_ELSE": "no"}
+        session.run("python", *pytest, *PROMISED, "tests/run", env=few | others)
+        session.run("python", *pytest, RANDOM, env=few)
     if session.python == newest:
-        session.run("python", *pytest, env={"TUKIO_TURNS": "trio,uvloop"})
+        session.run("python", *pytest)
 
 
 @nox.session(name="random")

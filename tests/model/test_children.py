@@ -8,7 +8,14 @@ import pytest
 
 import tukio
 from support.flow import flow
-from tukio._model.children import FEW, document_of, has_begun, id_of, too_deep, without_data
+from tukio._model.children import (
+    FEW,
+    document_of,
+    has_begun,
+    id_of,
+    too_deep,
+    without_data,
+)
 from tukio._model.shape import shape_of
 
 CHILD = {"id": "child", "tasks": [{"id": "x", "name": "join", "config": {"wait_for": 1}}]}
@@ -138,3 +145,20 @@ def test_whether_a_report_is_of_a_run_that_has_begun() -> None:
     begun: list[Any] = [{"exec": {"start": "2026"}}, {"exec": {}}, {"exec": 3}, {}]
     assert all(has_begun(one) for one in begun)
     assert not has_begun({"exec": {"start": None}})
+
+
+def test_a_report_without_data_has_none_of_items() -> None:
+    """At any depth; of results their number stays."""
+    inner = {"exec": {"id": "r/a[0]/1"}, "tasks": [{"id": "x", "exec": {"id": "i", "outputs": 1}}]}
+    items = {"total": 2, "failed": {}, "done": {"1": "secret"}, "children": {"0": inner}}
+    report = {"exec": {"id": "r"}, "tasks": [{"id": "a", "exec": {"inputs": 3, "items": items}}]}
+    bare = without_data(report)
+    assert bare["tasks"][0]["exec"] == {
+        "items": {
+            "total": 2,
+            "failed": {},
+            "done": 1,
+            "children": {"0": {**inner, "tasks": [{"id": "x", "exec": {"id": "i"}}]}},
+        }
+    }
+    assert items["done"] == {"1": "secret"}

@@ -6,8 +6,10 @@ Knows:  threads of the package are not traced, for signals come to the main thre
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -142,23 +144,52 @@ def interrupt_everywhere(
             raise ended_by
     lines = list(noted.lines)[::every]
     for number, line in enumerate(lines, 1):
-        interruption = Interruption(line, signals)
-        ended_by, runs = _passed(make_run, backend, interruption)
-        if not interruption.sent:
-            # Not every backend does all in the same order each time.
-            continue
         try:
-            ended = any(isinstance(error, KeyboardInterrupt) for error in causes(ended_by))
-            demand("G7", ended, "Ctrl-C was pressed, and the program ended by {!r}", ended_by)
-            for run in runs:
-                over = run._run.ended_at is not None
-                demand("G1", over, "the program ended before {!r} was over", run)
-                if check is not None:
-                    check(run)
+            with _losing_coroutines():
+                _pass(make_run, check, backend, Interruption(line, signals))
         except Exception as problem:
             deed, texts = "Ctrl-C", [str(one) for one in lines]
             raise BrokenThere(deed, number, texts, Timeline(), problem) from problem
     return len(lines)
+
+
+def _pass(
+    make_run: MakeRun,
+    check: Callable[[Workflow], object] | None,
+    backend: str,
+    interruption: Interruption,
+) -> None:
+    """Run a program that is interrupted, and check how it has ended.
+
+    Raises:
+        BrokenGuarantee: It has not ended as it must.
+    """
+    ended_by, runs = _passed(make_run, backend, interruption)
+    if not interruption.sent:
+        # Not every backend does all in the same order each time.
+        return
+    ended = any(isinstance(error, KeyboardInterrupt) for error in causes(ended_by))
+    demand("G7", ended, "Ctrl-C was pressed, and the program ended by {!r}", ended_by)
+    for run in runs:
+        over = run._run.ended_at is not None
+        demand("G1", over, "the program ended before {!r} was over", run)
+        if check is not None:
+            check(run)
+
+
+@contextmanager
+def _losing_coroutines() -> Generator[None, None, None]:
+    """Warn of no coroutine that nobody awaits.
+
+    Ctrl-C between a coroutine and the task that asyncio was about to make of it loses both. What
+    refers to it is let go of here, and not later, where somebody else would be warned.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".* was never awaited", RuntimeWarning)
+        try:
+            yield
+        finally:
+            gc.collect()
 
 
 def _passed(
