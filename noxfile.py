@@ -115,7 +115,7 @@ def tests(session: nox.Session) -> None:
         session.run("python", *pytest, *session.posargs)
         return
     # Everything with the newest Python, random workflows by the thousand among that; with the
-    # oldest fewer examples, and on trio and uvloop what is promised.
+    # oldest fewer examples, and on trio what it does otherwise.
     few = {"TUKIO_PROFILE": "less"}
     oldest, newest = installed[0], installed[-1]
     if session.python not in {oldest, newest}:
@@ -128,9 +128,6 @@ def tests(session: nox.Session) -> None:
         measured = ("coverage", "run", *pytest)
         session.run(*measured, f"--ignore={RANDOM}", env=few | {"TUKIO_BACKENDS": "asyncio"})
         session.run(*measured, *OF_TRIO, env=few | of_trio)
-        others = {"TUKIO_BACKENDS": "trio,uvloop", "TUKIO_ELSE": "no"}
-        session.run("python", *pytest, *PROMISED, "tests/run", env=few | others)
-        session.run("python", *pytest, RANDOM, env=few)
     if session.python == newest:
         session.run("python", *pytest)
 
