@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import tukio
 from support import profiles
+from support.cuts import cut
 from support.programs import HERE, PROGRAMS, check, played
 from tukio._engine.instances import Instances
 from tukio._run import concluding, run as run_module, unwinding
@@ -36,27 +36,6 @@ METHODS = [
     (Instances, "_start_replacement"),
     (unwinding, "_reason"),
 ]
-
-
-@contextmanager
-def cut(owner: Any, name: str, nth: int, *, before: bool, called: list[int]) -> Iterator[None]:
-    """Raise `KeyboardInterrupt` before or after the n-th call of a function."""
-    original: Any = getattr(owner, name)
-
-    def replaced(*args: Any, **kwargs: Any) -> Any:
-        called.append(1)
-        # Its own, for it may be called within itself: for the child of a run.
-        number = len(called)
-        if before and number == nth:
-            raise KeyboardInterrupt
-        result = original(*args, **kwargs)
-        if not before and number == nth:
-            raise KeyboardInterrupt
-        return result
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(owner, name, replaced)
-        yield
 
 
 CUTS = list(itertools.product(PROGRAMS, METHODS, (True, False)))

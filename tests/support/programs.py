@@ -188,8 +188,8 @@ INNER = chain({"id": "x", "name": "holds"}, {"id": "y", "name": "fails"}, id="in
 RETRY = {"attempts": 2, "initial": 0.25, "jitter": "none"}
 
 
-async def beside(story: Story, engine: tukio.Engine, document: dict[str, Any]) -> Any:
-    """Start a run, have it suspended and resumed, and note it and its children."""
+async def beside(story: Story, engine: tukio.Engine, document: dict[str, Any]) -> None:
+    """Start a run, suspend, resume and cancel it, rescue it, and note it and its children."""
     run: Any = await engine.start(document, {"list": [1, 2, 3]})
     await anyio.sleep(0.5)
     story.runs += engine.instances
@@ -197,7 +197,10 @@ async def beside(story: Story, engine: tukio.Engine, document: dict[str, Any]) -
     await anyio.sleep(0.5)
     run.resume()
     await anyio.sleep(0.5)
-    return run
+    report = tukio.report_from_json(tukio.report_to_json(run.report()))
+    run.cancel()
+    await run.wait()
+    story.runs.append(await engine.rescue(document, report))
 
 
 async def maps(story: Story, engine: tukio.Engine) -> None:
@@ -207,11 +210,7 @@ async def maps(story: Story, engine: tukio.Engine) -> None:
     again = {"id": "again", "name": "falters", "map": over, "retry": RETRY}
     fails = {"id": "fails", "name": "fails", "map": {"over": "$.list"}}
     document = chain(again, each, fails)
-    run = await beside(story, engine, document)
-    report = tukio.report_from_json(tukio.report_to_json(run.report()))
-    run.cancel()
-    await run.wait()
-    story.runs.append(await engine.rescue(document, report))
+    await beside(story, engine, document)
     await story.runs[-1].wait()
     limited = chain({"id": "at_once", "name": "quick", "map": over}, each | {"timeout": 0.25})
     await (await engine.start(limited, {"list": [1, 2, 3]})).wait()
@@ -224,11 +223,7 @@ async def children(story: Story, engine: tukio.Engine) -> None:
         {"id": "calls", "name": "calls"},
         {"id": "cut", "workflow": INNER, "timeout": 0.25},
     )
-    run = await beside(story, engine, document)
-    report = tukio.report_from_json(tukio.report_to_json(run.report()))
-    run.cancel()
-    await run.wait()
-    story.runs.append(await engine.rescue(document, report))
+    await beside(story, engine, document)
     await anyio.sleep(1)
     story.runs += engine.instances
     await story.runs[0].wait()
@@ -238,11 +233,7 @@ async def maps_of_workflows(story: Story, engine: tukio.Engine) -> None:
     """Items that are runs; suspended, cut, and rescued."""
     over = {"over": "$.list", "limit": 2, "tolerate": 1}
     document = chain({"id": "each", "workflow": INNER, "map": over, "retry": RETRY})
-    run = await beside(story, engine, document)
-    report = tukio.report_from_json(tukio.report_to_json(run.report()))
-    run.cancel()
-    await run.wait()
-    story.runs.append(await engine.rescue(document, report))
+    await beside(story, engine, document)
     await anyio.sleep(1)
     story.runs += engine.instances
     for one in list(story.runs):
