@@ -196,6 +196,29 @@ TIGHT: dict[str, tuple[Data, list[Action]]] = {
         flow({"a": []}, {"a": {"seconds": 1, "cleans": 1, "limit": 1}}),
         [(1.5, "suspend", None), (5.5, "resume", None), (5.5, "suspend", None)],
     ),
+    "a run closes because of a child that is over": (
+        {
+            "id": "flow",
+            "policy": "start-new",
+            "on_error": "abort",
+            "tasks": [
+                {"id": "a", "name": "actor", "compensate": {"name": "actor", "config": LAST}},
+                {
+                    "id": "b",
+                    "workflow": {
+                        "on_error": "abort",
+                        "tasks": [
+                            {"id": "x", "name": "actor", "config": {"seconds": 1, "ends": "error"}}
+                        ],
+                    },
+                },
+                {"id": "c", "name": "actor", "config": SHIELDS},
+            ],
+            "graph": {"a": ["b", "c"], "b": [], "c": []},
+            "closing_timeout": 4,
+        },
+        [],
+    ),
     "a run closes whose child has unwound for a while": (
         {
             "id": "flow",

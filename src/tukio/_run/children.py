@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .._model.state import CANCELLED, STOPPING, TIMED_OUT
+from .._model.state import CANCELLED, OVER, STOPPING, TIMED_OUT
 from .closing import bound_closing, closing_until
 from .waiting import WaitsFor
 
@@ -90,7 +90,10 @@ class Child:
         return report
 
     def stop(self, ending: FutureState, *, final: bool = True) -> None:
-        """Cancel the run, for the reason for which the step is cut."""
+        """Cancel the run, for the reason for which the step is cut; nothing if it is over."""
+        if self.run.phase is OVER:
+            # The time in which the runs above close does not begin for it.
+            return
         if ending is not TIMED_OUT:
             ending = CANCELLED
             self.run.note_reason(self.step.run.reason)
