@@ -167,8 +167,8 @@ OF_CLOSING: tuple[Mutant, ...] = (
     Mutant(
         name="undoes the items only of a map that has finished",
         file="_run/undoing.py",
-        old=" and step._extras is not None and step._extras.items is not None:\n",
-        new=" and step.state is FINISHED:\n",
+        old="        if work_of(step) is not None:\n",
+        new="        if step is not None and step.state is FINISHED:\n",
         why="a map that fails half-way leaves things behind (G16)",
         tests=ITEMS,
     ),

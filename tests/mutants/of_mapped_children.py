@@ -58,7 +58,7 @@ OF_MAPPED_CHILDREN: tuple[Mutant, ...] = (
     Mutant(
         name="begins the children of items anew in a rescued run",
         file="_engine/children.py",
-        old="            yield from step._extras.items.earlier.values()\n",
+        old="            yield from work.earlier.values()\n",
         new="            pass\n",
         why="what was over in a child is done twice (G11)",
         tests=TESTS,

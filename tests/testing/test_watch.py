@@ -101,7 +101,7 @@ def after_its_time(run: tukio.Workflow, step: TaskRun) -> None:
 
 def before_its_items(run: tukio.Workflow, step: TaskRun) -> None:
     """Tell the end of a task while an item of it is at work."""
-    items: Any = SimpleNamespace(open={step: None}, earlier={})
+    items: Any = SimpleNamespace(steps=lambda: [step])
     step.extras.items = items
     tell(run, "task-end", step)
     step.extras.items = None

@@ -23,6 +23,7 @@ from .._run.appointment import appoint
 from .._run.children import Child
 from .._run.environment import ChildOf
 from .._step.child import Reported
+from .._step.items import work_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -143,8 +144,9 @@ def _to_run(run: Run) -> Iterator[Any]:
     """Yield the steps of a restored run that are to be run, and the items of such steps."""
     for step in run.plan.ready:
         yield step
-        if step._extras is not None and step._extras.items is not None:
-            yield from step._extras.items.earlier.values()
+        work = work_of(step)
+        if work is not None:
+            yield from work.earlier.values()
 
 
 def _template_in(report: dict[str, Any], uid: str) -> WorkflowTemplate:

@@ -187,9 +187,12 @@ class ChildStep(TaskRun):
         """Return the child that this task waits for without a driver; None if there is none."""
         self.run.backend.check_here()
         make_sure_of_room()
-        step = self._latest
-        is_waiting = step.driver is None and step.started_at is not None and step.ended_at is None
-        return step._child if is_waiting else None
+        return self._latest._awaited_child()
+
+    def _awaited_child(self) -> Child | None:
+        """Return the same of this very execution, wherever it is called."""
+        is_waiting = self.driver is None and self.started_at is not None and self.ended_at is None
+        return self._child if is_waiting else None
 
     # Its end ------------------------------------------------------------------------------------
 

@@ -190,7 +190,9 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None, phase: Phase
 
 
 def _scope_for(run: Run, driver: Driver) -> AbstractContextManager[Scope] | None:
-    """Return the scope that a driver enters for what is ready next; None if none is needed.
+    """Make a driver fit for what is ready next, and return the scope that it enters for that.
+
+    None is for none. The run is told to begin, if it has not.
 
     Raises:
         Retired: The driver is unclean; another one must take what is ready.

@@ -18,6 +18,7 @@ from .._events.stream import check_buffer
 from .._model.account import RecordedError
 from .._model.event import EventSource, own_data, sent_by
 from .._model.state import EVENT_OF, OVER, RETRIED, TERMINAL, TaskExecState, WorkflowExecState
+from .._step.items import work_of
 from .closing import closing_in
 from .outcome import content_of_end
 
@@ -189,7 +190,7 @@ def _begun_of(run: RunState, steps: Sequence[LiveStep | None]) -> list[Past]:
 
 def _items_of(step: LiveStep) -> list[LiveStep]:
     """Return the items of a mapped task that are not over; of the others no step is kept."""
-    work = None if step._extras is None else step._extras.items
+    work = work_of(step)
     return [] if work is None else work.steps()
 
 

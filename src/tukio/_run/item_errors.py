@@ -13,6 +13,7 @@ from .._model.item_template import item_id
 from .._model.state import FAILED
 from .._model.task_ends import TaskTimedOut
 from .._model.time_limits import goes_well_at_limit
+from .._step.items import work_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,8 +28,9 @@ def of_items(steps: Sequence[LiveStep | None]) -> dict[str, BaseException]:
     """Return what items have failed with, by their ids; their tasks decide what comes of that."""
     found: dict[str, BaseException] = {}
     for step in steps:
-        if step is not None and step._extras is not None and step._extras.items is not None:
-            found |= step._extras.items.items.errors(step.template.uid)
+        work = work_of(step)
+        if step is not None and work is not None:
+            found |= work.items.errors(step.template.uid)
     return found
 
 

@@ -99,9 +99,6 @@ class RunOfItem(ItemStep, ChildStep):
 
     def cut_child(self) -> None:
         """Cancel the child, if this waits for it; it has unwound when this is over."""
-        child = self._child
-        if child is not None and self.driver is None and self._is_waiting():
+        child = self._awaited_child()
+        if child is not None:
             child.stop(CANCELLED, final=self.run.phase is not STOPPING)
-
-    def _is_waiting(self) -> bool:
-        return self.started_at is not None and self.ended_at is None

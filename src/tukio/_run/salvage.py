@@ -22,6 +22,7 @@ from .._model.state import (
     RUNNING,
     SUSPENDED,
 )
+from .._step.items import work_of
 from .closing import closing_of
 from .concluding import wind_up
 from .outcome import cancelled
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 
 UNDECIDED = {PENDING, INTERRUPTED}
 """The states of a step that is not over."""
-
 
 GOES_ON = {NEW, RUNNING, SUSPENDED}
 """The phases of a run that nothing has stopped."""
@@ -143,8 +143,7 @@ def _lost(run: Run) -> list[LiveStep]:
 
 def _mapped(run: Run) -> list[Any]:
     """Return the steps of mapped tasks that have items."""
-    reached = run.plan.reached()
-    return [step for step in reached if step._extras is not None and step._extras.items is not None]
+    return [step for step in run.plan.reached() if work_of(step) is not None]
 
 
 def _steps_of(run: Run) -> Iterator[LiveStep]:

@@ -14,6 +14,7 @@ from .._model.no_items import NoItems
 from .._model.state import CANCELLED, FAILED, FINISHED, TIMED_OUT
 from .._model.step import LOOSE
 from .._model.undo_order import ItemsToUndo, ends_to_undo
+from .._step.items import work_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -51,7 +52,7 @@ def _that_have_begun(words: ClosingWords, steps: StepsToClose) -> Iterator[tuple
     """Yield the number and the step of each mapped task, of whose items anything is known."""
     for number in words.mapped.values():
         step = steps[number]
-        if step is not None and step._extras is not None and step._extras.items is not None:
+        if work_of(step) is not None:
             yield number, step
 
 

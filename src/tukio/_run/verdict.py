@@ -23,6 +23,7 @@ from .._model.state import (
 from .._model.step import LOOSE
 from .._model.task_ends import TaskCancelled
 from .._model.time_limits import goes_well_at_limit
+from .._step.items import work_of
 from .closing import closing_in
 from .item_errors import unhandled_of
 from .unhandled import unhandled_errors
@@ -80,8 +81,9 @@ def unhandled(run: Run, steps: Sequence[LiveStep | None]) -> dict[str, BaseExcep
             found[uid] = step._limit_error()
         elif step.state is CANCELLED and (step.number == LOOSE or run.ending in (None, FINISHED)):
             found[uid] = TaskCancelled(uid)
-        if step._extras is not None and step._extras.items is not None:
-            found |= unhandled_of(run.errors, step.template, step._extras.items)
+        work = work_of(step)
+        if work is not None:
+            found |= unhandled_of(run.errors, step.template, work)
     return found
 
 

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from .._model.shape import ItemsInCommon
 
 
+def work_of(step: Any) -> Work | None:
+    """Return the items of a step, which may not be there; None if it has none so far."""
+    extras = None if step is None else step._extras
+    return None if extras is None else extras.items
+
+
 class Work:
     """The items of one mapped task, of all executions of it in one run.
 

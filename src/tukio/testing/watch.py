@@ -16,6 +16,7 @@ from .._model.state import EVENT_OF, TASK_BEGIN, TERMINAL, FutureState, Phase
 from .._model.step import LOOSE
 from .._run.closing import closing_of
 from .._run.within import first_begin
+from .._step.items import work_of
 from .clock import is_virtual
 from .invariants import TASK_ENDS, BrokenGuarantee, demand
 
@@ -331,8 +332,8 @@ def _ends(life: _Life, execution: str, kind: str, content: Any) -> TaskRun:
     assert step is not None
     demand("G2", execution not in life.ended, "{!r} ended twice", step)
     life.ended.add(execution)
-    work = step.extras.items
-    left = [] if work is None else [*work.open, *work.earlier.values()]
+    work = work_of(step)
+    left = [] if work is None else work.steps()
     demand("G1", not left, "{!r} told its end before its items {}", step, left)
     demand("G2", EVENT_OF.get(step.state) == kind, "{!r} was told of as {!r}", step, kind)
     if step.state is FutureState.timeout:
