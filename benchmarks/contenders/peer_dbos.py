@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from dbos import DBOS
 
-from benchmarks.contenders.peer_policies import ATTEMPTS, DELAY, Failing, maps, waiting
-from benchmarks.contenders.steps import Data, count, noop, pause, verify
+from benchmarks.contenders.peer_policies import ATTEMPTS, DELAY, Failing, maps, of, waiting, within
+from benchmarks.contenders.steps import Data, count, noop, pause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from benchmarks.contenders.peer_policies import Wait
-    from benchmarks.meter import Meter, Work
+    from benchmarks.meter import Work
 
 DISTRIBUTIONS = ("dbos",)
 QUEUE = "items"
@@ -123,25 +123,6 @@ def database() -> Iterator[None]:
             DBOS.destroy()
 
 
-def durable(work: Work) -> Work:
-    """Return a work that is done on a database of its own."""
-
-    @functools.wraps(work)
-    async def done(meter: Meter, size: int) -> None:
-        with database():
-            await work(meter, size)
-
-    return done
-
-
-async def workflows(meter: Meter, size: int, *, run: Any, expected: object) -> None:
-    """Run a workflow `size` times at once."""
-    found: list[Any] = []
-    for number in meter.passes(size):
-        found = await asyncio.gather(*[run({"value": 0}) for _ in range(number)])
-    verify(done=found == [expected] * size, what=found[:1])
-
-
 def make_map(wait: Wait, at_once: int | None) -> Any:
     """Return what maps a step over items."""
     pauses = wait is pause
@@ -165,17 +146,12 @@ def make_failing(counted: Failing) -> Any:
     return lambda: asyncio.create_task(fails({"value": 0}))
 
 
-def of(run: Any, expected: object, **words: bool) -> Work:
-    """Return a work that runs a workflow many times at once."""
-    return functools.partial(workflows, run=functools.partial(run, **words), expected=expected)
-
-
 README_RUN = [{"value": 4}, {"value": 4}]
 CHAIN_RUN = {"value": 3}
 
-WORKS: dict[str, Work] = {
-    name: durable(work)
-    for name, work in {
+WORKS: dict[str, Work] = within(
+    database,
+    {
         "noop": of(readme, README_RUN, pauses=False),
         "pause": of(readme, README_RUN, pauses=True),
         "retry noop": of(readme, README_RUN, pauses=False, retries=True),
@@ -183,5 +159,5 @@ WORKS: dict[str, Work] = {
         "child": of(parent, CHAIN_RUN, has_child=True),
         "no child": of(parent, CHAIN_RUN, has_child=False),
         "back-off": waiting(make_failing),
-    }.items()
-}
+    },
+)

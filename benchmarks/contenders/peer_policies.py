@@ -14,6 +14,9 @@ from benchmarks.contenders.steps import count, items_of, noop, pause, verify, wo
 from benchmarks.meter import kibibytes_each, resident_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from contextlib import AbstractContextManager
+
     from benchmarks.meter import Meter, Work
 
 Wait = Callable[[], Awaitable[None]]
@@ -30,6 +33,31 @@ TURNS = 50
 def many(make: Callable[[Wait], RunOnce], expected: object) -> Work:
     """Return a work that runs `size` workflows at once, no step of which suspends."""
     return functools.partial(workflows, make=make, wait=noop, expected=expected)
+
+
+def of(run: Callable[..., Awaitable[Any]], expected: object, **words: bool) -> Work:
+    """Return a work that runs `size` workflows at once by a function of their data.
+
+    Args:
+        run: Runs one.
+        expected: What each returns.
+        words: What else the function is called with.
+    """
+    return many(lambda _: lambda: run({"value": 0}, **words), expected)
+
+
+def within(
+    around: Callable[[], AbstractContextManager[object]], works: Mapping[str, Work]
+) -> dict[str, Work]:
+    """Return works that are each done within something of their own: a database, or a server."""
+    return {name: functools.partial(_do_within, around, work) for name, work in works.items()}
+
+
+async def _do_within(
+    around: Callable[[], AbstractContextManager[object]], work: Work, meter: Meter, size: int
+) -> None:
+    with around():
+        await work(meter, size)
 
 
 def maps(make: Callable[[Wait, int | None], RunItems], *, limits: bool = True) -> dict[str, Work]:

@@ -10,21 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import functools
 import os
 import shutil
 import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.contenders.peer_policies import ATTEMPTS, maps
-from benchmarks.contenders.steps import Data, count, noop, pause, verify
+from benchmarks.contenders.peer_policies import ATTEMPTS, maps, of, within
+from benchmarks.contenders.steps import Data, count, noop, pause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from benchmarks.contenders.peer_policies import Wait
-    from benchmarks.meter import Meter, Work
+    from benchmarks.meter import Work
 
 # It reads them when it is imported: nothing is sent anywhere, and nothing is left behind.
 os.environ.update(
@@ -101,41 +100,17 @@ def server() -> Iterator[None]:
         yield
 
 
-def served(work: Work) -> Work:
-    """Return a work that is done while a server of its own runs."""
-
-    @functools.wraps(work)
-    async def done(meter: Meter, size: int) -> None:
-        with server():
-            await work(meter, size)
-
-    return done
-
-
-async def workflows(meter: Meter, size: int, *, run: Any, expected: object) -> None:
-    """Run a flow `size` times at once."""
-    found: list[Any] = []
-    for number in meter.passes(size):
-        found = await asyncio.gather(*[run({"value": 0}) for _ in range(number)])
-    verify(done=found == [expected] * size, what=found[:1])
-
-
-def of(run: Any, expected: object, **words: bool) -> Work:
-    """Return a work that runs a flow many times at once."""
-    return functools.partial(workflows, run=functools.partial(run, **words), expected=expected)
-
-
 README_RUN = [{"value": 4}, {"value": 4}]
 CHAIN_RUN = {"value": 3}
 
-WORKS: dict[str, Work] = {
-    name: served(work)
-    for name, work in {
+WORKS: dict[str, Work] = within(
+    server,
+    {
         "noop": of(readme, README_RUN, pauses=False),
         "pause": of(readme, README_RUN, pauses=True),
         "retry noop": of(readme, README_RUN, pauses=False, retries=True),
         **maps(make_map),
         "child": of(parent, CHAIN_RUN, has_child=True),
         "no child": of(parent, CHAIN_RUN, has_child=False),
-    }.items()
-}
+    },
+)
