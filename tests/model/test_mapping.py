@@ -279,6 +279,30 @@ def test_the_template_of_an_item_answers_like_that_of_its_task() -> None:
         one.nothing  # noqa: B018 - it raises
 
 
+class Priced(TaskTemplate):
+    """What users may make of a task: it has something of its own, and of each instance."""
+
+    currency = "EUR"
+    amount: int
+
+    def price(self) -> str:
+        """Return what the task costs."""
+        return f"{self.amount} {self.currency}"
+
+    def __init__(self, amount: int) -> None:
+        super().__init__("fetch", "each", map=saying())
+        object.__setattr__(self, "amount", amount)
+
+
+def test_the_template_of_an_item_has_what_a_user_has_added_to_that_of_its_task() -> None:
+    """As of any other step: its methods, and what is kept in it."""
+    task = Priced(3)
+    one = item_class(task, None)(0)
+    assert (one.price(), one.currency, one.amount) == ("3 EUR", "EUR", 3)
+    task.extra["note"] = "changed"
+    assert one.extra == {"note": "changed"}
+
+
 # What becomes of them
 
 

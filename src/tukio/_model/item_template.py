@@ -16,8 +16,9 @@ T = TypeVar("T", bound="ItemTemplate")
 class ItemTemplate:
     """The template of one item, which answers like that of the task, and does not change.
 
-    There is a class of its own for each mapped task, which has what its items share: an instance
-    has its place in the list and nothing else, for there may be thousands.
+    There is a class of its own for each mapped task, which has what its items share, or hands on
+    what the task says: an instance has its place in the list and nothing else, for there may be
+    thousands.
 
     Args:
         index: The place of the item in the list, from 0 on.
@@ -49,8 +50,11 @@ class ItemTemplate:
         document = {**self.whole.as_dict(), "id": self.uid, "timeout": self.timeout}
         return {key: value for key, value in document.items() if key not in _OF_THE_WHOLE}
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.whole, name)
+    if TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            """Return what the task says; each class has the attributes of its task."""
+            ...
 
     def __str__(self) -> str:
         return f"<TaskTemplate name={self.whole.name}, uid={self.uid}>"
@@ -86,10 +90,28 @@ def class_for_items(
         timeout: The time limit.
         more: What else they share.
     """
+    # Not by `__getattr__`: with that, Python looks up slowly what there is, too.
+    handed_on = {key: _OfTheTask(key) for key in dir(task) if not hasattr(kind, key)}
     shared = {key: getattr(task, key) for key in _SHARED}
     own = {"__slots__": (), "whole": task, "timeout": timeout}
-    made: Any = type(kind.__name__, (kind,), {**shared, **own, **more})
+    made: Any = type(kind.__name__, (kind,), {**handed_on, **shared, **own, **more})
     return made  # type: ignore[no-any-return]  # a class of that kind
+
+
+class _OfTheTask:
+    """An attribute of the templates of items that is looked up in the task each time.
+
+    Args:
+        name: Its name.
+    """
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name: str = name
+
+    def __get__(self, item: ItemTemplate, kind: type[ItemTemplate]) -> Any:
+        return getattr(kind.whole, self._name)
 
 
 def item_id(whole: str, index: int) -> str:

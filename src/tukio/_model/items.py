@@ -116,7 +116,7 @@ class Items:
 
     def in_order(self) -> list[Any]:
         """Return what stands for each item; None for one that has failed, or was cancelled."""
-        return [self.results.get(index) for index in range(self.total or 0)]
+        return [*map(self.results.get, range(self.total or 0))]
 
     def problem(self, uid: str) -> BaseExceptionGroup[Any]:
         """Return the error of a task of whose items too many went wrong: all errors so far.

@@ -11,7 +11,6 @@ from .._model.account import as_fact, described
 from .._model.display import escaped_id
 from .._model.facts import ItemDue, ItemEnded
 from .._model.state import CANCELLED, FAILED, INTERRUPTED
-from .._step.extras import NONE_OF_ITS_OWN, Extras
 from .task_run import TaskRun
 
 if TYPE_CHECKING:
@@ -69,13 +68,6 @@ class ItemStep(TaskRun):
     def _whole(self) -> Whole:
         whole: Any = self.parent
         return whole  # type: ignore[no-any-return]  # the whole has made it
-
-    @property
-    def extras(self) -> Extras:
-        """The optional parts of this step, made on first use."""
-        if self._extras is None or self._extras is NONE_OF_ITS_OWN:
-            self._extras = Extras()
-        return self._extras
 
     @property
     def _key(self) -> str:
@@ -137,19 +129,12 @@ class ItemStep(TaskRun):
 
     def _let_go(self) -> None:
         """Called when this item is over: tell the whole, and let go of the rest, if any."""
-        if self._extras is NONE_OF_ITS_OWN:
+        if self._extras is None:
             self.parent.take(self)  # type: ignore[union-attr]  # it is the whole
         else:
             super()._let_go()
 
-    def _release(self) -> None:
-        """Called when this item is over: drop the driver, and what else there is."""
-        self.driver = None
-        if self._extras is not NONE_OF_ITS_OWN:
-            super()._release()
-
     def _run_done_callbacks(self) -> None:
         """Called when this item is over: tell the whole, and those that wait for that."""
         self.parent.take(self)  # type: ignore[union-attr]  # it is the whole
-        if self._extras is not NONE_OF_ITS_OWN:
-            super()._run_done_callbacks()
+        super()._run_done_callbacks()

@@ -10,7 +10,6 @@ are suspended, and resumed, by themselves.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._model.facts import ItemEnded
@@ -39,9 +38,10 @@ class MapOfRuns(MapStep):
         if work.is_closed or self.ended_at is not None:
             return
         work.wait_again()
-        limit = work.common.mapped.limit or math.inf
-        while len(work.open) < limit and self._next():
-            pass
+        limit = work.common.mapped.limit
+        room = None if limit is None else limit - len(work.open)
+        if room is None or room > 0:
+            self._next(room)
 
     def take(self, item: ItemStep) -> None:
         """Called when an item is over: the next one takes its place."""

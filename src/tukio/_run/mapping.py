@@ -11,6 +11,7 @@ Whatever cuts it, it is over when its items have unwound.
 from __future__ import annotations
 
 import math
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .._loop.surroundings import surroundings
@@ -29,7 +30,6 @@ from .._model.state import (
     TIMED_OUT,
 )
 from .._model.step import LOOSE
-from .._step.extras import NONE_OF_ITS_OWN
 from .._step.items import Work
 from .later import put_off, withdraw
 from .outcome import CalledOff, cancelled
@@ -127,9 +127,7 @@ class MapStep(TaskRun):
         if self.run.phase is not RUNNING or self.interrupted_for is not None:
             # A handler of its begin has cut it.
             return
-        for _ in range(mapped.limit or len(values)):
-            if not self._next():
-                break
+        self._next(mapped.limit)
 
     def _output(self) -> dict[str, Any]:
         work = self.work
@@ -144,26 +142,30 @@ class MapStep(TaskRun):
 
     # Its items ------------------------------------------------------------------------------------
 
-    def _next(self) -> bool:
-        """Make the next item due; return whether there was one."""
+    def _next(self, number: int | None = 1) -> None:
+        """Make the next items due.
+
+        Args:
+            number: How many, at most; None for all.
+        """
         # All of this is done for each item, of which there may be thousands.
         work: Any = self._extras.items  # type: ignore[union-attr]  # it has begun
-        index = next(work.waiting, None)
-        if index is None:
+        run, values, kind, template_kind = self.run, work.values, work.kind, work.template
+        ready, made, earlier = work.ready, work.open, work.earlier
+        index = None
+        for index in islice(work.waiting, number):
+            value = values[index]
+            template = new(template_kind)
+            template.index = index
+            inputs = value if type(value) is dict else input_of(value)
+            item = kind(run, LOOSE, template, inputs, self)
+            made[item] = None
+            if not earlier or index not in earlier:
+                ready.append(item)
+            else:
+                self._go_on_with(earlier.pop(index), item)
+        if number is None or index is None:
             work.has_more = False
-            return False
-        value = work.values[index]
-        template = new(work.template)
-        template.index = index
-        inputs = value if type(value) is dict else input_of(value)
-        item = work.kind(self.run, LOOSE, template, inputs, self)
-        work.open[item] = None
-        if not work.earlier or index not in work.earlier:
-            item._extras = NONE_OF_ITS_OWN
-            work.ready.append(item)
-        else:
-            self._go_on_with(work.earlier.pop(index), item)
-        return True
 
     def _go_on_with(self, earlier: Any, item: Any) -> None:
         """Make an item due that takes the place of an earlier execution, or put it off."""
@@ -183,9 +185,8 @@ class MapStep(TaskRun):
             return
         # Facts first: Ctrl-C may come at any line.
         if item.state is FINISHED:
-            output = item.output_data
-            template: Any = item.template
-            work.results[template.index] = item.input_data if output is None else output
+            output, place = item.output_data, item.template.index  # type: ignore[attr-defined]
+            work.results[place] = item.input_data if output is None else output
             del work.open[item]
         else:
             self.note(item)
@@ -265,7 +266,7 @@ class MapStep(TaskRun):
 
     def _keep(self, item: ItemStep) -> None:
         """Keep an item that is to be made anew, if anybody may wait for it, or it was tried."""
-        if item._extras is not NONE_OF_ITS_OWN or item._retry is not None:
+        if item._extras is not None or item._retry is not None:
             self.work.earlier[item._place] = item
 
     # Its end --------------------------------------------------------------------------------------

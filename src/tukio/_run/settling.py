@@ -75,6 +75,10 @@ def settle(run: RunOfSteps, step: LiveStep, ending: Ending) -> bool:
     if run.ledger is not None:
         run.ledger.keep_end(step, ending)
     told = run.broker.has_listeners or error is not None or step._extras is not None
+    if not told and step.number == LOOSE:
+        # Nothing follows it but what the step does that has made it.
+        step._let_go()
+        return False
     try:
         if told:
             _tell(run, step, ending)
@@ -127,7 +131,7 @@ def _tell(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:
         elif error is not None:
             _log_failure(run, step, error)
     finally:
-        if step._extras is not None:
+        if step._extras is not None or step.number == LOOSE:
             step._let_go()
 
 

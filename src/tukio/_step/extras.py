@@ -5,7 +5,7 @@ Owns:   which parts there are; who needs one makes it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import anyio
@@ -79,7 +79,3 @@ class Extras:
         self.child: ChildOfStep | None = None
         self.calls: CallsOfStep | None = None
         self.items: Work | None = None
-
-
-NONE_OF_ITS_OWN: Final = Extras()
-"""The optional parts of all items that have none of their own; never changed."""

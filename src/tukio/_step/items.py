@@ -134,4 +134,4 @@ class Work:
 
 def _has_begun(item: Any) -> bool:
     """Return whether an item has begun, in this execution of it or in one before."""
-    return item.started_at is not None or bool(item._extras.attempts)
+    return item.started_at is not None or bool(item._made)
