@@ -10,7 +10,8 @@ import pytest
 
 from tukio._model.account import RecordedError
 from tukio._model.item_template import item_class, item_id, place_in
-from tukio._model.items import Items, let_go_of_frames, read_items
+from tukio._model.items import Items, let_go_of_frames
+from tukio._model.items_record import read_items
 from tukio._model.mapping import Mapped, input_of
 from tukio._model.task_template import TaskTemplate
 from tukio._model.template import WorkflowTemplate

@@ -197,6 +197,14 @@ OF_CLOSING: tuple[Mutant, ...] = (
         tests=ITEMS_RESCUED,
     ),
     Mutant(
+        name="forgets the outputs of items that have failed",
+        file="_model/items.py",
+        old="        if output is not None:\n            self.outputs[index] = output\n",
+        new="        del output\n",
+        why="what undoes an item that has failed does not learn how far it came",
+        tests=ITEMS_RESCUED,
+    ),
+    Mutant(
         name="undoes items that were skipped",
         file="_model/items.py",
         old="        return [index for index in known if index not in self.skipped]\n",

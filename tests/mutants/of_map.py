@@ -20,8 +20,8 @@ OF_MAP: tuple[Mutant, ...] = (
     Mutant(
         name="does not limit how many items are at work",
         file="_run/mapping.py",
-        old="        for _ in range(mapped.limit or len(values)):\n",
-        new="        for _ in range(len(values)):\n",
+        old="        self._next(mapped.limit)\n",
+        new="        self._next(None)\n",
         why="ten thousand requests are under way at once",
         tests=TESTS,
     ),
@@ -76,7 +76,7 @@ OF_MAP: tuple[Mutant, ...] = (
     Mutant(
         name="gives the results in the order in which items end",
         file="_model/items.py",
-        old="        return [self.results.get(index) for index in range(self.total or 0)]\n",
+        old="        return [*map(self.results.get, range(self.total or 0))]\n",
         new="        return [*self.results.values()]\n",
         why="a result stands for another item",
         tests=TESTS,

@@ -125,6 +125,8 @@ def note(run: Run, whole: Step, item: Step) -> None:
     items, place = whole.work, item.place
     if item.state == "exception":
         items.failed[place] = item.error
+        if item.outputs is not None:
+            items.outputs[place] = item.outputs
     elif item.state != "cancelled":
         items.results[place] = item.inputs if item.outputs is None else item.outputs
         if item.state == "timeout":

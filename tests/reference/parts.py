@@ -71,6 +71,7 @@ class Items:
     values: list[Any] = field(default_factory=list[Any])
     results: dict[int, Any] = field(default_factory=dict[int, Any])
     failed: dict[int, str] = field(default_factory=dict[int, str])
+    outputs: dict[int, Any] = field(default_factory=dict[int, Any])  # of those that have failed
     cancelled: set[int] = field(default_factory=set[int])  # those that were, but not with the task
     late: list[int] = field(default_factory=list[int])  # those that have a result past their limit
     skipped: list[int] = field(default_factory=list[int])  # those that have their inputs for that
@@ -109,6 +110,8 @@ class Items:
         failed = {str(place): error for place, error in self.failed.items()}
         late = {"timed_out": sorted(self.late)} if self.late else {}
         flaws = {"total": self.total, "failed": failed, **late}
+        if self.outputs:
+            flaws["outputs"] = {str(place): output for place, output in self.outputs.items()}
         if self.skipped:
             flaws["skipped"] = sorted(self.skipped)
         if beside:

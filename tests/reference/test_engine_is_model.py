@@ -235,6 +235,24 @@ TIGHT: dict[str, tuple[Data, list[Action]]] = {
         },
         [(0.5, "cancel", None)],
     ),
+    "an item fails with an output and is undone": (
+        {
+            "id": "flow",
+            "policy": "start-new",
+            "on_error": "abort",
+            "tasks": [
+                {
+                    "id": "a",
+                    "name": "actor",
+                    "config": {"seconds": 1, "ends": "task error"},
+                    "map": {"over": "$.items"},
+                    "compensate": {"name": "actor", "config": LAST, "begun": True},
+                }
+            ],
+            "graph": {"a": []},
+        },
+        [],
+    ),
     "a branch fails while all unwind": (
         flow(FORK, {"b": SHIELDS, "c": SHIELDS | {"when_cut": "error"}}, on_error="abort"),
         [(0.5, "cancel", None)],

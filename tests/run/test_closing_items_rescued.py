@@ -104,6 +104,36 @@ async def test_what_had_begun_is_undone_after_a_rescue(undone: list[Undo]) -> No
     assert ids(undone) == ["each[1]", "each[0]"]
 
 
+async def test_how_far_one_has_come_that_has_failed(undone: list[Undo], task: Tasks) -> None:
+    """What undoes it gets the output that it has failed with, before a rescue and after it."""
+
+    @task
+    async def books(event: tukio.Event) -> None:
+        data: dict[str, Any] = event.data
+        await anyio.sleep(data["takes"])
+        raise tukio.TukioTaskError(data["output"])
+
+    items = [
+        {"takes": 1, "output": {"booked": 3}},
+        {"takes": 2, "output": 5},
+        {"takes": 3, "output": None},
+    ]
+    undo = {"name": "give_back", "begun": True}
+    template = taking("waits", undo, {"name": "books"}, tolerate="all")
+    before = (await reported(template, items, after=2.5))[0]
+    given = [items[2], {"output": 5}, {"booked": 3}]
+    assert [one.given for one in undone] == given
+    assert execution_in(before)["items"]["outputs"] == {"0": {"booked": 3}, "1": 5}
+    for report in (before, (await reported(template, items, after=4))[0]):
+        undone.clear()
+        run = await rescued(template, report, cancel)
+        shown = [(one.given, one.undoes.outputs) for one in undone]
+        assert shown[-2:] == [({"output": 5}, 5), ({"booked": 3}, {"booked": 3})]
+        again = run.report()
+        assert execution_in(again)["items"]["outputs"] == {"0": {"booked": 3}, "1": 5}
+        assert "outputs" not in execution_in(run.report(data=False))["items"]
+
+
 def execution_in(report: dict[str, Any], uid: str = "each") -> Any:
     """Return what a report shows of a task."""
     [found] = [task["exec"] for task in report["tasks"] if task["id"] == uid]

@@ -128,7 +128,8 @@ class ItemEnded(NamedTuple):
         task: The id of the mapped task in the template.
         place: The place of the item in its list.
         state: The state that the item ended in; not that of one that was cancelled.
-        result: What stands for the item in the results; None if it has failed.
+        result: What stands for the item in the results; of one that has failed, what is shown as
+            its output, or None.
         error: What the item has raised, as facts have it, also if it has not failed by that; None
             if there was nothing.
         child: The report of the run that the item was, if that must be kept; else None.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .facts import ItemEnded
 from .item_undo import item_in
-from .items import ItemsRecord
+from .items_record import ItemsRecord
 from .replay import Contradiction
 from .state import FINISHED
 

@@ -1,33 +1,24 @@
 """The items of one mapped task: which of them are over, and what has become of each.
 
-Owns:   the results and failures of items, what a report shows of them, and how that is read.
-Knows:  items by their places in the list; nothing about steps or a clock.
+Owns:   the results and failures of items, and what a report shows of them.
+Knows:  items by their places in the list; nothing about steps or a clock. How a report is read is
+        in `items_record`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
-from .account import RecordedError, as_fact, described, read_account
-from .attempts import read_attempts
-from .changes import exact
-from .children import read_child
+from .account import RecordedError, as_fact, described
 from .detach import detached
-from .display import listed, shown
-from .expect import expect_list, expect_text
 from .facts import UNTOLD, ItemDue, ItemEnded
 from .guard import exceptions_in
 from .item_template import item_id, place_in
-from .mapping import MOST_ITEMS
-from .state import FAILED, FINISHED, SKIPPED, TIMED_OUT
+from .state import FAILED, SKIPPED, TIMED_OUT
 from .task_ends import TaskCancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
-
-    from .account import ErrorFact
-    from .attempts import Attempt
 
 WITH_FRAMES: Final = 100
 """How many failures of one task are kept with their tracebacks, which have all that was there."""
@@ -44,6 +35,7 @@ class Items:
         results: What stands for each item in the results, by its place; of those that are over,
             and have neither failed nor were cancelled.
         failed: What each item has raised that has failed, by its place.
+        outputs: What is shown as the output of an item that has failed, if there is any.
         cancelled: The places of the items that somebody has cancelled, and not the task.
         late: The places of the items that have reached their limit, and have a result.
         skipped: The places of the items that were skipped, and have a result.
@@ -52,12 +44,23 @@ class Items:
         children: By its place, what reports the run of an item that is over, if that is kept.
     """
 
-    __slots__ = ("begun", "cancelled", "children", "failed", "late", "results", "skipped", "total")
+    __slots__ = (
+        "begun",
+        "cancelled",
+        "children",
+        "failed",
+        "late",
+        "outputs",
+        "results",
+        "skipped",
+        "total",
+    )
 
     def __init__(self) -> None:
         self.total: int | None = None
         self.results: dict[int, Any] = {}
         self.failed: dict[int, BaseException] = {}
+        self.outputs: dict[int, Any] = {}
         self.cancelled: set[int] = set()
         self.late: set[int] = set()
         self.skipped: set[int] = set()
@@ -89,6 +92,18 @@ class Items:
             if not self.is_over(index):
                 yield index
 
+    def note_failure(self, index: int, error: BaseException, output: Any) -> None:
+        """Take note that an item has failed.
+
+        Args:
+            index: Its place.
+            error: What it has raised.
+            output: What is shown as its output; None if there is none.
+        """
+        self.failed[index] = error
+        if output is not None:
+            self.outputs[index] = output
+
     def keep_few_frames(self, index: int) -> None:
         """Let go of the traceback of an item that has failed, if there are many others."""
         if len(self.failed) > WITH_FRAMES:
@@ -105,7 +120,7 @@ class Items:
                 self.begun.add(fact.place)
             elif fact.state is FAILED:
                 known: Any = UNTOLD if fact.error is None else fact.error
-                self.failed[fact.place] = RecordedError(*known)
+                self.note_failure(fact.place, RecordedError(*known), fact.result)
             else:
                 self.results[fact.place] = fact.result
                 if fact.state is TIMED_OUT:
@@ -164,11 +179,16 @@ class Items:
         """
         done: Any = len(self.results)
         if data:
-            done = {str(index): detached(result) for index, result in self.results.items()}
+            done = _by_text(self.results, detached)
         return {**flaws, "done": done, "attempts": _by_text(attempts)}
 
     def flaws(
-        self, begun: Sequence[int], beside: Mapping[int, Any], children: Mapping[int, Any]
+        self,
+        begun: Sequence[int],
+        beside: Mapping[int, Any],
+        children: Mapping[int, Any],
+        *,
+        data: bool,
     ) -> dict[str, Any]:
         """Return what a report shows of the items that did not do all of what they were to do.
 
@@ -176,9 +196,12 @@ class Items:
             begun: The places of those that have begun and not finished, if these are undone, too.
             beside: What it shows of errors of items that have not failed.
             children: The reports of the runs that items are, as far as it shows them.
+            data: Whether it shows outputs.
         """
-        failed = {str(index): described(error) for index, error in self.failed.items()}
+        failed = _by_text(self.failed, described)
         found: dict[str, Any] = {"total": self.total, "failed": failed}
+        if self.outputs and data:
+            found["outputs"] = _by_text(self.outputs, detached)
         if self.late:
             found["timed_out"] = sorted(self.late)
         if self.skipped:
@@ -196,8 +219,9 @@ class Items:
         return bool(self.failed or self.late or self.skipped)
 
 
-def _by_text(found: Mapping[int, Any]) -> dict[str, Any]:
-    return {str(index): value for index, value in found.items()}
+def _by_text(found: Mapping[int, Any], shows: Callable[[Any], Any] | None = None) -> dict[str, Any]:
+    """Return what is shown of items, by their places as texts."""
+    return {str(index): value if shows is None else shows(value) for index, value in found.items()}
 
 
 def let_go_of_frames(error: BaseException) -> None:
@@ -213,121 +237,3 @@ def let_go_of_frames(error: BaseException) -> None:
         if isinstance(one, BaseExceptionGroup):
             waiting += exceptions_in(one)
         waiting += [led for led in (one.__cause__, one.__context__) if led is not None]
-
-
-class Tried(NamedTuple):
-    """The attempts at an item that is not over, as a report shows them.
-
-    Attributes:
-        attempts: The executions that have failed.
-        due: When the next one is due, aware UTC; None for at once.
-        tried: The seconds for which the item was tried so far.
-    """
-
-    attempts: tuple[Attempt, ...]
-    due: datetime | None
-    tried: float
-
-
-class ItemsRecord(NamedTuple):
-    """The items of one mapped task, as a report shows them, by their places.
-
-    Attributes:
-        total: How many there are; None if the task had not begun.
-        done: The results.
-        failed: What items have failed with.
-        tried: The attempts at items that are not over.
-        late: The places of those that have reached their limit, and have a result.
-        beside: The errors of those that have not failed.
-        children: The reports of runs that items are.
-        skipped: The places of those that were skipped, and have a result.
-        begun: The places of those that have begun and not finished, if these are undone, too.
-    """
-
-    total: int | None
-    done: dict[int, Any]
-    failed: dict[int, ErrorFact]
-    tried: dict[int, Tried]
-    late: frozenset[int]
-    beside: dict[int, ErrorFact]
-    children: dict[int, dict[str, Any]]
-    skipped: frozenset[int] = frozenset()
-    begun: frozenset[int] = frozenset()
-
-    def facts(self, uid: str, *, is_over: bool) -> Iterator[ItemEnded | ItemDue]:
-        """Yield what this tells of the items of a task.
-
-        Args:
-            uid: The id of the task.
-            is_over: Whether the task is over. Then there are no results in here.
-        """
-        over = self.done.keys() | self.late
-        if is_over:
-            told = self.beside.keys() | self.children.keys()
-            over |= told - self.failed.keys() - self.begun
-        for index in [*self.done, *sorted(over - self.done.keys())]:
-            state = TIMED_OUT if index in self.late else FINISHED
-            state = SKIPPED if index in self.skipped else state
-            beside, child = self.beside.get(index), self.children.get(index)
-            yield ItemEnded(uid, index, state, self.done.get(index), beside, child)
-        for index, error in self.failed.items():
-            yield ItemEnded(uid, index, FAILED, None, error)
-        begun = (self.begun | self.children.keys()) - over
-        for index in [*self.tried, *sorted(begun - self.tried.keys())]:
-            made = self.tried.get(index, Tried((), None, 0.0))
-            # One that waits for its next attempt has no child: that of the one before is over.
-            child = None if made.due is not None else self.children.get(index)
-            yield ItemDue(uid, index, *made, child)
-
-
-def read_items(data: Any, time: Callable[[Any], datetime | None]) -> ItemsRecord | None:
-    """Return what a report shows of the items of a task; None if it shows none.
-
-    Args:
-        data: What the report has of them.
-        time: Reads a time.
-
-    Raises:
-        KeyError, TypeError, ValueError: It is no such part of a report.
-    """
-    if data is None:
-        return None
-    total = data["total"]
-    if total is not None and not (type(total) is int and 0 <= total <= MOST_ITEMS):
-        msg = f"{shown(total)} is no number of items"
-        raise ValueError(msg)
-    done = _by_place(data.get("done", {}), total, detached)
-    failed = _by_place(data["failed"], total, lambda error: as_fact(read_account(error)))
-    tried = _by_place(data.get("attempts", {}), total, lambda made: _tried(made, time))
-    beside = _by_place(data.get("errors", {}), total, lambda error: as_fact(read_account(error)))
-    children = _by_place(data.get("children", {}), total, read_child)
-    if twice := sorted(done.keys() & failed.keys()):
-        msg = f"items that have failed are done: {listed(twice)}"
-        raise ValueError(msg)
-    late, skipped, begun = (
-        frozenset(_place(str(index), total) for index in expect_list(data.get(key, [])))
-        for key in ("timed_out", "skipped", "begun")
-    )
-    return ItemsRecord(total, done, failed, tried, late, beside, children, skipped, begun)
-
-
-def _tried(made: Any, time: Callable[[Any], datetime | None]) -> Tried:
-    attempts = read_attempts(made.get("attempts", []), time)
-    return Tried(attempts, time(made.get("due")), max(float(made.get("elapsed", 0.0)), 0.0))
-
-
-def _by_place(data: Any, total: int | None, read: Callable[[Any], Any]) -> dict[int, Any]:
-    """Return what a report has for items, by their places."""
-    found: dict[int, Any] = {}
-    for key, value in data.items():
-        found[_place(key, total)] = read(value)
-    return found
-
-
-def _place(key: Any, total: int | None) -> int:
-    text = exact(expect_text(key))
-    place = int(text)
-    if str(place) != text or not 0 <= place < (total or 0):
-        msg = f"{shown(key)} is none of its {total} items"
-        raise ValueError(msg)
-    return place

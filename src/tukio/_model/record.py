@@ -20,14 +20,14 @@ from .detach import detached
 from .display import listed, shown
 from .errors import RescueError
 from .expect import expect_list, expect_text
-from .items import read_items
+from .items_record import read_items
 from .report_json import decoded
 from .state import FutureState
 
 if TYPE_CHECKING:
     from .account import ErrorFact
     from .attempts import Attempt
-    from .items import ItemsRecord
+    from .items_record import ItemsRecord
     from .template import WorkflowTemplate
 
 

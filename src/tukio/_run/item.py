@@ -115,7 +115,7 @@ class ItemStep(TaskRun):
             return None
         whole = self._whole.template.uid
         if state is FAILED:
-            return ItemEnded(whole, self._place, state, None, _fact_of(error))
+            return ItemEnded(whole, self._place, state, output, _fact_of(error))
         beside = _fact_of(self.run.errors.get(self.template.uid)) if self.run.errors else None
         result = leads_to if output is None else output
         return ItemEnded(whole, self._place, state, result, beside)

@@ -120,14 +120,11 @@ class MapStep(TaskRun):
         values = mapped.items_in(self.template.uid, self.input_data)
         kind = run.environment.kinds.class_of(work.common.kinds)
         work.begin(values, kind, run.plan.ready)
-        if work.items.went_wrong > work.allowed:
-            # That of a run that was rescued is known before.
-            work.is_closed = True
-            return
-        if self.run.phase is not RUNNING or self.interrupted_for is not None:
-            # A handler of its begin has cut it.
-            return
-        self._next(mapped.limit)
+        # That of a run that was rescued is known before.
+        work.is_closed = work.items.went_wrong > work.allowed
+        # A handler of its begin may have cut it.
+        if not work.is_closed and self.run.phase is RUNNING and self.interrupted_for is None:
+            self._next(mapped.limit)
 
     def _output(self) -> dict[str, Any]:
         work = self.work
@@ -223,7 +220,7 @@ class MapStep(TaskRun):
         work, index = self.work, item._place
         if item.state is FAILED:
             assert item.error is not None
-            work.items.failed[index] = item.error
+            work.items.note_failure(index, item.error, item.output_data)
         elif item.state is CANCELLED:
             if work.is_closed or self.run.phase is not RUNNING or self.interrupted_for is not None:
                 # With the whole; a rescue runs it again.

@@ -82,7 +82,7 @@ class _Whole:
         """Return what stands for an item: what it was given, and what has become of it."""
         step, items = self._step, self._work.items
         item = self._kind(step.run, LOOSE, self._work.template(place), self._input(place), step)
-        item.output_data = items.results.get(place)
+        item.output_data = items.outputs.get(place, items.results.get(place))
         item.error = items.failed.get(place)
         item.state = self._state_of(place)
         return item  # type: ignore[no-any-return]  # a step

@@ -107,7 +107,7 @@ def _items(step: LiveStep, work: Work, *, data: bool) -> dict[str, Any]:
     may_be_undone = bool(items.results) and work.common.undo is not None
     if step.state is FINISHED or (step.state.done() and not may_be_undone):
         # The outputs say the rest; or nobody asks for it any more.
-        return {"items": items.flaws(begun, beside, children)} if has_flaws else {}
+        return {"items": items.flaws(begun, beside, children, data=data)} if has_flaws else {}
     attempts: dict[int, Any] = {
         place: {"attempts": [one.as_dict() for one in made]} for place, made in work.tried.items()
     }
@@ -120,7 +120,7 @@ def _items(step: LiveStep, work: Work, *, data: bool) -> dict[str, Any]:
             tried = _attempts_of(item, made)
             if tried:
                 attempts[item.index] = tried
-    flaws = items.flaws(begun, beside, children)
+    flaws = items.flaws(begun, beside, children, data=data)
     return {"items": items.report(flaws, attempts, data=data)}
 
 
