@@ -294,12 +294,17 @@ class Priced(TaskTemplate):
         super().__init__("fetch", "each", map=saying())
         object.__setattr__(self, "amount", amount)
 
+    def __bool__(self) -> bool:
+        """Return what an item does not have, as Python looks it up in the class."""
+        return False
+
 
 def test_the_template_of_an_item_has_what_a_user_has_added_to_that_of_its_task() -> None:
     """As of any other step: its methods, and what is kept in it."""
     task = Priced(3)
     one = item_class(task, None)(0)
     assert (one.price(), one.currency, one.amount) == ("3 EUR", "EUR", 3)
+    assert bool(one) is True
     task.extra["note"] = "changed"
     assert one.extra == {"note": "changed"}
 

@@ -90,8 +90,10 @@ def class_for_items(
         timeout: The time limit.
         more: What else they share.
     """
-    # Not by `__getattr__`: with that, Python looks up slowly what there is, too.
-    handed_on = {key: _OfTheTask(key) for key in dir(task) if not hasattr(kind, key)}
+    # Not by `__getattr__`: with that, Python looks up slowly what there is, too. What Python itself
+    # calls, as `__del__` of a user's subclass, is the task's alone.
+    names = [key for key in dir(task) if not (key.startswith("__") or hasattr(kind, key))]
+    handed_on = {key: _OfTheTask(key) for key in names}
     shared = {key: getattr(task, key) for key in _SHARED}
     own = {"__slots__": (), "whole": task, "timeout": timeout}
     made: Any = type(kind.__name__, (kind,), {**handed_on, **shared, **own, **more})
