@@ -32,6 +32,22 @@ OF_MAPPED_CHILDREN: tuple[Mutant, ...] = (
         tests=TESTS,
     ),
     Mutant(
+        name="has a map learn of the limit of its run, and tell nobody",
+        file="_run/mapping.py",
+        old="                self.run.stop_if_expired()\n",
+        new="",
+        why="a child is told as cancelled that was late",
+        tests=("run/test_children_closing.py",),
+    ),
+    Mutant(
+        name="begins the time in which a run closes for no child that its limit has just cut",
+        file="_run/children.py",
+        old="    if run.stop_if_expired():\n        closing_until(run)\n",
+        new="    run.stop_if_expired()\n",
+        why="how much time a run has to close depends on the backend, and on chance",
+        tests=("run/test_children_closing.py",),
+    ),
+    Mutant(
         name="leaves the children of a map at work that is cut",
         file="_run/mapped_children.py",
         old="        item.cut_child()\n",

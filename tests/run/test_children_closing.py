@@ -104,3 +104,60 @@ async def test_a_child_that_closes_alone_takes_nothing_of_its_parent() -> None:
         run.cancel()
         await run.wait()
         assert anyio.current_time() - run._run.started_at == 5 + 8
+
+
+async def test_a_limit_that_comes_as_a_child_ends_came_first(task: Tasks) -> None:
+    """Then the run closes from that instant on, whichever the backend tells it of first."""
+
+    @task
+    async def stuck(event: tukio.Event) -> None:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(13)
+
+    @task
+    async def two(event: tukio.Event) -> None:
+        await anyio.sleep(2)
+
+    child = {"tasks": [{"id": "x", "name": "two"}]}
+    template = {
+        "id": "tie",
+        "policy": "start-new",
+        "tasks": [
+            {"id": "a", "name": "quick", "compensate": "slow"},
+            {"id": "b", "name": "stuck"},
+            {"id": "c", "map": {"over": "$.list", "limit": 1}, "workflow": child},
+        ],
+        "graph": {"a": ["b", "c"]},
+        "timeout": 6,
+        "closing_timeout": 8,
+    }
+    async with tukio.Engine() as engine:
+        runs: list[Any] = [await engine.start(template, {"list": [1, 2, 3]}) for _ in range(20)]
+        start = anyio.current_time()
+        for run in runs:
+            await run.wait()
+            assert isinstance(run.errors["a.compensate"], CleanupTimedOut)
+        assert anyio.current_time() - start == 6 + 8
+
+
+async def test_the_children_of_a_map_end_for_what_their_run_ends_for() -> None:
+    """Its limit, also if the map learns of that first."""
+    ends: list[Any] = []
+    template = {
+        "id": "late",
+        "policy": "start-new",
+        "tasks": [{"id": "a", "map": {"over": "$.list"}, "workflow": tree(1, 25)}],
+        "timeout": 6,
+    }
+
+    def hear(event: tukio.Event) -> None:
+        if event.source.workflow_template_id == "depth 1" and "end" in event.data["type"]:
+            ends.append(event.data["content"])
+
+    async with tukio.Engine() as engine:
+        engine.broker.register(hear, tukio.EXEC_TOPIC)
+        runs: list[Any] = [await engine.start(template, {"list": [1, 2]}) for _ in range(20)]
+        for run in runs:
+            await run.wait()
+    told = [end for end in ends if end and "timeout" in end]
+    assert len(told) == 2 * len(runs)

@@ -18,6 +18,7 @@ from tukio._run import settling
 from tukio._run.ledger import Ledger
 from tukio._run.mapping import MapStep
 from tukio._run.run import Run
+from tukio._run.salvage import take_what_is_over
 from tukio.testing import run as run_on
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def test_g16_an_item_whose_end_was_kept_by_half(host: str, undone: list[Undo], s
             [item, *_] = whole.work.open
             item.state = tukio.FutureState(state)
             item.ended_at = None if state == "finished" else 0.5
-            whole.take_what_is_over()
+            take_what_is_over(whole)
             assert item not in whole.work.open
             assert item.state.value == "cancelled"
             run.cancel()

@@ -28,7 +28,7 @@ from .._model.state import (
 )
 from .._step.child import Reported
 from . import restoring
-from .children import Child, adopt, let_go
+from .children import Child, adopt, heed_limit, let_go
 from .environment import ChildOf
 from .outcome import CalledOff, cancelled, failed, finished, timed_out
 from .parking import Parked
@@ -210,8 +210,7 @@ class ChildStep(TaskRun):
         """End this step, for its child is over."""
         run = self.run
         child.stop_keeping_limit()
-        # That came first, though nobody may have noticed.
-        run.stop_if_expired()
+        heed_limit(run)
         try:
             self._settle(child, run.backend.time())
         finally:

@@ -121,6 +121,16 @@ def _time_to_close(run: Any) -> float:
     return until
 
 
+def heed_limit(run: Any) -> None:
+    """Called as a child is over, before anything follows from that.
+
+    A limit that its run has reached came first, though nobody may have noticed: that has cut the
+    child, too, so the time in which the run closes begins.
+    """
+    if run.stop_if_expired():
+        closing_until(run)
+
+
 def adopt(run: RunOfChildren, child: Child, when_over: Callable[[], object]) -> None:
     """Have a run wait for a child, which has not started."""
     child.when_over = when_over

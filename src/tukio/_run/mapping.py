@@ -22,8 +22,6 @@ from .._model.state import (
     FAILED,
     FINISHED,
     INTERRUPTED,
-    PENDING,
-    RETRIED,
     RUNNING,
     SKIPPED,
     TASK_BEGIN,
@@ -101,9 +99,12 @@ class MapStep(TaskRun):
                 else:
                     await work.changed.wait()
             except BaseException as error:  # noqa: ASYNC103 - it is raised when nothing is at work
-                self._close()
                 if isinstance(error, GeneratorExit) or program_end(error) is not None:
+                    self._close()
                     raise
+                # This may be the first to learn of the limit of the run, and that comes first.
+                self.run.stop_if_expired()
+                self._close()
                 # Whatever has cut it, at the first time: raised when nothing is at work.
                 problem = error if problem is None else problem
             work.changed = type(work.changed)()
@@ -199,18 +200,6 @@ class MapStep(TaskRun):
         # may be called just as this comes to wait.
         if not work.open and item.started_at is not None:
             work.changed.set()
-
-    def take_what_is_over(self) -> None:
-        """Called when Ctrl-C may have come between the end of an item and its being taken."""
-        for item in list(self.work.open):
-            if item.state is PENDING or item.state is INTERRUPTED:
-                continue
-            has_error = item.state is not FAILED or item.error is not None
-            if item.ended_at is None or item.state is RETRIED or not has_error:
-                # Not all of its end was kept; or there is no next attempt in this run.
-                settle(self.run, item, cancelled(self.run.backend.time()))
-            else:
-                self.take(item)
 
     def note(self, item: ItemStep) -> None:
         """Take note of what has become of an item, before anybody is told; again, it is the same.

@@ -19,7 +19,7 @@ from .._model.errors import EngineError
 from .._model.event import Event, sent_by
 from .._model.state import CANCELLED, FINISHED, INTERRUPTED, OVER, STOPPING, SUSPENDED, TIMED_OUT
 from .._step.surroundings import here
-from .children import Child, adopt, let_go
+from .children import Child, adopt, heed_limit, let_go
 from .environment import ChildOf
 from .settling import record_error
 from .suspending import suspend_child
@@ -237,5 +237,8 @@ def _result(child: Child) -> Any:
 
 def _is_over(run: Any, child: Child) -> None:
     """Called when a child is over."""
-    let_go(run, child)
-    run.end_if_empty()
+    try:
+        heed_limit(run)
+    finally:
+        let_go(run, child)
+        run.end_if_empty()

@@ -15,10 +15,12 @@ from .._model.guard import attempt
 from .._model.state import (
     CANCELLED,
     CLOSING,
+    FAILED,
     INTERRUPTED,
     NEW,
     OVER,
     PENDING,
+    RETRIED,
     RUNNING,
     SUSPENDED,
 )
@@ -93,10 +95,23 @@ def _end_what_was_cut(run: Run) -> None:
         else:
             settle(run, step, cancelled(run.backend.time()))
     for whole in _mapped(run):
-        whole.take_what_is_over()
+        take_what_is_over(whole)
     if run.waiting is not None and not run.waiting.put_off:
         # It was cut as it began to wait, and nothing comes of that.
         run.stop_waiting(WaitsFor.INSTANT)
+
+
+def take_what_is_over(whole: Any) -> None:
+    """Have a mapped task take its items that are over, and have not been taken."""
+    for item in list(whole.work.open):
+        if item.state is PENDING or item.state is INTERRUPTED:
+            continue
+        has_error = item.state is not FAILED or item.error is not None
+        if item.ended_at is None or item.state is RETRIED or not has_error:
+            # Not all of its end was kept; or there is no next attempt in this run.
+            settle(whole.run, item, cancelled(whole.run.backend.time()))
+        else:
+            whole.take(item)
 
 
 def _finish_children(run: Run) -> None:
