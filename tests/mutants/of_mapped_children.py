@@ -33,8 +33,8 @@ OF_MAPPED_CHILDREN: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="has a map learn of the limit of its run, and tell nobody",
-        file="_run/mapping.py",
-        old="                self.run.stop_if_expired()\n",
+        file="_run/children.py",
+        old="        self.step.run.stop_if_expired()\n",
         new="",
         why="a child is told as cancelled that was late",
         tests=("run/test_children_closing.py",),

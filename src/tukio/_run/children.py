@@ -91,6 +91,9 @@ class Child:
 
     def stop(self, ending: FutureState, *, final: bool = True) -> None:
         """Cancel the run, for the reason for which the step is cut; nothing if it is over."""
+        # The step may be the first to learn of a limit of its run. That came first, and stops this,
+        # too: then there is nothing left to do here.
+        self.step.run.stop_if_expired()
         if self.run.phase is OVER:
             # The time in which the runs above close does not begin for it.
             return

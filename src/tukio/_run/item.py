@@ -129,6 +129,7 @@ class ItemStep(TaskRun):
 
     def _let_go(self) -> None:
         """Called when this item is over: tell the whole, and let go of the rest, if any."""
+        # There may be thousands, and most have nothing to let go of.
         if self._extras is None:
             self.parent.take(self)  # type: ignore[union-attr]  # it is the whole
         else:

@@ -99,12 +99,9 @@ class MapStep(TaskRun):
                 else:
                     await work.changed.wait()
             except BaseException as error:  # noqa: ASYNC103 - it is raised when nothing is at work
-                if isinstance(error, GeneratorExit) or program_end(error) is not None:
-                    self._close()
-                    raise
-                # This may be the first to learn of the limit of the run, and that comes first.
-                self.run.stop_if_expired()
                 self._close()
+                if isinstance(error, GeneratorExit) or program_end(error) is not None:
+                    raise
                 # Whatever has cut it, at the first time: raised when nothing is at work.
                 problem = error if problem is None else problem
             work.changed = type(work.changed)()
