@@ -8,6 +8,7 @@ One that survives tells of a missing test.
 from __future__ import annotations
 
 from .mutant import Mutant
+from .of_callbacks import OF_CALLBACKS
 from .of_children import OF_CHILDREN
 from .of_closing import OF_CLOSING
 from .of_core import OF_CORE
@@ -401,6 +402,7 @@ MUTANTS: tuple[Mutant, ...] = (
     *OF_CORE,
     *OF_ENGINE,
     *OF_FAN_IN,
+    *OF_CALLBACKS,
     *OF_CHILDREN,
     *OF_FLOW,
     *OF_LIMITS,

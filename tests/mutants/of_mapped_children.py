@@ -50,8 +50,8 @@ OF_MAPPED_CHILDREN: tuple[Mutant, ...] = (
     Mutant(
         name="leaves the children of a map at work that is cut",
         file="_run/mapped_children.py",
-        old="        item.cut_child()\n",
-        new="",
+        old="            stop_all([child for child in awaited if child is not None],",
+        new="            stop_all([child for child in awaited if child is self],",
         why="a cancelled task waits for its children as long as they like (G3)",
         tests=TESTS,
     ),

@@ -5,7 +5,6 @@ A second Ctrl-C is raised wherever the program is, and a handler may call `sys.e
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections import Counter
 from dataclasses import dataclass, field
@@ -15,19 +14,19 @@ import anyio
 import pytest
 
 import tukio
+from support.ending import HERE, ends_the_program
 from support.flow import flow, step_of
 from support.keeping import KeepingEngine
-from support.silence import silence
 from tukio._model.facts import RunEnded, RunStopped, StepEnded
-from tukio.testing.clock import BACKENDS, is_available, run as run_on, settle
+from tukio.testing.clock import settle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
+    from support.flow import Tasks
+
 
 pytestmark = pytest.mark.usefixtures("naps")
-
-HERE = [name for name in BACKENDS if is_available(name)]
 
 CANCELLED = tukio.FutureState.cancelled
 SUSPENDED, PENDING = tukio.FutureState.suspended, tukio.FutureState.pending
@@ -86,21 +85,6 @@ class Story:
                 assert stop.ending is run.state
             else:
                 assert all(step.done() for step in run.tasks)
-
-
-def ends_the_program(
-    main: Callable[[], Coroutine[Any, Any, None]], backend: str, error: type[BaseException]
-) -> None:
-    """Run a program that ends by an error, perhaps in a group."""
-    with silence(), pytest.raises(BaseException) as caught:
-        run_on(main, backend=backend)
-    found: BaseException | None = caught.value
-    while isinstance(found, BaseExceptionGroup):
-        found = found.exceptions[0]
-    assert isinstance(found, error)
-    # asyncio complains of the task whose exception has just ended the program: now, not later.
-    del caught, found
-    gc.collect()
 
 
 FAN = {"quick": ["nap", "shields", "other"]}
@@ -241,3 +225,50 @@ def test_the_program_is_ended_in_a_done_callback(backend: str) -> None:
     story.check()
     assert story.runs[0].state is CANCELLED
     assert [kind for _, kind, uid in story.told if uid == "nap"] == ["task-begin", "task-end"]
+
+
+CHILD = {"id": "child", "tasks": [{"id": "only", "name": "nap"}]}
+IN_FORMS: dict[str, dict[str, Any]] = {
+    "workflow": {"workflow": CHILD},
+    "map": {"workflow": CHILD, "map": {"over": "$.list"}},
+    "code": {"name": "calls"},
+}
+
+
+@on_each
+@pytest.mark.parametrize("form", IN_FORMS)
+def test_the_program_is_ended_as_a_child_ends_at_the_limit(
+    task: Tasks, backend: str, form: str
+) -> None:
+    """The run learns of its limit by that, and a callback of a step that it calls off raises."""
+
+    @task
+    async def calls(event: tukio.Event) -> None:
+        await tukio.run_child(CHILD, {})
+
+    @task
+    async def fails(event: tukio.Event) -> None:
+        raise OSError
+
+    retry = {"attempts": 2, "initial": 60, "max": 60, "jitter": "none"}
+    tasks = [
+        {"id": "a", "name": "quick"},
+        {"id": "b", **IN_FORMS[form]},
+        {"id": "c", "name": "fails", "retry": retry},
+    ]
+    template = {"timeout": 5, "tasks": tasks, "graph": {"a": ["b", "c"]}}
+    runs: list[Any] = []
+
+    async def main() -> None:
+        async with tukio.Engine() as engine:
+            run: Any = await engine.start(template, {"list": [1, 2]})
+            runs.append(run)
+            await settle()
+            step_of(run, "c").add_done_callback(lambda _: sys.exit())
+            await run.wait()
+
+    # Whether the end of the child or the limit comes first is up to the backend.
+    for _ in range(10):
+        ends_the_program(main, backend, SystemExit)
+        assert all(step.done() for run in runs for step in run.tasks)
+        assert {run.state for run in runs} == {tukio.FutureState.timeout}

@@ -208,9 +208,16 @@ class ChildStep(TaskRun):
 
     def _take_end(self, child: Child) -> None:
         """End this step, for its child is over."""
-        run = self.run
         child.stop_keeping_limit()
-        heed_limit(run)
+        try:
+            heed_limit(self.run)
+        finally:
+            # Also when a callback in there has ended the program: nobody else comes to do it.
+            self._follow(child)
+
+    def _follow(self, child: Child) -> None:
+        """End this step as follows from the end of its child."""
+        run = self.run
         try:
             self._settle(child, run.backend.time())
         finally:

@@ -8,6 +8,7 @@ A run is not over before its children are, however it ends.
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._model.state import CANCELLED, OVER, STOPPING, TIMED_OUT
@@ -15,7 +16,7 @@ from .closing import bound_closing, closing_until
 from .waiting import WaitsFor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from .._model.state import FutureState
     from .waiting import Waiting
@@ -159,5 +160,12 @@ def stop_children(run: RunOfChildren, *, final: bool) -> None:
     """Cancel the children of a run that stops, for the reason for which it does."""
     assert run.waiting is not None
     assert run.ending is not None
-    for child in list(run.waiting.children or ()):
-        child.stop(run.ending, final=final or run.ending is TIMED_OUT)
+    stop_all(run.waiting.children or (), run.ending, final=final or run.ending is TIMED_OUT)
+
+
+def stop_all(children: Iterable[Child], ending: FutureState, *, final: bool = True) -> None:
+    """Cancel some children, each of them, also when a handler of one ends the program."""
+    with ExitStack() as stopped:
+        # What is put on last is called first.
+        for child in reversed(list(children)):
+            stopped.callback(child.stop, ending, final=final)

@@ -120,6 +120,10 @@ class ClosingRun(Protocol):
         """Wait for some things no more."""
         ...
 
+    def end_if_empty(self) -> None:
+        """Go on with its end, if nothing of it is at work."""
+        ...
+
 
 def closing_in(steps: Any) -> Closing | None:
     """Return what is kept of the closing of a run; None if its template says nothing of that.
@@ -143,6 +147,16 @@ def close(run: ClosingRun) -> bool:
     Returns:
         Whether the run is not over yet. A run that has never begun has nothing to close.
     """
+    try:
+        return _go_on(run)
+    except BaseException:
+        if run.phase is CLOSING:
+            # A handler has ended the program. Facts were first: this time, there is nobody to tell.
+            run.end_if_empty()
+        raise
+
+
+def _go_on(run: ClosingRun) -> bool:
     if run.phase is not CLOSING:
         if run.context is None or run.started_at is None or not _begin(run):
             return False
@@ -244,6 +258,15 @@ def no_time_left(run: ClosingRun, step: LiveStep) -> CleanupTimedOut:
     return CleanupTimedOut(step.template.uid, max(run.deadline - began_at, 0.0), closing=True)
 
 
+def reach_limit(run: ClosingRun) -> None:
+    """Called when the time in which a run may close is over."""
+    try:
+        cut_short(run)
+    finally:
+        # Also when a callback has ended the program.
+        run.end_if_empty()
+
+
 def cut_short(run: ClosingRun) -> None:
     """Begin nothing more of a closing that has no time left; what is at work is cut elsewhere."""
     _give_up(run, lambda step: no_time_left(run, step))
@@ -265,8 +288,7 @@ def _give_up(run: ClosingRun, why: Callable[[LiveStep], BaseException]) -> None:
     with ExitStack() as told:
         # Each of them, whatever a callback raises; what is put on last is called first.
         for step in reversed(rest):
-            told.callback(step._run_done_callbacks)
-            told.callback(step._release)
+            told.callback(step._let_go)
             told.callback(_log, run, step)
 
 

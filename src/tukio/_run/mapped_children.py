@@ -16,6 +16,7 @@ from .._model.facts import ItemEnded
 from .._model.state import CANCELLED, RUNNING, STOPPING
 from .._step.child import reported
 from .child_step import ChildStep
+from .children import stop_all
 from .item import ItemStep
 from .mapping import MapStep
 
@@ -75,9 +76,15 @@ class MapOfRuns(MapStep):
         if child is not None:
             self.work.items.children[item._place] = child
 
-    def _cut(self, item: Any, *, is_again: bool) -> None:
-        super()._cut(item, is_again=is_again)
-        item.cut_child()
+    def _close(self) -> None:
+        """Have no further item begin, call off those that have not begun, and cut the others."""
+        try:
+            super()._close()
+        finally:
+            # Last, because handlers run in here. An item waits until its child has unwound.
+            awaited = [item._awaited_child() for item in self.work.open]
+            final = self.run.phase is not STOPPING
+            stop_all([child for child in awaited if child is not None], CANCELLED, final=final)
 
 
 class RunOfItem(ItemStep, ChildStep):
@@ -96,9 +103,3 @@ class RunOfItem(ItemStep, ChildStep):
         child = self._child
         if child is not None:
             child.step, new.extras.child, self.extras.child = new, child, None
-
-    def cut_child(self) -> None:
-        """Cancel the child, if this waits for it; it has unwound when this is over."""
-        child = self._awaited_child()
-        if child is not None:
-            child.stop(CANCELLED, final=self.run.phase is not STOPPING)

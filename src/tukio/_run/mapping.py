@@ -11,6 +11,7 @@ Whatever cuts it, it is over when its items have unwound.
 from __future__ import annotations
 
 import math
+from contextlib import ExitStack
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,7 @@ from .._model.step import LOOSE
 from .._step.items import Work
 from .later import put_off, withdraw
 from .outcome import CalledOff, cancelled
-from .settling import settle
+from .settling import let_all_go, settle
 from .task_run import TaskRun
 
 if TYPE_CHECKING:
@@ -271,8 +272,9 @@ class MapStep(TaskRun):
                 self._keep(item)
             else:
                 self.note(item)
-                item._release()
-                item._run_done_callbacks()
+        if not is_again:
+            # Most have nobody that waits for them.
+            let_all_go([item for item in unbegun if item._extras is not None])
 
     def _cut(self, item: Any, *, is_again: bool) -> None:
         """Cut an item that is at work, to be run again or not."""
@@ -297,17 +299,20 @@ class MapStep(TaskRun):
 
     def _end_interrupted(self) -> None:
         """Cancel the items that were interrupted, and that are not run again."""
-        work = self.work
+        work, run = self.work, self.run
         earlier, work.earlier = work.earlier, {}
-        for place, item in earlier.items():
-            if item._made:
-                work.tried[place] = item._made
-            if item.started_at is not None:
-                settle(self.run, item, cancelled(self.run.backend.time()))
-            else:
-                # It never began, so it has no end to tell.
-                item.state = CANCELLED
-                item._run_done_callbacks()
+        if not earlier:
+            return
+        work.tried.update({place: item._made for place, item in earlier.items() if item._made})
+        with ExitStack() as told:
+            # Each of them, whatever a handler raises; what is put on last is called first.
+            for item in reversed(earlier.values()):
+                if item.started_at is not None:
+                    told.callback(settle, run, item, cancelled(run.backend.time()))
+                else:
+                    # It never began, so it has no end to tell.
+                    item.state = CANCELLED
+                    told.callback(item._run_done_callbacks)
 
     def hand_over(self, new: Any) -> None:
         """Called when this is run again: what has become of its items stays."""

@@ -30,11 +30,11 @@ from .._model.state import (
 from .._model.step import LOOSE
 from .announcement import Announcement
 from .children import stop_children
-from .closing import bound_closing, close, cut_short
+from .closing import bound_closing, close, reach_limit
 from .concluding import conclude
 from .outcome import cancelled
 from .run_state import RunState
-from .settling import settle
+from .settling import let_all_go, settle
 from .waiting import CALLED_OFF, Waiting, WaitsFor
 
 if TYPE_CHECKING:
@@ -235,8 +235,7 @@ class Run(RunState):
             return False
         if self.phase is CLOSING:
             # That is the limit of the closing.
-            cut_short(self)
-            self.end_if_empty()
+            reach_limit(self)
             return True
         self.stop(self._deadline_means)
         return True
@@ -265,9 +264,11 @@ class Run(RunState):
             # Also when a handler has ended the program: the steps at work are told.
             for driver in list(self.drivers):
                 self.interrupt(driver)
-            if self.waiting is not None and self.waiting.children:
-                stop_children(self, final=final)
-            self.end_if_empty()
+            try:
+                if self.waiting is not None and self.waiting.children:
+                    stop_children(self, final=final)
+            finally:
+                self.end_if_empty()
         return True
 
     def start_stopping(
@@ -325,9 +326,7 @@ class Run(RunState):
             step.state = CANCELLED
         with ExitStack() as told:
             # Each of them, whatever a handler raises; what is put on last is called first.
-            for step in reversed(unbegun):
-                told.callback(step._run_done_callbacks)
-                told.callback(step._release)
+            told.callback(let_all_go, unbegun)
             for step in reversed(interrupted):
                 told.callback(settle, self, step, cancelled(self.backend.time()))
 

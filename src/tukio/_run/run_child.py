@@ -19,7 +19,7 @@ from .._model.errors import EngineError
 from .._model.event import Event, sent_by
 from .._model.state import CANCELLED, FINISHED, INTERRUPTED, OVER, STOPPING, SUSPENDED, TIMED_OUT
 from .._step.surroundings import here
-from .children import Child, adopt, heed_limit, let_go
+from .children import Child, adopt, heed_limit, let_go, stop_all
 from .environment import ChildOf
 from .settling import record_error
 from .suspending import suspend_child
@@ -58,8 +58,7 @@ class Calls:
     def drop(self) -> None:
         """Forget all, and cancel those that nobody will await: the task has ended without them."""
         known, self.known = self.known, {}
-        for child in known.values():
-            child.stop(CANCELLED)
+        stop_all(known.values(), CANCELLED)
 
 
 async def run_child(template: TemplateLike | str, data: dict[str, Any] | Event) -> Any:

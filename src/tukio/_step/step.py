@@ -309,8 +309,10 @@ class LiveStep(Step):
 
     def _let_go(self) -> None:
         """Called when the step is over: drop what only a running one needs, and tell who waits."""
-        self._release()
-        self._run_done_callbacks()
+        try:
+            self._release()
+        finally:
+            self._run_done_callbacks()
 
     def _release(self) -> None:
         """Called when the step is over: drop the driver, and close the mailbox."""

@@ -1,0 +1,63 @@
+"""The faults of what goes on although a handler or a callback has ended the program."""
+
+from __future__ import annotations
+
+from .mutant import Mutant
+
+ENDS = ("run/test_ends_in_callbacks.py",)
+CAUGHT = ("run/test_ends_caught.py",)
+
+OF_CALLBACKS: tuple[Mutant, ...] = (
+    Mutant(
+        name="waits for a child that is over when its limit ends the program",
+        file="_run/child_step.py",
+        old="        try:\n            heed_limit(self.run)\n        finally:\n",
+        new="        heed_limit(self.run)\n        if True:\n",
+        why="on trio the program hangs: its run waits for a child that is over (G1)",
+        tests=("run/test_ctrl_c.py",),
+    ),
+    Mutant(
+        name="closes no further when a handler of the begin of that ends the program",
+        file="_run/closing.py",
+        old="            run.end_if_empty()\n        raise\n",
+        new="            pass\n        raise\n",
+        why="on trio the program hangs: nobody drives what is left to undo (G1)",
+        tests=ENDS,
+    ),
+    Mutant(
+        name="is not over at the limit of its closing when a callback ends the program",
+        file="_run/closing.py",
+        old=(
+            "    finally:\n"
+            "        # Also when a callback has ended the program.\n"
+            "        run.end_if_empty()\n"
+        ),
+        new="    finally:\n        pass\n    run.end_if_empty()\n",
+        why="on trio the program hangs in a run with nothing left to do (G1)",
+        tests=ENDS,
+    ),
+    Mutant(
+        name="cancels no further child after one that ends the program",
+        file="_run/children.py",
+        old="            stopped.callback(child.stop, ending, final=final)\n",
+        new="            child.stop(ending, final=final)\n",
+        why="a run that was cancelled goes on with its other children (G3)",
+        tests=CAUGHT,
+    ),
+    Mutant(
+        name="tells no further item after one that ends the program",
+        file="_run/mapping.py",
+        old="                    told.callback(settle, run, item, cancelled(run.backend.time()))\n",
+        new="                    settle(run, item, cancelled(run.backend.time()))\n",
+        why="items that have begun have no end (G2)",
+        tests=CAUGHT,
+    ),
+    Mutant(
+        name="does not tell of a mapped task one of whose items ends the program",
+        file="_run/settling.py",
+        old="                step.note_end()\n            finally:\n",
+        new="                step.note_end()\n            except LookupError:\n",
+        why="a task that has begun has no end (G2)",
+        tests=CAUGHT,
+    ),
+)
