@@ -127,8 +127,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         name="lets the siblings of a failed task go on",
         file="_run/settling.py",
-        old="            run.stop(FAILED)\n",
-        new="            run.start_stopping(FAILED)\n",
+        old="        run.stop(FAILED)\n",
+        new="        run.start_stopping(FAILED)\n",
         why="on_error: abort does not abort",
         tests=("guarantees/test_g7_errors.py",),
     ),

@@ -60,4 +60,23 @@ OF_CALLBACKS: tuple[Mutant, ...] = (
         why="a task that has begun has no end (G2)",
         tests=CAUGHT,
     ),
+    Mutant(
+        name="waits for a child that is over when a predicate ends the program",
+        file="_run/child_step.py",
+        old="                run.cancel_from_outside()\n                self._settle(",
+        new="                pass\n            else:\n                self._settle(",
+        why="on trio the program hangs: its run waits for a child that is over (G1)",
+        tests=ENDS,
+    ),
+    Mutant(
+        name="asks an error for its text as a step is over",
+        file="_run/settling.py",
+        old="        ending, handled = _provided_for(",
+        new=(
+            "        step.state, step.ended_at = state, at\n"
+            "        ending, handled = _provided_for("
+        ),
+        why="a task whose error ends the program has no end (G2)",
+        tests=ENDS,
+    ),
 )

@@ -127,8 +127,8 @@ OF_CLOSING: tuple[Mutant, ...] = (
     Mutant(
         name="leads to all successors by an error",
         file="_run/settling.py",
-        old="    if leads_to is not None:\n        step.chosen = leads_to\n",
-        new="",
+        old="            step.chosen = handled.leads_to\n",
+        new="            pass\n",
         why="what needs the result begins without it",
         tests=ON_ERROR,
     ),
@@ -143,8 +143,8 @@ OF_CLOSING: tuple[Mutant, ...] = (
     Mutant(
         name="calls an error that is handled no error",
         file="_run/settling.py",
-        old="    run.keep_error(step.template.uid, error)\n    if ending.state",
-        new="    if ending.state",
+        old="    if step.state is not SKIPPED:\n",
+        new="    if step.state is not SKIPPED and handled is None:\n",
         why="an error is lost (G7)",
         tests=ON_ERROR,
     ),

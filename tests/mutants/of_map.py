@@ -52,8 +52,8 @@ OF_MAP: tuple[Mutant, ...] = (
     Mutant(
         name="lets the failure of an item abort the run",
         file="_run/settling.py",
-        old="    return step.number != LOOSE and aborts(",
-        new="    return aborts(",
+        old=" is FAILED and step.number != LOOSE\n",
+        new=" is FAILED\n",
         why="a failure that the template tolerates ends everything",
         tests=TESTS,
     ),

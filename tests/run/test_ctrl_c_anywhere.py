@@ -33,7 +33,7 @@ def reached(host: str, program: str) -> list[Line]:
     """Return the lines that a program executes on a host."""
     # Once before: what is worked out only once in a process must not count.
     for interruption in (Interruption(), Interruption()):
-        _, ended_by = played(host, program, interruption.tracing())
+        _, ended_by = played(host, PROGRAMS[program], interruption.tracing())
         assert ended_by is None
     return list(interruption.lines)
 
@@ -63,7 +63,7 @@ def test_g1_ctrl_c_at_any_line_ends_the_program_and_cleans_up(host: str, program
         interruption = Interruption(line, signals)
         with warnings.catch_warnings(record=True) as warned:
             warnings.simplefilter("always")
-            story, ended_by = played(host, program, interruption.tracing())
+            story, ended_by = played(host, PROGRAMS[program], interruption.tracing())
             try:
                 if not interruption.sent:
                     # Not every backend does all in the same order each time.

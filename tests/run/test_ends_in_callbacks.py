@@ -1,7 +1,8 @@
-"""What ends the program is raised in each handler and each callback that a few programs call.
+"""What ends the program is raised in each call of users' code that a few programs make.
 
-They are called at the begin and the end of whatever runs. All that has begun there comes to its end
-all the same, on trio as well, where nothing mends afterwards what is left in the middle.
+Handlers and callbacks are called at the begin and the end of whatever runs; predicates and errors
+are asked in between. All that has begun there comes to its end all the same, on trio as well, where
+nothing mends afterwards what is left in the middle.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ import pytest
 
 import tukio
 from support import profiles
-from support.programs import CALLING, HERE, Story, check, played
+from support.calling import CALLING
+from support.programs import HERE, Story, check, played
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,7 +62,7 @@ class Ending:
         assert source is not None
         self.told.append((event.data["type"], source.workflow_exec_id, source.task_exec_id))
 
-    def in_handlers(self, engine: tukio.Engine) -> None:
+    def in_handlers(self, _: Story, engine: tukio.Engine) -> None:
         """Count the events."""
 
         def handler(event: tukio.Event) -> None:
@@ -70,7 +72,7 @@ class Ending:
         engine.broker.register(handler, tukio.EXEC_TOPIC)
         engine.broker.register(self.note, tukio.EXEC_TOPIC)
 
-    def in_callbacks(self, engine: tukio.Engine) -> None:
+    def in_callbacks(self, _: Story, engine: tukio.Engine) -> None:
         """Count the ends of steps, to whoever waits for these."""
 
         def over(step: Any) -> None:
@@ -83,6 +85,11 @@ class Ending:
                     step.add_done_callback(over)
 
         engine.broker.register(handler, tukio.EXEC_TOPIC)
+        engine.broker.register(self.note, tukio.EXEC_TOPIC)
+
+    def in_what_is_asked(self, story: Story, engine: tukio.Engine) -> None:
+        """Count what predicates are asked, and errors for their texts."""
+        story.called = self.count
         engine.broker.register(self.note, tukio.EXEC_TOPIC)
 
     def check(self, *, may_suspend: bool) -> None:
@@ -99,9 +106,10 @@ class Ending:
             assert kinds[-1] in RUN_ENDS
 
 
-WAYS: dict[str, Callable[[Ending, tukio.Engine], None]] = {
+WAYS: dict[str, Callable[[Ending, Story, tukio.Engine], None]] = {
     "handlers": Ending.in_handlers,
     "callbacks": Ending.in_callbacks,
+    "asked": Ending.in_what_is_asked,
 }
 
 
@@ -109,7 +117,7 @@ def ended(host: str, program: str, way: str, nth: int) -> tuple[Ending, Story, A
     """Run a program on a host, and end it in a call; return what was told, and how it ended."""
     ending = Ending(nth)
     prepare = functools.partial(WAYS[way], ending)
-    story, ended_by = played(host, program, contextlib.nullcontext(), prepare)
+    story, ended_by = played(host, CALLING[program], contextlib.nullcontext(), prepare)
     return ending, story, ended_by
 
 

@@ -58,7 +58,9 @@ def test_g1_what_ctrl_c_has_cut_is_brought_to_its_end(
     """In each program the function is cut at its first call, then at its second, ..."""
     for nth in range(1, 9):
         called: list[int] = []
-        story, ended_by = played(host, program, cut(owner, name, nth, before=before, called=called))
+        story, ended_by = played(
+            host, PROGRAMS[program], cut(owner, name, nth, before=before, called=called)
+        )
         if len(called) < nth:
             assert ended_by is None
             break

@@ -11,7 +11,7 @@ import functools
 import itertools
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import anyio
 import anyio.lowlevel
@@ -24,10 +24,13 @@ from .flow import Tasks, flow
 from .silence import silence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from contextlib import AbstractContextManager
 
 SUSPENDED = tukio.FutureState.suspended
+
+
+Prepare: TypeAlias = "Callable[[Story, tukio.Engine], object] | None"
 
 
 @dataclass
@@ -41,6 +44,8 @@ class Story:
     tearing: list[Any] = field(default_factory=list[Any])
     torn: list[Any] = field(default_factory=list[Any])
     in_the_block: bool = False
+    called: Callable[[str], object] = str
+    """Called with what is called: the text of an error, or a predicate."""
 
 
 def register(task: Tasks, story: Story) -> None:
@@ -93,6 +98,24 @@ def register_others(task: Tasks) -> None:
     @task
     async def skips(event: tukio.Event) -> None:
         raise tukio.SkipTask("why not")
+
+
+def register_odd(task: Tasks, story: Story) -> None:
+    """Register what has code of users called that is no task."""
+
+    class Odd(LookupError):
+        def __str__(self) -> str:
+            story.called("text")
+            return "odd"
+
+    @task
+    async def odd(event: tukio.Event) -> None:
+        raise Odd
+
+    @task.predicate("asks")
+    def asks(error: BaseException) -> bool:
+        story.called("predicate")
+        return True
 
 
 async def started(engine: tukio.Engine, story: Story, *args: Any, **fields: Any) -> Any:
@@ -264,82 +287,11 @@ PROGRAMS = {
 }
 
 
-async def waits_and_ends(
-    story: Story, engine: tukio.Engine, document: dict[str, Any], act: str
-) -> None:
-    """Start a run, let it be suspended or cancelled, and wait for its end."""
-    run: Any = await engine.start(document, {"list": [1, 2, 3]})
-    await anyio.sleep(0.5)
-    story.runs += engine.instances
-    getattr(run, act)()
-    await anyio.sleep(0.5)
-    run.cancel()
-    await run.wait()
-
-
-async def suspended_children(story: Story, engine: tukio.Engine) -> None:
-    """Children that are suspended, and have others below them, are cancelled with the run above."""
-    over = {"over": "$.list", "limit": 2}
-    inner = chain({"id": "sub", "workflow": INNER}, id="middle")
-    tasks: list[dict[str, Any]] = [
-        {"id": "a", "name": "quick"},
-        {"id": "each", "workflow": inner, "map": over},
-        {"id": "one", "workflow": INNER},
-        {"id": "calls", "name": "calls"},
-        {"id": "holds", "name": "holds", "map": over},
-        {"id": "again", "name": "fails", "retry": {**RETRY, "initial": 5}},
-    ]
-    graph = {"a": [task["id"] for task in tasks[1:]]}
-    document = {"id": "fan", "policy": "start-new", "tasks": tasks, "graph": graph}
-    for act in ("suspend", "cancel"):
-        await waits_and_ends(story, engine, document, act)
-    for limit in (0.5, 1.0):
-        # As the children begin, and as they end.
-        run: Any = await engine.start({**document, "timeout": limit}, {"list": [1, 2, 3]})
-        await anyio.sleep(0.25)
-        story.runs += engine.instances
-        await run.wait()
-
-
-async def closes_late(story: Story, engine: tukio.Engine) -> None:
-    """The time to close is over before all is undone."""
-    undo: dict[str, Any] = {"name": "fails", "retry": {**RETRY, "initial": 5}}
-    each = {"id": "each", "name": "quick", "map": {"over": "$.list"}, "compensate": "holds"}
-    sub = chain({"id": "x", "name": "quick", "compensate": undo}, {"id": "y", "name": "holds"})
-    tasks: list[dict[str, Any]] = [
-        {"id": "a", "name": "quick", "compensate": "holds"},
-        each,
-        {"id": "sub", "workflow": {**sub, "id": "inner"}},
-        {"id": "e", "name": "holds"},
-    ]
-    for seconds in (0.5, 2.0):
-        document = chain(*tasks, closing_timeout=seconds, timeout=1.0)
-        run: Any = await engine.start(document, {"list": [1, 2, 3]})
-        await anyio.sleep(0.5)
-        story.runs += engine.instances
-        await run.wait()
-
-
-async def closes_sooner(story: Story, engine: tukio.Engine) -> None:
-    """A child that closes, and waits for its next attempt at that, gets less time from above."""
-    undo: dict[str, Any] = {"name": "fails", "retry": {**RETRY, "initial": 5}}
-    undone: dict[str, Any] = {"id": "x", "name": "quick", "compensate": undo}
-    inner = chain(undone, {"id": "y", "name": "fails"}, id="inner", on_error="abort")
-    document = chain({"id": "sub", "workflow": inner}, closing_timeout=1.0)
-    await waits_and_ends(story, engine, document, "cancel")
-
-
-MORE = (suspended_children, closes_late, closes_sooner)
-CALLING = {**PROGRAMS, **{each.__name__: each for each in MORE}}
-"""Those that call much, too."""
-
-
-async def within_an_engine(
-    program: Any, story: Story, prepare: Callable[[tukio.Engine], object]
-) -> None:
+async def within_an_engine(program: Any, story: Story, prepare: Prepare) -> None:
     """Run a program in the block of an engine, which is prepared first."""
     async with tukio.Engine() as engine:
-        prepare(engine)
+        if prepare is not None:
+            prepare(story, engine)
         try:
             story.in_the_block = True
             await program(story, engine)
@@ -378,28 +330,29 @@ HERE = [name for name, (backend, *_) in HOSTS.items() if is_available(backend)]
 
 def played(
     host: str,
-    program: str,
+    program: Callable[[Story, tukio.Engine], Awaitable[None]],
     within: AbstractContextManager[object],
-    prepare: Callable[[tukio.Engine], object] = id,
+    prepare: Prepare = None,
 ) -> tuple[Story, Any]:
     """Run a program on a host, within some context; return what happened, and how it ended.
 
     Args:
         host: The name of the host.
-        program: That of the program.
+        program: The program.
         within: The context.
-        prepare: Called with the engine before the program begins.
+        prepare: Called with the story and the engine before the program begins.
     """
     story, tasks = Story(), Tasks()
     register(tasks, story)
     register_others(tasks)
+    register_odd(tasks, story)
     ended_by: BaseException | None = None
     _, runs, _ = HOSTS[host]
     # asyncio complains of a task whose exception has ended the program.
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     try:
         with silence(), within:
-            runs(functools.partial(within_an_engine, CALLING[program], story, prepare))
+            runs(functools.partial(within_an_engine, program, story, prepare))
     except BaseException as exc:  # noqa: BLE001 - looked at by the caller
         ended_by = exc
     finally:

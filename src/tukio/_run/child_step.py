@@ -220,6 +220,12 @@ class ChildStep(TaskRun):
         run = self.run
         try:
             self._settle(child, run.backend.time())
+        except BaseException:
+            if self.ended_at is None:
+                # A predicate has ended the program: all of the run ends, and this with it.
+                run.cancel_from_outside()
+                self._settle(child, run.backend.time())
+            raise
         finally:
             # If Ctrl-C has come before, this is called again.
             if self.ended_at is not None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .._model.account import described
 from .._model.closing import Closing, given_at_the_end, given_to_undo
+from .._model.guard import program_end
 from .._model.kinds import CLOSING as CLOSING_STEP
 from .._model.logs import Log
 from .._model.state import CANCELLED, CLOSING, FINISHED, SKIPPED, WorkflowExecState
@@ -149,9 +150,10 @@ def close(run: ClosingRun) -> bool:
     """
     try:
         return _go_on(run)
-    except BaseException:
-        if run.phase is CLOSING:
-            # A handler has ended the program. Facts were first: this time, there is nobody to tell.
+    except BaseException as error:
+        if program_end(error) is not None:
+            # Raised by a handler, after all facts, or by the text of an error, before them: the
+            # former is not called again.
             run.end_if_empty()
         raise
 

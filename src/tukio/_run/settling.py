@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .._events.broker import Broker
+    from .._model.after_failure import Handled
     from .._model.plan import Plan
     from .._model.state import FutureState, Phase
     from .._model.template import WorkflowTemplate
@@ -66,15 +67,19 @@ def settle(run: RunOfSteps, step: LiveStep, ending: Ending) -> bool:
     Returns:
         Whether there was anybody to tell: then code of users may have run, and have taken its time.
     """
-    # Facts first: whatever is raised further down, the step is over.
     state, _, output, leads_to, error, at = ending
+    handled = None
+    if error is not None:
+        # Before anything is changed: code of users runs in here, and may end the program.
+        ending, handled = _provided_for(run, step, Ending(*ending))
+        output, leads_to = ending.output, ending.leads_to
+    # Facts first: whatever is raised further down, the step is over.
     step.state = state
     step.output_data = output
     step.ended_at = at
     step.driver = None
     if error is not None:
-        ending = _keep_error(run, step, Ending(*ending))
-        leads_to = ending.leads_to
+        _keep_error(run, step, error, handled)
     if run.ledger is not None:
         run.ledger.keep_end(step, ending)
     told = run.broker.has_listeners or error is not None or step._extras is not None
@@ -88,36 +93,47 @@ def settle(run: RunOfSteps, step: LiveStep, ending: Ending) -> bool:
     finally:
         # Also when a handler has ended the program: nobody waits for ever for what comes next.
         if leads_to is NOTHING:
-            run.plan.stop_branch(step)
-            if state is FAILED and _aborts(run, step):
-                run.stop(FAILED)
+            _stop_branch(run, step)
         # While it is suspended, a run goes on as far as to know what comes next.
         elif run.phase is RUNNING or run.phase is SUSPENDED:
             run.plan.follow(step, leads_to)
     return told
 
 
-def _keep_error(run: RunOfSteps, step: LiveStep, ending: Ending) -> Ending:
-    """Keep what a step has raised; return how it ends, which its template may provide for."""
-    error = step.error = ending.error
+def _provided_for(run: RunOfSteps, step: LiveStep, ending: Ending) -> tuple[Ending, Handled | None]:
+    """Return how a step ends that has raised, and what its template provides for that, if it does.
+
+    Nothing has changed so far.
+    """
+    error = ending.error
     assert error is not None
-    if ending.state is SKIPPED:
-        return ending
-    run.keep_error(step.template.uid, error)
     if ending.state is not FAILED or not handles_errors(step.template):
-        return ending
+        return ending, None
     made = 0 if step._extras is None else len(step._extras.attempts)
-    data, leads_to = after_failure(run.plan.shape, step.number, step.input_data, error, made + 1)
-    step.extras.handled, step.output_data = error, data
-    if leads_to is not None:
-        step.chosen = leads_to
-    return ending._replace(output=data, leads_to=data)
+    handled = after_failure(run.plan.shape, step.number, step.input_data, error, made + 1)
+    return ending._replace(output=handled.data, leads_to=handled.data), handled
 
 
-def _aborts(run: RunOfSteps, step: LiveStep) -> bool:
-    """Return whether the run ends with a step that has failed."""
+def _keep_error(
+    run: RunOfSteps, step: LiveStep, error: BaseException, handled: Handled | None
+) -> None:
+    """Keep what a step has raised, and that the run goes on from it, if it does."""
+    step.error = error
+    if step.state is not SKIPPED:
+        run.keep_error(step.template.uid, error)
+    if handled is not None:
+        step.extras.handled = error
+        if handled.leads_to is not None:
+            step.chosen = handled.leads_to
+
+
+def _stop_branch(run: RunOfSteps, step: LiveStep) -> None:
+    """Have nothing follow a step; and end the run, if that ends with a step that has failed."""
+    run.plan.stop_branch(step)
     # What comes of a step outside of the graph is decided by whoever has made it.
-    return step.number != LOOSE and aborts(step.template, run.template.on_error)
+    is_failure = step.state is FAILED and step.number != LOOSE
+    if is_failure and aborts(step.template, run.template.on_error):
+        run.stop(FAILED)
 
 
 def _tell(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:
