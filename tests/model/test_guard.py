@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from typing import Any
 
 import pytest
 
-from tukio._model.guard import attempt, leaves_of, program_end, split
+from tukio._model.guard import attempt, call_all, leaves_of, program_end, split
 
 
 def deep(error: BaseException, depth: int) -> BaseException:
@@ -109,3 +110,19 @@ def test_a_group_that_is_too_deep_is_split_into_its_leaves() -> None:
     assert list(matching.exceptions) == [CUT]
     assert isinstance(rest, BaseExceptionGroup)
     assert len(rest.exceptions) == 20_000
+
+
+def test_all_are_called_whatever_the_others_raise() -> None:
+    """In order; what the last of them has raised goes on."""
+    called: list[int] = []
+
+    def call(number: int) -> None:
+        called.append(number)
+        if number % 2:
+            raise SystemExit(number)
+
+    with pytest.raises(SystemExit) as caught:
+        call_all(functools.partial(call, number) for number in range(5))
+    assert called == [0, 1, 2, 3, 4]
+    assert caught.value.code == 3
+    call_all([])

@@ -79,8 +79,8 @@ OF_CLOSING: tuple[Mutant, ...] = (
     Mutant(
         name="forgets those that were not begun when there was no time left",
         file="_run/closing.py",
-        old="        run.keep_error(step.template.uid, error)\n    with ExitStack",
-        new="    with ExitStack",
+        old="        run.keep_error(step.template.uid, error)\n    call_all(",
+        new="    call_all(",
         why="nobody is told that something was not undone (G7)",
         tests=TESTS,
     ),

@@ -102,8 +102,8 @@ OF_CORE: tuple[Mutant, ...] = (
     Mutant(
         name="leaves the suspended runs of a loop to themselves",
         file="_loop/services.py",
-        old="                ends.callback(run.cancel_from_outside)\n",
-        new="                pass\n",
+        old="        call_all(run.cancel_from_outside for run in self._runs)\n",
+        new="        call_all([])\n",
         why="a program ends, and nobody is told of the runs that waited (G2)",
         tests=("run/test_waiting_loose.py",),
     ),
@@ -167,8 +167,8 @@ OF_CORE: tuple[Mutant, ...] = (
     Mutant(
         name="leaves a run half stopped when a handler ends the program",
         file="_run/run.py",
-        old="told.callback(settle, self, step, cancelled(self.backend.time()))\n",
-        new="settle(self, step, cancelled(self.backend.time()))\n",
+        old="        call_all([*ends, *(step._let_go for step in unbegun)])\n",
+        new="        [call() for call in [*ends, *(step._let_go for step in unbegun)]]\n",
         why="steps that were put off are never told of, and the run has steps without an end (G2)",
         tests=("run/test_ctrl_c.py",),
     ),
@@ -220,8 +220,8 @@ OF_CORE: tuple[Mutant, ...] = (
     Mutant(
         name="takes the end of the engine as the end of its runs",
         file="_engine/lifecycle.py",
-        old="all_of_them.callback(run.stop, CANCELLED, final=False)",
-        new="all_of_them.callback(run.stop, CANCELLED)",
+        old="call_all(partial(run.stop, CANCELLED, final=False) for",
+        new="call_all(partial(run.stop, CANCELLED) for",
         why="what a deployment interrupts is never gone on with (G13)",
         tests=("run/test_ledger.py",),
     ),

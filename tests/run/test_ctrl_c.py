@@ -14,7 +14,7 @@ import anyio
 import pytest
 
 import tukio
-from support.ending import HERE, ends_the_program
+from support.ending import HERE, RUN_ENDS, STEP_ENDS, ends_the_program
 from support.flow import flow, step_of
 from support.keeping import KeepingEngine
 from tukio._model.facts import RunEnded, RunStopped, StepEnded
@@ -30,8 +30,6 @@ pytestmark = pytest.mark.usefixtures("naps")
 
 CANCELLED = tukio.FutureState.cancelled
 SUSPENDED, PENDING = tukio.FutureState.suspended, tukio.FutureState.pending
-ENDS = {"task-end", "task-cancel", "task-error", "task-timeout", "task-skip"}
-OVER = {"workflow-end", "workflow-error"}
 
 on_each = pytest.mark.parametrize("backend", HERE)
 
@@ -70,10 +68,10 @@ class Story:
             assert run.state not in {PENDING, SUSPENDED}
             told = [(kind, uid) for execution, kind, uid in self.told if execution == run.uid]
             kinds = Counter(kind for kind, _ in told)
-            assert sum(kinds[kind] for kind in OVER) == 1
-            assert told[-1][0] in OVER
+            assert sum(kinds[kind] for kind in RUN_ENDS) == 1
+            assert told[-1][0] in RUN_ENDS
             begun = Counter(uid for kind, uid in told if kind == "task-begin")
-            ended = Counter(uid for kind, uid in told if kind in ENDS)
+            ended = Counter(uid for kind, uid in told if kind in STEP_ENDS)
             assert set(ended) == set(begun)
             assert set(ended.values()) <= {1}
             (facts,) = [facts for kept, facts in self.kept if kept is run]
@@ -192,8 +190,8 @@ def test_the_program_is_ended_in_a_handler_while_runs_wait(
     for run in story.runs:
         assert run.state not in {PENDING, SUSPENDED}
         told = [kind for uid, kind, _ in story.told if uid == run.uid]
-        assert sum(kind in OVER for kind in told) == 1
-        assert told[-1] in OVER
+        assert sum(kind in RUN_ENDS for kind in told) == 1
+        assert told[-1] in RUN_ENDS
         (facts,) = [facts for kept, facts in story.kept if kept is run]
         ends = Counter(fact.task for fact in facts if isinstance(fact, StepEnded))
         assert set(ends.values()) == {1}

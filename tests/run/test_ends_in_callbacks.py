@@ -18,13 +18,13 @@ import pytest
 import tukio
 from support import profiles
 from support.calling import CALLING
+from support.ending import RUN_ENDS, STEP_ENDS
 from support.programs import HERE, Story, check, played
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-TASK_ENDS = {"end", "cancel", "error", "timeout", "skip", "retry"}
-RUN_ENDS = {"workflow-end", "workflow-error"}
+ENDS = STEP_ENDS | {"task-retry"}
 
 SUSPENDING = {"suspends", "suspended_children"}
 """The programs that suspend runs: what is interrupted there has no end."""
@@ -95,9 +95,7 @@ class Ending:
     def check(self, *, may_suspend: bool) -> None:
         """Make sure that each end was told once, and last."""
         begun = Counter(step for kind, _, step in self.told if kind == "task-begin")
-        ended = Counter(
-            step for kind, _, step in self.told if kind.removeprefix("task-") in TASK_ENDS
-        )
+        ended = Counter(step for kind, _, step in self.told if kind in ENDS)
         assert set(ended) <= set(begun) if may_suspend else set(ended) == set(begun)
         assert set(ended.values()) <= {1}
         for run in {run for _, run, _ in self.told}:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 HERE = [name for name in BACKENDS if is_available(name)]
 """The backends that are there."""
 
+STEP_ENDS = {"task-end", "task-cancel", "task-error", "task-timeout", "task-skip"}
+RUN_ENDS = {"workflow-end", "workflow-error"}
+
 
 def ends_the_program(
     main: Callable[[], Coroutine[object, object, None]], backend: str, error: type[BaseException]

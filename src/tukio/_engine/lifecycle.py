@@ -6,7 +6,6 @@ Owns:   the order of a shutdown.
 from __future__ import annotations
 
 import weakref
-from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self, TypeVar
 
@@ -14,7 +13,7 @@ import anyio.lowlevel
 
 from .._loop.turns import Turns
 from .._model.errors import EngineError
-from .._model.guard import make_sure_of_room, program_end
+from .._model.guard import call_all, make_sure_of_room, program_end
 from .._model.logs import Log
 from .._model.state import CANCELLED
 from .binding import Binding
@@ -242,11 +241,8 @@ class Lifecycle:
 
     def _stop_all(self) -> None:
         """Cancel every run because the engine ends; not final, so a run may go on elsewhere."""
-        with ExitStack() as all_of_them:
-            # Each one, even if a handler ends the program when another one ends: whoever leaves the
-            # engine waits for them all. Last in, first out.
-            for run in reversed(self._instances.all()):
-                all_of_them.callback(run.stop, CANCELLED, final=False)
+        # Whoever leaves the engine waits for them all.
+        call_all(partial(run.stop, CANCELLED, final=False) for run in self._instances.all())
 
     def _stop_from_outside(self) -> None:
         """Called when all around the engine is cancelled."""

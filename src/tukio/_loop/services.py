@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from contextlib import ExitStack
 from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, TypeVar
 import anyio
 
 from .._model.errors import EngineError
+from .._model.guard import call_all
 from .alarms import Alarms
 from .roots import Roots
 from .running import ELSEWHERE, running_backend
@@ -325,7 +325,4 @@ class Attendant:
         roots = roots_of(self._loop)
         for run in self._runs:
             roots.cut_short(run)
-        with ExitStack() as ends:
-            # Each of them, whatever a handler raises; what is put on last is called first.
-            for run in reversed(self._runs):
-                ends.callback(run.cancel_from_outside)
+        call_all(run.cancel_from_outside for run in self._runs)

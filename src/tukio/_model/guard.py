@@ -8,10 +8,11 @@ to do with the caller, or an exception that is no `Exception`.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import CodeType
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
@@ -111,6 +112,21 @@ def attempt(function: Callable[..., Any], *args: Any) -> tuple[Any, BaseExceptio
         if program_end(error) is not None:
             raise
         return None, error  # noqa: ASYNC104 - see above
+
+
+def call_all(calls: Iterable[Callable[[], object]]) -> None:
+    """Call some functions in order: each of them, also when one before it has ended the program.
+
+    Args:
+        calls: The functions; all are taken before the first one is called.
+
+    Raises:
+        BaseException: What the last of those has raised that have raised anything. All were called.
+    """
+    with ExitStack() as stack:
+        # What is put on last is called first.
+        for call in reversed([*calls]):
+            stack.callback(call)
 
 
 def make_sure_of_room(frames: int = ROOM) -> None:

@@ -8,9 +8,10 @@ A run is not over before its children are, however it ends.
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .._model.guard import call_all
 from .._model.state import CANCELLED, OVER, STOPPING, TIMED_OUT
 from .closing import bound_closing, closing_until
 from .waiting import WaitsFor
@@ -165,7 +166,4 @@ def stop_children(run: RunOfChildren, *, final: bool) -> None:
 
 def stop_all(children: Iterable[Child], ending: FutureState, *, final: bool = True) -> None:
     """Cancel some children, each of them, also when a handler of one ends the program."""
-    with ExitStack() as stopped:
-        # What is put on last is called first.
-        for child in reversed(list(children)):
-            stopped.callback(child.stop, ending, final=final)
+    call_all(partial(child.stop, ending, final=final) for child in children)

@@ -10,12 +10,12 @@ it: no cancellation, and not the end of its engine, which waits for it.
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._model.account import described
 from .._model.closing import Closing, given_at_the_end, given_to_undo
-from .._model.guard import program_end
+from .._model.guard import call_all, program_end
 from .._model.kinds import CLOSING as CLOSING_STEP
 from .._model.logs import Log
 from .._model.state import CANCELLED, CLOSING, FINISHED, SKIPPED, WorkflowExecState
@@ -287,11 +287,7 @@ def _give_up(run: ClosingRun, why: Callable[[LiveStep], BaseException]) -> None:
         step.state = CANCELLED
         step.error = error = why(step)
         run.keep_error(step.template.uid, error)
-    with ExitStack() as told:
-        # Each of them, whatever a callback raises; what is put on last is called first.
-        for step in reversed(rest):
-            told.callback(step._let_go)
-            told.callback(_log, run, step)
+    call_all(call for step in rest for call in (partial(_log, run, step), step._let_go))
 
 
 def _log(run: ClosingRun, step: LiveStep) -> None:

@@ -11,12 +11,12 @@ Whatever cuts it, it is over when its items have unwound.
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from .._loop.surroundings import surroundings
-from .._model.guard import program_end
+from .._model.guard import call_all, program_end
 from .._model.mapping import input_of
 from .._model.state import (
     CANCELLED,
@@ -32,11 +32,11 @@ from .._model.step import LOOSE
 from .._step.items import Work
 from .later import put_off, withdraw
 from .outcome import CalledOff, cancelled
-from .settling import let_all_go, settle
+from .settling import settle
 from .task_run import TaskRun
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from .item import ItemStep
     from .run import Run
@@ -267,14 +267,14 @@ class MapStep(TaskRun):
             item.state = INTERRUPTED if is_again else CANCELLED
         for item in list(work.open):
             self._cut(item, is_again=is_again)
-        for item in unbegun:
-            if is_again:
+        if is_again:
+            for item in unbegun:
                 self._keep(item)
-            else:
-                self.note(item)
-        if not is_again:
-            # Most have nobody that waits for them.
-            let_all_go([item for item in unbegun if item._extras is not None])
+            return
+        for item in unbegun:
+            self.note(item)
+        # Most have nobody that waits for them.
+        call_all(item._let_go for item in unbegun if item._extras is not None)
 
     def _cut(self, item: Any, *, is_again: bool) -> None:
         """Cut an item that is at work, to be run again or not."""
@@ -304,15 +304,15 @@ class MapStep(TaskRun):
         if not earlier:
             return
         work.tried.update({place: item._made for place, item in earlier.items() if item._made})
-        with ExitStack() as told:
-            # Each of them, whatever a handler raises; what is put on last is called first.
-            for item in reversed(earlier.values()):
-                if item.started_at is not None:
-                    told.callback(settle, run, item, cancelled(run.backend.time()))
-                else:
-                    # It never began, so it has no end to tell.
-                    item.state = CANCELLED
-                    told.callback(item._run_done_callbacks)
+        calls: list[Callable[[], object]] = []
+        for item in earlier.values():
+            if item.started_at is not None:
+                calls.append(partial(settle, run, item, cancelled(run.backend.time())))
+            else:
+                # It never began, so it has no end to tell.
+                item.state = CANCELLED
+                calls.append(item._run_done_callbacks)
+        call_all(calls)
 
     def hand_over(self, new: Any) -> None:
         """Called when this is run again: what has become of its items stays."""

@@ -9,12 +9,13 @@ Knows:  the plan, which says what comes next; the backend, which spawns drivers;
 from __future__ import annotations
 
 import math
-from contextlib import ExitStack
 from contextvars import copy_context
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._model.event import Event, sent_by
 from .._model.facts import RunClosing, RunStarted, RunStopped
+from .._model.guard import call_all
 from .._model.state import (
     CANCELLED,
     CLOSING,
@@ -34,7 +35,7 @@ from .closing import bound_closing, close, reach_limit
 from .concluding import conclude
 from .outcome import cancelled
 from .run_state import RunState
-from .settling import let_all_go, settle
+from .settling import settle
 from .waiting import CALLED_OFF, Waiting, WaitsFor
 
 if TYPE_CHECKING:
@@ -324,11 +325,9 @@ class Run(RunState):
             unbegun += self.waiting.take_put_off()
         for step in unbegun:
             step.state = CANCELLED
-        with ExitStack() as told:
-            # Each of them, whatever a handler raises; what is put on last is called first.
-            told.callback(let_all_go, unbegun)
-            for step in reversed(interrupted):
-                told.callback(settle, self, step, cancelled(self.backend.time()))
+        ending = cancelled(self.backend.time())
+        ends = [partial(settle, self, step, ending) for step in interrupted]
+        call_all([*ends, *(step._let_go for step in unbegun)])
 
     def cancel_from_outside(self) -> None:
         """Cancel the run because all around it is cancelled, or because its loop ends."""

@@ -6,7 +6,6 @@ Knows:  the run, its plan and its broker; nothing of how the step was driven.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._model.after_failure import aborts, after_failure, handles_errors
@@ -18,8 +17,6 @@ from .._step.log_fields import log_fields
 from .outcome import NOTHING, Ending, content_of_end
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from .._events.broker import Broker
     from .._model.after_failure import Handled
     from .._model.plan import Plan
@@ -154,14 +151,6 @@ def _tell(run: RunOfSteps, step: LiveStep, ending: Ending) -> None:
     finally:
         if step._extras is not None or step.number == LOOSE:
             step._let_go()
-
-
-def let_all_go(steps: Sequence[LiveStep]) -> None:
-    """Let go of steps that never began: they have no end to tell, but those who wait for it are."""
-    with ExitStack() as told:
-        # Each of them, whatever a callback raises; what is put on last is called first.
-        for step in reversed(steps):
-            told.callback(step._let_go)
 
 
 def record_error(run: RunOfSteps, step: LiveStep, error: BaseException) -> None:
