@@ -46,7 +46,7 @@ OF_CALLBACKS: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="tells no further item after one that ends the program",
-        file="_run/mapping.py",
+        file="_run/whole.py",
         old="        call_all(calls)\n",
         new="        [call() for call in calls]\n",
         why="items that have begun have no end (G2)",

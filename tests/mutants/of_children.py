@@ -52,8 +52,8 @@ OF_CHILDREN: tuple[Mutant, ...] = (
     Mutant(
         name="does not suspend the children of a suspended run",
         file="_run/suspending.py",
-        old="        if run.phase is SUSPENDED:\n            suspend_child(child)\n",
-        new="        pass\n",
+        old="            if run.phase is SUSPENDED:\n                suspend_child(child)\n",
+        new="            pass\n",
         why="a suspended run goes on in its children",
         tests=TESTS,
     ),

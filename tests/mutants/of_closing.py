@@ -215,8 +215,8 @@ OF_CLOSING: tuple[Mutant, ...] = (
     Mutant(
         name="does not note which items were interrupted",
         file="_run/mapping.py",
-        old="        self._note_begun(item)\n        del work.open[item]\n        self._keep(item)",
-        new="        del work.open[item]\n        self._keep(item)",
+        old="        self._note_begun(item)\n        del self.work.open[item]\n",
+        new="        del self.work.open[item]\n",
         why="what was half done when the run was suspended stays so (G16)",
         tests=ITEMS,
     ),

@@ -86,8 +86,8 @@ OF_CORE: tuple[Mutant, ...] = (
     Mutant(
         name="takes a suspended run as empty",
         file="_run/run_state.py",
-        old="return not (self.drivers or self.driver_pending or self.waiting)",
-        new="return not (self.drivers or self.driver_pending)",
+        old="return not (self.drivers or self.driver_pending or self.waiting or self.wholes)",
+        new="return not (self.drivers or self.driver_pending or self.wholes)",
         why="a run is over as soon as it is suspended",
         tests=("run/test_waiting.py",),
     ),
@@ -167,8 +167,8 @@ OF_CORE: tuple[Mutant, ...] = (
     Mutant(
         name="leaves a run half stopped when a handler ends the program",
         file="_run/run.py",
-        old="        call_all([*ends, *(step._let_go for step in unbegun)])\n",
-        new="        [call() for call in [*ends, *(step._let_go for step in unbegun)]]\n",
+        old="        call_all([*calls, *(whole.end_if_over",
+        new="        [call() for call in calls]\n        call_all([*(whole.end_if_over",
         why="steps that were put off are never told of, and the run has steps without an end (G2)",
         tests=("run/test_ctrl_c.py",),
     ),

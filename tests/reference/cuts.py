@@ -30,7 +30,9 @@ def cut(run: Run, step: Step, why: str) -> None:
         return
     if step.items is not None and step.task.get("workflow") and why == "suspend":
         return  # there is nothing to begin anew: its children are suspended
-    if step.child:
+    if step.items is not None:
+        maps.cut(run, step, why)
+    elif step.child:
         children.cut(run, step, why)
     elif step.cut is None:
         run.forget(step, after=run.now)
@@ -42,9 +44,6 @@ def cut(run: Run, step: Step, why: str) -> None:
 
 def reach(run: Run, step: Step) -> None:
     """Let a step learn that it is interrupted; its own shield holds for a while."""
-    if step.items is not None:
-        maps.reach(run, step)
-        return
     run.forget(step)
     step.reads = False
     if step.config.get("swallows"):

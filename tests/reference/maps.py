@@ -1,7 +1,7 @@
 """A task that is run once for each item of a list: which items are due, and what they come to.
 
 Knows:  the run, whose steps the items are, outside of the graph. The step of the task is their
-        *whole*, which waits for them.
+        *whole*, which is over with the last of them.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import cuts, retries
-from .parts import Items, Step
+from .parts import WEIGHTS, Items, Step
 
 if TYPE_CHECKING:
     from .model import Run
@@ -111,13 +111,10 @@ def take(run: Run, item: Step) -> None:
     items.open.remove(item)
     note(run, whole, item)
     if items.are_too_bad and not items.closed:
-        # One that was cut at this very instant will learn of that, whatever its items do.
-        items.unwinds = whole.cut is not None
         close(run, whole)
     if is_going_on(run, whole):
         begin_next(run, whole)
-    if not items.open:
-        wake(run, whole)
+    look(run, whole)
 
 
 def note(run: Run, whole: Step, item: Step) -> None:
@@ -151,8 +148,14 @@ def replace(run: Run, item: Step, new: Step) -> None:
     items, new.place = whole.work, item.place
     if item in items.open:
         items.open[items.open.index(item)] = new
-        if items.closed:
-            wake(run, whole)
+
+
+def put_off(run: Run, item: Step) -> None:
+    """Have an item wait for its next attempt, unless its task was cut."""
+    whole = item.whole
+    if whole is not None and whole.work.closed:
+        close(run, whole)
+        look(run, whole)
 
 
 def interrupted(run: Run, item: Step) -> None:
@@ -162,19 +165,19 @@ def interrupted(run: Run, item: Step) -> None:
     items = whole.work
     items.open.remove(item)
     items.earlier[item.place] = item
-    if not items.open:
-        wake(run, whole)
-
-
-def reach(run: Run, whole: Step) -> None:
-    """Let a whole learn that it is cut, unless it waits out of reach for those that it has cut."""
-    items = whole.work
-    if items.closed:
-        return
-    run.forget(whole)
-    items.unwinds = True
-    close(run, whole)
     look(run, whole)
+
+
+def cut(run: Run, whole: Step, why: str) -> None:
+    """Cut all items of a whole; one of which too many have gone wrong has failed in any case."""
+    items = whole.work
+    if whole.cut is None or WEIGHTS[why] > WEIGHTS[whole.cut]:
+        whole.cut, whole.cut_at = why, run.now
+    if not items.closed:
+        run.forget(whole)
+        items.unwinds = True
+        close(run, whole)
+        look(run, whole)
 
 
 def close(run: Run, whole: Step) -> None:
@@ -200,22 +203,14 @@ def withdraw(run: Run, item: Step) -> None:
     run.waiting = [step for step in run.waiting if step is not item]
 
 
-def wake(run: Run, whole: Step) -> None:
-    """Let a whole look at its items, in a turn of its own."""
-    if not whole.woken:
-        whole.woken = True
-        run.later(run.now, lambda: look(run, whole), whole)
-
-
 def look(run: Run, whole: Step) -> None:
     """Let a whole come to its end if all items are over, or those that it has cut."""
-    items = whole.work
-    whole.woken = False
-    if items.closed:
-        # One of them may have come to wait for its next attempt.
-        close(run, whole)
+    items, limit = whole.work, whole.task.get("timeout")
     if items.open or not (items.closed or len(items.over) == len(items.values)):
         return
+    if whole.cut is None and not items.closed and limit and run.now >= (whole.start or 0) + limit:
+        # The limit comes first.
+        whole.cut, whole.cut_at, items.unwinds = "limit", run.now, True
     if items.unwinds:
         run.come_to_end(whole, "passes")
     else:

@@ -180,6 +180,8 @@ class Run(Timeline):
                 retries.come_due(self, step)
             step.called_off |= step in self.ready
             cuts.cut(self, step, "task")
+            if step.items is not None and self.is_at_rest() and self.phase != "over":
+                self.over()  # at once: nothing of it was at work
 
     def begin_run(self) -> None:
         """Tell the begin, once."""

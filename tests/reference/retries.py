@@ -9,6 +9,8 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING
 
+from . import maps
+
 if TYPE_CHECKING:
     from .model import Run
     from .parts import Step
@@ -62,6 +64,7 @@ def tries_again(run: Run, step: Step, error: str, wait: float) -> None:
     if new.whole is not None:
         new.whole.work.tried[new.place] = step.attempt
     put_off(run, new, run.now + wait)
+    maps.put_off(run, new)
 
 
 def put_off(run: Run, step: Step, due: float) -> None:

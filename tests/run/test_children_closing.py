@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 import tukio
+from support.flow import step_of
 from support.silence import silence
 from tukio.errors import CleanupTimedOut
 
@@ -140,9 +142,11 @@ async def test_a_limit_that_comes_as_a_child_ends_came_first(task: Tasks) -> Non
         assert anyio.current_time() - start == 6 + 8
 
 
-async def test_the_children_of_a_map_end_for_what_their_run_ends_for() -> None:
-    """Its limit, also if the map learns of that first."""
+@pytest.mark.parametrize("is_cut", [False, True], ids=["left alone", "cancelled then"])
+async def test_the_children_of_a_map_end_for_what_their_run_ends_for(is_cut: bool) -> None:
+    """Its limit, also if they are cancelled at that instant, before anybody learns of it."""
     ends: list[Any] = []
+    runs: list[Any] = []
     template = {
         "id": "late",
         "policy": "start-new",
@@ -154,9 +158,17 @@ async def test_the_children_of_a_map_end_for_what_their_run_ends_for() -> None:
         if event.source.workflow_template_id == "depth 1" and "end" in event.data["type"]:
             ends.append(event.data["content"])
 
-    async with tukio.Engine() as engine:
+    async def cut() -> None:
+        await anyio.sleep(6)
+        for run in runs if is_cut else ():
+            step_of(run, "a").cancel()
+
+    async with tukio.Engine() as engine, anyio.create_task_group() as others:
         engine.broker.register(hear, tukio.EXEC_TOPIC)
-        runs: list[Any] = [await engine.start(template, {"list": [1, 2]}) for _ in range(20)]
+        # It sleeps before the runs do.
+        others.start_soon(cut)
+        await anyio.lowlevel.checkpoint()
+        runs += [await engine.start(template, {"list": [1, 2]}) for _ in range(20)]
         for run in runs:
             await run.wait()
     told = [end for end in ends if end and "timeout" in end]

@@ -14,11 +14,11 @@ import tukio
 from support.cuts import cut
 from support.flow import step_of
 from support.undone import register, taking
-from tukio._run import settling
+from tukio._run import driver, settling
 from tukio._run.ledger import Ledger
-from tukio._run.mapping import MapStep
 from tukio._run.run import Run
 from tukio._run.salvage import take_what_is_over
+from tukio._run.whole import MapStep
 from tukio.testing import run as run_on
 
 if TYPE_CHECKING:
@@ -49,13 +49,13 @@ def _without_complaints() -> Iterator[None]:
     log.setLevel(logging.NOTSET)
 
 
-def played(host: str, template: dict[str, Any], cutting: Any) -> Any:
+def played(host: str, template: dict[str, Any], cutting: Any, items: Any = ITEMS) -> Any:
     """Run a workflow to its end as a program that Ctrl-C cuts; return the run, which is over."""
     runs: list[Any] = []
 
     async def program() -> None:
         async with tukio.Engine() as engine:
-            runs.append(await engine.start(template, {"list": ITEMS}))
+            runs.append(await engine.start(template, {"list": items}))
             await runs[0].wait()
 
     with suppress(KeyboardInterrupt), cutting:
@@ -94,6 +94,31 @@ def test_g16_items_that_ctrl_c_has_cut_as_they_ended(
         assert sorted(step.template.uid for step in run.closing) == done
         told = {one.uid for one in undone} | set(run.unhandled)
         assert set(done) <= told
+    assert nth > 1
+
+
+@pytest.mark.parametrize(
+    "place",
+    [(driver, "finished"), (driver, "settle"), (MapStep, "end_if_over"), (MapStep, "_settle")],
+    ids=lambda place: place[1],
+)
+@pytest.mark.parametrize("before", [True, False], ids=["before", "after"])
+def test_g3_an_item_that_ctrl_c_has_cut_as_it_ended_fails_no_run(
+    host: str, undone: list[Undo], place: tuple[Any, str], before: bool
+) -> None:
+    """It counts as none of the failures that are tolerated: the run was cancelled."""
+    del undone
+    for nth in range(1, 9):
+        called: list[int] = []
+        cutting = cut(*place, nth, before=before, called=called)
+        run = played(host, taking("split", limit=3), cutting, [{"takes": 2}, {"takes": 1}, {}, {}])
+        [whole] = [step for step in run.tasks if step.template.uid == "each"]
+        if len(called) < nth:
+            break
+        last = run.state is tukio.FutureState.finished
+        assert run.state is tukio.FutureState.cancelled or last
+        assert whole.work.open == {}
+        assert whole.driver is None
     assert nth > 1
 
 

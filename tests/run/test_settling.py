@@ -15,15 +15,7 @@ from support.flow import flow, listen, step_of
 from support.keeping import KeepingEngine
 from support.silence import silence
 from tukio._model.facts import StepEnded
-from tukio._run import (
-    driver,
-    retrying,
-    run as run_module,
-    settling,
-    step_future,
-    suspending,
-    unwinding,
-)
+from tukio._run import driver, retrying, settling, unwinding, whole
 from tukio._run.outcome import NOTHING, Ending
 from tukio.testing.clock import settle
 
@@ -52,14 +44,14 @@ class Settled:
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> Settled:
     """Note what is settled, wherever a step ends."""
-    noted = Settled()
+    noted, original = Settled(), settling.settle
 
     def noting(run: Any, step: Any, ending: Any) -> bool:
         noted.endings.append((step.template.uid, Ending(*ending)))
-        return settling.settle(run, step, ending)
+        return original(run, step, ending)
 
-    for module in (retrying, run_module, suspending, step_future, unwinding, driver):
-        assert vars(module)["settle"] is settling.settle
+    for module in (retrying, settling, unwinding, driver, whole):
+        assert vars(module)["settle"] is original
         monkeypatch.setattr(module, "settle", noting)
     return noted
 

@@ -13,7 +13,7 @@ from .defaults import with_defaults
 from .edition import Edition, is_same
 from .fan_in import JOIN_TASK, join_of
 from .item_template import item_class
-from .kinds import MAP, item_kinds, kinds_of
+from .kinds import item_kinds, kinds_of
 from .mapping import Mapped
 from .template import WorkflowTemplate
 
@@ -66,8 +66,6 @@ class Shape:
         joins: For the number of each task that waits for several parents, how it waits.
         kinds: For the number of each task whose steps do more than calling its function, what they
             do; see `kinds_of`.
-        awaiting: The numbers of the tasks whose steps wait whatever their functions do: for the
-            items of a mapped one.
         maps: For the number of each mapped task, what its items have in common; made when first
             needed, by `mapped`.
         keeps_order: Whether the order of ends is kept for the report; true if there is a join of
@@ -89,7 +87,6 @@ class Shape:
     __slots__ = (
         "_children",
         "_order",
-        "awaiting",
         "changes",
         "closing",
         "driver_name",
@@ -140,7 +137,6 @@ class Shape:
         )
         asked = [(number, kinds_of(task)) for number, task in enumerate(self.tasks)]
         self.kinds: dict[int, tuple[str, ...]] = {number: kinds for number, kinds in asked if kinds}
-        self.awaiting: frozenset[int] = frozenset(n for n, kinds in asked if MAP in kinds)
         self.maps: dict[int, ItemsInCommon] = {}
         self.driver_name: str = f"tukio {self.template.uid}"
         self.closing: ClosingWords | None = words_of_closing(self.template, self.tasks)

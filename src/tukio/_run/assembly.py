@@ -16,9 +16,9 @@ from .idle import IdleStep
 from .item import ItemStep
 from .kinds import StepKinds
 from .mapped_children import MapOfRuns, RunOfItem
-from .mapping import MapStep
 from .task_run import TaskRun
 from .watchdog import Watchdog
+from .whole import MapStep
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,12 +15,11 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from .._loop.surroundings import surroundings
 from .._model.errors import EngineError, failure_of
 from .._model.event import Event, sent_by
-from .._model.guard import attempt, make_sure_of_room
+from .._model.guard import attempt
 from .._model.state import (
     CANCELLED,
     FINISHED,
     OVER,
-    RUNNING,
     STOPPING,
     SUSPENDED,
     TASK_BEGIN,
@@ -31,7 +30,7 @@ from . import restoring
 from .children import Child, adopt, heed_limit, let_go
 from .environment import ChildOf
 from .outcome import CalledOff, cancelled, failed, finished, timed_out
-from .parking import Parked
+from .parking import Parked, go_on
 from .retrying import settle_failure
 from .settling import record_error, settle
 from .suspending import suspend_child
@@ -40,6 +39,7 @@ from .verdict import handed_over, problem_of, unhandled
 from .within import check_time_left, time_left
 
 if TYPE_CHECKING:
+    from .._model.state import FutureState
     from .._model.template import WorkflowTemplate
 
 CUT: Final = {CANCELLED, TIMED_OUT}
@@ -165,32 +165,20 @@ class ChildStep(TaskRun):
 
     # What cuts it -------------------------------------------------------------------------------
 
-    def cancel(self) -> bool:
-        """Cancel this task only, and with it its child; see `TaskRun.cancel`."""
-        child = self._child_at_work()
+    def _cut_parked(self, ending: FutureState) -> bool:
+        """Cut this step, and its child, if it waits for that; see `StepFuture._cut_parked`."""
+        child = self._awaited_child()
         if child is None:
-            return super().cancel()
-        child.step.cancel_called = True
-        child.stop(CANCELLED)
+            return False
+        if ending is CANCELLED:
+            self.cancel_called = True
+        else:
+            self.interrupted_for = ending
+        child.stop(ending)
         return True
-
-    def timeout(self) -> bool:
-        """Cut this task as if it had reached its time limit; see `TaskRun.timeout`."""
-        child = self._child_at_work()
-        if child is None:
-            return super().timeout()
-        child.step.interrupted_for = TIMED_OUT
-        child.stop(TIMED_OUT)
-        return True
-
-    def _child_at_work(self) -> Child | None:
-        """Return the child that this task waits for without a driver; None if there is none."""
-        self.run.backend.check_here()
-        make_sure_of_room()
-        return self._latest._awaited_child()
 
     def _awaited_child(self) -> Child | None:
-        """Return the same of this very execution, wherever it is called."""
+        """Return the child that this waits for without a driver; None if there is none."""
         is_waiting = self.driver is None and self.started_at is not None and self.ended_at is None
         return self._child if is_waiting else None
 
@@ -230,9 +218,7 @@ class ChildStep(TaskRun):
             # If Ctrl-C has come before, this is called again.
             if self.ended_at is not None:
                 let_go(run, child)
-                if run.phase is RUNNING:
-                    run.call_for_driver()
-                run.end_if_empty()
+                go_on(run)
 
     def _settle(self, child: Child, now: float) -> None:
         run, its, steps = self.run, child.run, child.workflow._steps

@@ -62,7 +62,7 @@ def wind_up(run: RunState) -> None:
         # What is kept is what it takes to look at it. The workflow holds this and the steps,
         # and they hold this: no circle, so they go without the garbage collector.
         run.plan = empty_plan(run.plan.shape)
-        run.context = run._trigger = run.face = run.waiting = run.announcement = None
+        run.context = run._trigger = run.face = run.waiting = run.announcement = run.wholes = None
         run.drivers, run._given = {}, None
         # Last, as this may start another run.
         run.when_over = None

@@ -132,7 +132,7 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None, phase: Phase
             step that needs one.
         phase: The phase of the run that the steps belong to.
     """
-    ready, awaiting, budget = run.plan.ready, run.plan.shape.awaiting, BUDGET
+    ready, budget = run.plan.ready, BUDGET
     # Looked up once: up to Python 3.11 it is slow to call what an attribute refers to.
     clock, left_open, cancelling = run.backend.time, run.backend.left_open, type(driver).cancelling
     # The scope, once a step has run in it, and may have left another one open within.
@@ -154,12 +154,7 @@ async def _run_ready(run: Run, driver: Driver, scope: Scope | None, phase: Phase
         # loop turn. It is read when code of users has run, and when that is over.
         # The rest is as in `_may_be_cut`, whose call would be the larger part for most.
         if now >= run.deadline or (
-            scope is None
-            and (
-                (step := ready[0]).template.timeout
-                or may_suspend(step.template.name)
-                or (awaiting and step.number in awaiting)
-            )
+            scope is None and ((task := ready[0].template).timeout or may_suspend(task.name))
         ):
             return
         budget, step = budget - 1, ready.popleft()
@@ -217,9 +212,7 @@ def _scope_for(run: Run, driver: Driver) -> AbstractContextManager[Scope] | None
 def _may_be_cut(run: Run, step: LiveStep) -> bool:
     """Return whether a step may suspend, or has a limit: then it needs a scope."""
     task = step.template
-    if task.timeout or run.environment.may_suspend(task.name):
-        return True
-    return step.number in run.plan.shape.awaiting
+    return bool(task.timeout) or run.environment.may_suspend(task.name)
 
 
 def _is_cut(scope: Scope | None) -> bool:

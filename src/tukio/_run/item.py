@@ -16,6 +16,7 @@ from .task_run import TaskRun
 if TYPE_CHECKING:
     from .._model.facts import StepDue
     from .._model.task_template import TaskTemplate
+    from .._step.items import Work
     from .outcome import Ending
 
 
@@ -23,6 +24,11 @@ class Whole(Protocol):
     """The step of a mapped task, as far as its items are concerned."""
 
     template: TaskTemplate
+
+    @property
+    def work(self) -> Work:
+        """What is kept of its items."""
+        ...
 
     def take(self, item: ItemStep) -> None:
         """Take an item that is over."""
@@ -38,6 +44,14 @@ class Whole(Protocol):
 
     def take_interrupted(self, item: ItemStep) -> None:
         """Take an item that was interrupted and has unwound."""
+        ...
+
+    def take_put_off(self) -> None:
+        """Take note that the next attempt at an item was put off."""
+        ...
+
+    def end_if_over(self) -> None:
+        """End the whole if it has nothing to wait for any more."""
         ...
 
 
@@ -124,18 +138,43 @@ class ItemStep(TaskRun):
 
     def _is_run_again(self) -> bool:
         """Called when this item was interrupted and has unwound: its whole makes it anew."""
-        self._whole.take_interrupted(self)
+        try:
+            self._whole.take_interrupted(self)
+        finally:
+            self._whole.end_if_over()
         return False
+
+    def _end_attempt(self) -> None:
+        """Called when this item was tried in vain, and the next attempt was put off."""
+        try:
+            super()._end_attempt()
+        finally:
+            self._whole.take_put_off()
 
     def _let_go(self) -> None:
         """Called when this item is over: tell the whole, and let go of the rest, if any."""
         # There may be thousands, and most have nothing to let go of.
-        if self._extras is None:
-            self.parent.take(self)  # type: ignore[union-attr]  # it is the whole
-        else:
+        if self._extras is not None:
             super()._let_go()
+            return
+        whole: Any = self.parent
+        try:
+            whole.take(self)
+        finally:
+            if not whole._extras.items.open:
+                whole.end_if_over()
 
     def _run_done_callbacks(self) -> None:
         """Called when this item is over: tell the whole, and those that wait for that."""
-        self.parent.take(self)  # type: ignore[union-attr]  # it is the whole
-        super()._run_done_callbacks()
+        whole = self._whole
+        # If not, it was called off by the whole, which sees to its own end.
+        is_open = self in whole.work.open
+        try:
+            try:
+                whole.take(self)
+            finally:
+                super()._run_done_callbacks()
+        finally:
+            # Those who wait for the item are told first.
+            if is_open:
+                whole.end_if_over()

@@ -10,7 +10,7 @@ are suspended, and resumed, by themselves.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from .._model.facts import ItemEnded
 from .._model.state import CANCELLED, RUNNING, STOPPING
@@ -18,7 +18,7 @@ from .._step.child import reported
 from .child_step import ChildStep
 from .children import stop_all
 from .item import ItemStep
-from .mapping import MapStep
+from .whole import MapStep
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,18 +31,17 @@ class MapOfRuns(MapStep):
 
     __slots__ = ()
 
-    is_cut_by_suspension: ClassVar[bool] = False
+    def interrupt(self) -> None:
+        """Called when the run is suspended: the children are suspended by themselves."""
 
     def go_on(self) -> None:
         """Called when the run is resumed: have those items begin that were not to meanwhile."""
         work = self.work
-        if work.is_closed or self.ended_at is not None:
+        if work.is_closed or not self._is_parked():
             return
         work.wait_again()
         limit = work.common.mapped.limit
-        room = None if limit is None else limit - len(work.open)
-        if room is None or room > 0:
-            self._next(room)
+        self._next(None if limit is None else max(limit - len(work.open), 0))
 
     def take(self, item: ItemStep) -> None:
         """Called when an item is over: the next one takes its place."""

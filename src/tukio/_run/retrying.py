@@ -159,7 +159,7 @@ def _try_again(
             extra=log_fields(run, step),
         )
     finally:
-        step._release()
+        step._end_attempt()
 
 
 def _fact_of(new: LiveStep, at: float) -> StepDue:

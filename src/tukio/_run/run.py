@@ -33,13 +33,12 @@ from .announcement import Announcement
 from .children import stop_children
 from .closing import bound_closing, close, reach_limit
 from .concluding import conclude
-from .outcome import cancelled
 from .run_state import RunState
-from .settling import settle
+from .settling import end_interrupted
 from .waiting import CALLED_OFF, Waiting, WaitsFor
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from .._loop.contract import Driver
     from .._step.step import LiveStep
@@ -317,17 +316,20 @@ class Run(RunState):
         unbegun = self.plan.call_off()
         if self.announcement is not None:
             self.announcement.call_off()
-        interrupted: list[LiveStep] = []
-        if self.waiting is not None:
-            self.stop_waiting(*CALLED_OFF)
+        calls: list[Callable[[], object]] = []
+        last: list[Callable[[], object]] = []
+        if self.waiting is not None and not self.waiting.reasons.isdisjoint(CALLED_OFF):
             # There will be no resume.
             interrupted = self.waiting.take_interrupted()
+            calls += [partial(end_interrupted, self, step) for step in interrupted]
             unbegun += self.waiting.take_put_off()
+            # Until then the run is not over, whatever is called.
+            last.append(partial(self.stop_waiting, *CALLED_OFF))
         for step in unbegun:
             step.state = CANCELLED
-        ending = cancelled(self.backend.time())
-        ends = [partial(settle, self, step, ending) for step in interrupted]
-        call_all([*ends, *(step._let_go for step in unbegun)])
+        calls += [step._let_go for step in unbegun]
+        # After them those that have nothing at work, and wait for what will not begin.
+        call_all([*calls, *(whole.end_if_over for whole in self.wholes or ()), *last])
 
     def cancel_from_outside(self) -> None:
         """Cancel the run because all around it is cancelled, or because its loop ends."""

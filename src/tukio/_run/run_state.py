@@ -110,6 +110,9 @@ class RunState:
         driver_pending: Whether a driver was spawned that has not begun: it will take what is
             ready. There is at most one such.
         waiting: What the run waits for without a driver; None if it never did, and when over.
+        wholes: The steps of mapped tasks that wait for their items, in that order, each with
+            whether its end has begun; None if there never was one. Only `whole` changes it, and
+            `salvage`.
         announcement: The event of a resume or a rescue that is still to come; None if there is
             none.
         reason: Why it was cancelled, for people; None if nobody said.
@@ -154,11 +157,13 @@ class RunState:
         "told",
         "waiting",
         "when_over",
+        "wholes",
     )
 
     deadline: float
     limit: float
     started_at: float | None
+    wholes: dict[Any, bool] | None
     ended_at: float | None
     # The event that the run was started with; None before, and when over.
     _trigger: Any
@@ -192,7 +197,7 @@ class RunState:
         self.reason: str | None = None
         self.told: int = 0
         self.when_over: Callable[[Any], None] | None = None
-        self.started_at = self.ended_at = None
+        self.started_at = self.ended_at = self.wholes = None
         self._uid: str | None = None
         self._trigger = self._given = None
         # Whether the begin of the run was told, or need not be.
@@ -239,7 +244,7 @@ class RunState:
 
     def is_empty(self) -> bool:
         """Return whether nothing of the run is at work, and nothing is due."""
-        return not (self.drivers or self.driver_pending or self.waiting)
+        return not (self.drivers or self.driver_pending or self.waiting or self.wholes)
 
     def keep_error(self, uid: str, error: BaseException) -> None:
         """Keep an error of a task; a second one of the same task beside the first."""

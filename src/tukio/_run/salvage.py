@@ -86,7 +86,26 @@ def finish_stopping(run: Run) -> None:
 
 def _end_what_was_cut(run: Run) -> None:
     """End the steps that are lost, and what has come half-way to its end, or to its waiting."""
+    _end_lost(run)
+    for whole in _mapped(run):
+        take_what_is_over(whole)
+    for whole in list(run.wholes or ()):
+        whole.end_if_over()
+        if run.wholes is not None and not whole.work.open:
+            # Its end was cut, or what makes its next item. If it has not ended, it is lost now.
+            run.wholes.pop(whole, None)
+    _end_lost(run)
+    if run.waiting is not None and not run.waiting.put_off:
+        # It was cut as it began to wait, and nothing comes of that.
+        run.stop_waiting(WaitsFor.INSTANT)
+
+
+def _end_lost(run: Run) -> None:
+    """Cancel the steps that are lost."""
     for step in _lost(run):
+        if step.state not in UNDECIDED:
+            # A mapped task that has ended with its last item.
+            continue
         if step.started_at is None:
             # It has no event and no end, as any step that never began.
             step.state = CANCELLED
@@ -94,11 +113,6 @@ def _end_what_was_cut(run: Run) -> None:
             step._run_done_callbacks()
         else:
             settle(run, step, cancelled(run.backend.time()))
-    for whole in _mapped(run):
-        take_what_is_over(whole)
-    if run.waiting is not None and not run.waiting.put_off:
-        # It was cut as it began to wait, and nothing comes of that.
-        run.stop_waiting(WaitsFor.INSTANT)
 
 
 def take_what_is_over(whole: Any) -> None:
@@ -145,6 +159,7 @@ def close_coroutine(driver: Driver) -> bool:
 def _lost(run: Run) -> list[LiveStep]:
     """Return the steps that have not ended, and that are in nobody's hands."""
     held = {driver.step for driver in run.drivers} | set(run.plan.ready)
+    held.update(run.wholes or ())
     waiting = run.waiting
     if waiting is not None:
         held.update(waiting.interrupted)

@@ -14,7 +14,7 @@ from .._model.logs import Log
 from .._model.state import FAILED, RUNNING, SKIPPED, SUSPENDED
 from .._model.step import LOOSE
 from .._step.log_fields import log_fields
-from .outcome import NOTHING, Ending, content_of_end
+from .outcome import NOTHING, Ending, cancelled, content_of_end
 
 if TYPE_CHECKING:
     from .._events.broker import Broker
@@ -95,6 +95,11 @@ def settle(run: RunOfSteps, step: LiveStep, ending: Ending) -> bool:
         elif run.phase is RUNNING or run.phase is SUSPENDED:
             run.plan.follow(step, leads_to)
     return told
+
+
+def end_interrupted(run: RunOfSteps, step: LiveStep) -> None:
+    """Cancel a step that was interrupted, has unwound, and is not run again after all."""
+    settle(run, step, cancelled(step.run.backend.time()))
 
 
 def _provided_for(run: RunOfSteps, step: LiveStep, ending: Ending) -> tuple[Ending, Handled | None]:

@@ -19,13 +19,14 @@ from .._model.guard import make_sure_of_room
 from .._model.state import CANCELLED, INTERRUPTED, PENDING, TIMED_OUT
 from .._step.step import LiveStep
 from .later import come_due
-from .outcome import cancelled
-from .settling import settle
+from .settling import end_interrupted
 from .suspending import take_back
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import Self
+
+    from .._model.state import FutureState
 
 
 class StepFuture(LiveStep):
@@ -115,8 +116,10 @@ class StepFuture(LiveStep):
         step = self._latest
         if step.driver is not None:
             step.run.interrupt(step.driver)
+        elif step._cut_parked(CANCELLED):
+            return True
         elif take_back(step.run, step):
-            settle(step.run, step, cancelled(step.run.backend.time()))
+            end_interrupted(step.run, step)
         elif step._extras is not None and step._extras.due is not None:
             # It waits for its next attempt. It begins, and is called off there.
             step.cancel_called = True
@@ -139,11 +142,22 @@ class StepFuture(LiveStep):
         self.run.backend.check_here()
         make_sure_of_room()
         step = self._latest
-        if step.driver is None or step.interrupted_for is INTERRUPTED:
+        if step.interrupted_for is INTERRUPTED:
             return False
+        if step.driver is None:
+            return step._cut_parked(TIMED_OUT)
         step.interrupted_for = TIMED_OUT
         step.run.interrupt(step.driver)
         return True
+
+    def _cut_parked(self, ending: FutureState) -> bool:
+        """Cut this step if it waits without a driver, and return whether it does.
+
+        Args:
+            ending: What it is cut for: `cancelled` or `timeout`.
+        """
+        del ending
+        return False
 
     def add_done_callback(self, callback: Callable[[Self], object]) -> None:
         """Call a function with this task when it is over; at once, if it is over already.

@@ -5,9 +5,11 @@ Source: 1.x: a step that is interrupted is run again from scratch, one that is o
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .._model.facts import RunResumed, RunSuspended
+from .._model.guard import call_all
 from .._model.state import (
     INTERRUPTED,
     RUNNING,
@@ -17,8 +19,8 @@ from .._model.state import (
     WorkflowExecState,
     after,
 )
-from .outcome import cancelled
-from .settling import settle
+from .parking import go_on
+from .settling import end_interrupted
 from .waiting import WaitsFor
 
 if TYPE_CHECKING:
@@ -46,11 +48,16 @@ def suspend(run: Run) -> bool:
     run.phase = phase
     _interrupt_steps(run)
     run.keep_fact(RunSuspended())
-    run.emit(WorkflowExecState.SUSPEND.value, None)
-    # Handlers run in there, and in here. They may end the run, or resume it.
-    for child in list(run.waiting.children or ()) if run.waiting is not None else ():
-        if run.phase is SUSPENDED:
-            suspend_child(child)
+    try:
+        run.emit(WorkflowExecState.SUSPEND.value, None)
+        # Handlers run in there, and in here. They may end the run, or resume it.
+        for child in list(run.waiting.children or ()) if run.waiting is not None else ():
+            if run.phase is SUSPENDED:
+                suspend_child(child)
+    finally:
+        # Also when one has ended the program: nobody else comes to those without an item at work.
+        ends = [whole.end_if_over for whole in run.wholes or ()]
+        call_all([*ends, partial(go_on, run)] if ends else ())
     return True
 
 
@@ -83,9 +90,8 @@ def resume(run: Run) -> bool:
         while run.waiting.interrupted:
             steps.append(run.plan.requeue(run.waiting.interrupted[0]))
             del run.waiting.interrupted[0]
-        for driver in run.drivers:
-            if driver.step is not None and not driver.step.is_cut_by_suspension:
-                driver.step.go_on()
+        for whole in list(run.wholes or ()):
+            whole.go_on()
     finally:
         # Whatever is raised: somebody must take what is ready.
         run.call_for_driver()
@@ -112,7 +118,7 @@ def take_interrupted(run: Run, step: LiveStep) -> None:
     elif run.phase is RUNNING:
         run.plan.requeue(step)
     else:
-        settle(run, step, cancelled(run.backend.time()))
+        end_interrupted(run, step)
 
 
 def take_back(run: Run, step: LiveStep) -> bool:
@@ -128,11 +134,11 @@ def _interrupt_steps(run: Run) -> None:
         step = driver.step
         if step is None or step.driver is None or step.interrupted_for is not None:
             continue
-        if not step.is_cut_by_suspension:
-            continue
         if driver.scope is not None and driver.scope.cancel_called:
             # It has reached its limit, or was cancelled, before: that counts.
             step.interrupted_for = TIMED_OUT
         else:
             step.interrupted_for = INTERRUPTED
             run.interrupt(driver)
+    for whole in list(run.wholes or ()):
+        whole.interrupt()

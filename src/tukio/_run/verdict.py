@@ -31,7 +31,6 @@ from .unhandled import unhandled_errors
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .._loop.contract import Driver
     from .._step.step import LiveStep
     from .run import Run
 
@@ -54,12 +53,8 @@ def status_of(run: Run, steps: Sequence[LiveStep | None]) -> str:
 
 def _only_waits(run: Run) -> bool:
     """Return whether no step of a run is at work or due, and one waits for an instant."""
-    is_at_work = run.driver_pending or run.plan.ready or any(map(_is_at_work, run.drivers))
+    is_at_work = run.driver_pending or run.plan.ready or any(one.step for one in run.drivers)
     return bool(run.waiting) and not is_at_work
-
-
-def _is_at_work(driver: Driver) -> bool:
-    return driver.step is not None and not driver.step.waits_for_others()
 
 
 def unhandled(run: Run, steps: Sequence[LiveStep | None]) -> dict[str, BaseException]:

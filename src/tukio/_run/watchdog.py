@@ -130,8 +130,8 @@ class Watchdog:
 def _due(driver: Driver, named: set[LiveStep]) -> float:
     """Return when the step of a driver is to be named; inf for never."""
     step = driver.step
-    if step is None or step in named or driver.scope is None or step.waits_for_others():
-        # Idle, or named before; or those that it waits for are at work.
+    if step is None or step in named or driver.scope is None:
+        # Idle, or named before.
         return math.inf
     # While it is cleaned up after, its scope has been left, and has nothing to say.
     deadline = math.inf if step.driver is None else driver.scope.deadline

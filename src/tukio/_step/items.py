@@ -6,12 +6,10 @@ from collections import deque
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
 from .._model.items import Items
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from .._model.attempts import Attempt
     from .._model.item_template import ItemTemplate
@@ -40,6 +38,7 @@ class Work:
         ready: The queue of the plan.
         allowed: How many of them may go wrong.
         waiting: The places of those that have not been made, in order.
+        due: Makes one due each time it is advanced.
         has_more: Whether there may be any, and they may begin.
         open: The steps that are due or at work, or wait for their next attempts.
         earlier: By its place, the step that was interrupted of an item that is to be run again, if
@@ -47,14 +46,17 @@ class Work:
         tried: By its place, the attempts at an item that was cancelled with the task: a rescue goes
             on with them.
         is_closed: Whether no further one begins, for the task was cut or has failed.
-        changed: Set when the task has to look at them.
+        has_failed: Whether that is because too many have gone wrong: no cut that came later counts.
+        call_off: Calls off the alarm of the limit of the task; None if there is none.
     """
 
     __slots__ = (
         "allowed",
-        "changed",
+        "call_off",
         "common",
+        "due",
         "earlier",
+        "has_failed",
         "has_more",
         "is_closed",
         "items",
@@ -68,8 +70,6 @@ class Work:
         "waiting",
     )
 
-    changed: anyio.Event
-
     def __init__(self, common: ItemsInCommon) -> None:
         self.common: ItemsInCommon = common
         self.items: Items = Items()
@@ -81,10 +81,13 @@ class Work:
         self.allowed: int = 0
         self.has_more: bool = False
         self.waiting: Iterator[int] = iter(())
+        self.due: Iterator[None] = iter(())
         self.open: dict[Any, None] = {}
         self.earlier: dict[int, Any] = {}
         self.tried: dict[int, tuple[Attempt, ...]] = {}
         self.is_closed: bool = False
+        self.has_failed: bool = False
+        self.call_off: Callable[[], None] | None = None
 
     def begin(self, values: list[Any], kind: type[Any], ready: deque[Any]) -> None:
         """Called when an execution of the task begins: its items are to be made.
@@ -101,7 +104,6 @@ class Work:
         is_fresh = not (items.results or items.went_wrong)
         self.waiting = iter(range(total)) if is_fresh else items.left()
         self.is_closed, self.has_more = False, True
-        self.changed = anyio.Event()
 
     def wait_again(self) -> None:
         """Have those items wait that are neither over nor open: they were not to be made before."""
@@ -126,10 +128,8 @@ class Work:
         return sorted(begun - items.results.keys() - items.failed.keys())
 
     def is_over(self) -> bool:
-        """Return whether the task has nothing to wait for any more."""
-        if self.is_closed:
-            return not self.open
-        return self.items.are_over()
+        """Return whether the task has nothing to wait for but the items that are open."""
+        return self.is_closed or self.items.are_over()
 
 
 def _has_begun(item: Any) -> bool:

@@ -94,9 +94,6 @@ class LiveStep(Step):
     is_item: ClassVar[bool] = False
     """Whether the step is for one item of a mapped task."""
 
-    is_cut_by_suspension: ClassVar[bool] = True
-    """Whether a suspension interrupts the step; else what the step waits for is suspended."""
-
     def __init__(
         self,
         run: Any,
@@ -282,10 +279,6 @@ class LiveStep(Step):
     def note_end(self) -> None:
         """Called when this step is over, before anybody is told."""
 
-    def waits_for_others(self) -> bool:
-        """Return whether this step only waits for other steps, which are looked at themselves."""
-        return False
-
     def end_fact(self, ending: Any) -> Any:
         """Return the fact that this item has ended so; None for none, and if this is no item."""
         del ending
@@ -313,6 +306,10 @@ class LiveStep(Step):
             self._release()
         finally:
             self._run_done_callbacks()
+
+    def _end_attempt(self) -> None:
+        """Called when the step was tried in vain, and the next attempt was put off."""
+        self._release()
 
     def _release(self) -> None:
         """Called when the step is over: drop the driver, and close the mailbox."""

@@ -163,6 +163,9 @@ def _limits_are_kept(run: Run) -> None:
         limits = (step.started_at + limit, run.deadline, _missed(step), _tried_until(step))
         late = now > min(limits)
         demand("G4", not late or driver.scope.cancel_called, "{!r} goes on past its limit", step)
+    for whole, ends in () if run.phase is Phase.STOPPING else (run.wholes or {}).items():
+        late = not ends and now > whole.started_at + (whole.template.timeout or math.inf)
+        demand("G4", not late or whole.work.is_closed, "{!r} goes on past its limit", whole)
     for child in () if run.waiting is None else run.waiting.children or ():
         step = child.step
         limit = step.template.timeout
@@ -184,7 +187,7 @@ def _tried_until(step: TaskRun) -> float:
 def _is_over(life: _Life) -> None:
     life.over = True
     run = life.run
-    demand("G1", not run.drivers, "the run told its end with tasks at work")
+    demand("G1", not (run.drivers or run.wholes), "the run told its end with tasks at work")
     _is_closed(run, list(life.begun.values()))
     for uid, step in life.begun.items():
         interrupted = step.state is FutureState.suspended
@@ -238,7 +241,7 @@ def _is_led_to(run: Run, step: TaskRun) -> bool:
 
 def _may_close(run: Run, step: TaskRun) -> None:
     """Check that a step of the closing of a run begins in its turn."""
-    at_work = [one for one in run.plan.reached() if one.driver is not None]
+    at_work = [*(one for one in run.plan.reached() if one.driver is not None), *(run.wholes or ())]
     demand("G16", not at_work, "{!r} began, and {} is at work", step, at_work)
     closing = closing_of(run).steps
     others = [one for one in closing if one is not step]
@@ -304,7 +307,9 @@ def _is_item(item: TaskRun) -> None:
     """Check an item of a mapped task that begins."""
     whole: Any = item.parent
     at_work = whole.started_at is not None and whole.ended_at is None and not whole.work.is_closed
-    demand("G8", at_work or item.cancel_called, "{!r} began, and its task is not at work", item)
+    # It may be cut as it begins, with its task.
+    at_work |= item.cancel_called or item.interrupted_for is not None
+    demand("G8", at_work, "{!r} began, and its task is not at work", item)
     begun = [one for one in whole.work.open if one.started_at is not None]
     limit = whole.work.common.mapped.limit or len(begun)
     demand("G8", len(begun) <= limit, "{} items are at work with {!r}", len(begun), item)
