@@ -58,6 +58,22 @@ OF_CHILDREN: tuple[Mutant, ...] = (
         tests=TESTS,
     ),
     Mutant(
+        name="ends a suspended task before the run that it has called is over",
+        file="_run/settling.py",
+        old="            calls.drop()\n",
+        new="            pass\n",
+        why="a run goes on after its task (G1)",
+        tests=("run/test_cuts_in_callbacks.py", "run/test_run_child.py"),
+    ),
+    Mutant(
+        name="has a run be over while it cancels what was suspended",
+        file="_run/run.py",
+        old="            last.append(partial(self.stop_waiting, *CALLED_OFF))\n",
+        new="            self.stop_waiting(*CALLED_OFF)\n",
+        why="a task tells its end after its run did (G2)",
+        tests=("run/test_run_child.py",),
+    ),
+    Mutant(
         name="resumes a child that was suspended by itself",
         file="_run/suspending.py",
         old="        if run.phase is RUNNING and child.is_suspended:\n",

@@ -48,10 +48,19 @@ OF_RETRY: tuple[Mutant, ...] = (
         tests=TESTS,
     ),
     Mutant(
+        name="tries a task again that the text of its error has cancelled",
+        file="_run/retrying.py",
+        old="            if _may_go_on(run, step):\n                _try_again(",
+        new="            if True:\n                _try_again(",
+        why="a task begins in a run that was cancelled (G3)",
+        tests=("run/test_cuts_in_callbacks.py",),
+    ),
+    Mutant(
         name="keeps the error of an attempt that another one followed",
         file="_run/retrying.py",
-        old="    put_off(run, new, at + delay)\n",
-        new="    put_off(run, new, at + delay)\n    run.keep_error(step.template.uid, error)\n",
+        old="    put_off(run, new, at + made.delay)\n",
+        new="    put_off(run, new, at + made.delay)\n"
+        "    run.keep_error(step.template.uid, error)\n",
         why="a run that went well says that it did not",
         tests=TESTS,
     ),

@@ -9,7 +9,7 @@ import pytest
 
 import tukio
 from support.children import Begun, inner, since, the_child
-from support.flow import Tasks, flow, listen, step_of
+from support.flow import Tasks, flow, kinds, listen, step_of
 from tukio._run.watchdog import PATIENCE
 from tukio.testing import act_everywhere
 
@@ -329,3 +329,23 @@ async def test_no_child_stays_if_cancelled_while_suspended(
         assert engine.instances == []
     assert child.state.value == "cancelled"
     assert step_of(run, "call").state.value == "cancelled"
+
+
+@pytest.mark.parametrize("how", ["run", "task"])
+async def test_a_task_that_is_cancelled_while_suspended_is_over_after_its_child(
+    calls: dict[str, Any], how: str
+) -> None:
+    """And its run is over last."""
+    async with tukio.Engine() as engine:
+        told = listen(engine)
+        run = await engine.start(flow("call"), {})
+        await anyio.sleep(0.5)
+        run.suspend()
+        await anyio.sleep(1)
+        if how == "run":
+            run.cancel()
+        else:
+            step_of(run, "call").cancel()
+            run.resume()
+    ends = [one for one in kinds(told) if "cancel" in one or one == "workflow-end"]
+    assert ends == ["task-cancel nap", "workflow-end", "task-cancel call", "workflow-end"]

@@ -56,8 +56,12 @@ def settle_failure(
         if delay is not None:
             delay, ending = _asked(run, step, ending, delay)
         if delay is not None:
-            _try_again(run, step, ending, delay, more)
-            return
+            error = _error_of(step, ending, more)
+            made = _attempt(step, error, ending.at, delay)
+            # The text of an error is users' code, too: it may have cancelled the run.
+            if _may_go_on(run, step):
+                _try_again(run, step, error, ending.at, made)
+                return
         before = len(step.extras.attempts)
         if before and ending.error is not None:
             # Not by its own method, which a user's class may have redefined.
@@ -124,28 +128,34 @@ def _ask(predicates: Predicates, name: str, error: BaseException, number: int) -
     return predicates.get(name).ask(error, number)
 
 
-def _try_again(
-    run: Run, step: LiveStep, ending: Ending, delay: float, more: list[BaseException]
-) -> None:
+def _error_of(step: LiveStep, ending: Ending, more: list[BaseException]) -> BaseException:
+    """Return all that went wrong with an attempt, as one error."""
+    assert ending.error is not None
+    if not more:
+        return ending.error
+    return BaseExceptionGroup(more_than_once(step.template.uid), [*more, ending.error])
+
+
+def _attempt(step: LiveStep, error: BaseException, at: float, delay: float) -> Attempt:
+    """Return what is kept of an attempt that has failed, and after which the next one begins."""
+    instant, begun = step.run.backend.wall_time, step.started_at
+    assert begun is not None
+    return Attempt(instant(begun), instant(at), described(error), delay, step.uid)
+
+
+def _try_again(run: Run, step: LiveStep, error: BaseException, at: float, made: Attempt) -> None:
     """End an attempt, and have the next one begin after a while."""
     # Facts first: whatever is raised further down, this is over, and the next one is in its place.
-    error, at, instant = ending.error, ending.at, run.backend.wall_time
-    assert error is not None
-    if more:
-        error = BaseExceptionGroup(more_than_once(step.template.uid), [*more, error])
-    assert step.started_at is not None
-    # Before anything is changed: code of users runs in here.
-    made = Attempt(instant(step.started_at), instant(at), described(error), delay, step.uid)
     step.state, step.ended_at, step.driver = RETRIED, at, None
     step.error, step.output_data = error, None
     new: Any = run.plan.renew(step)
     new.extras.attempts = (*step.extras.attempts, made)
     new.extras.first_at = first_begin(step)
-    put_off(run, new, at + delay)
+    put_off(run, new, at + made.delay)
     if run.keeps_facts:
         run.keep_fact(new.due_fact(_fact_of(new, at)))
     number = len(new.extras.attempts)
-    content = {"exception": error, "attempt": number, "delay": delay}
+    content = {"exception": error, "attempt": number, "delay": made.delay}
     try:
         # Handlers run in here. They may stop or suspend the run.
         run.emit(EVENT_OF[RETRIED], content, step)
@@ -154,7 +164,7 @@ def _try_again(
             number,
             step.template.uid,
             run.uid,
-            delay,
+            made.delay,
             exc_info=error,
             extra=log_fields(run, step),
         )

@@ -99,7 +99,13 @@ def settle(run: RunOfSteps, step: LiveStep, ending: Ending) -> bool:
 
 def end_interrupted(run: RunOfSteps, step: LiveStep) -> None:
     """Cancel a step that was interrupted, has unwound, and is not run again after all."""
-    settle(run, step, cancelled(step.run.backend.time()))
+    calls = None if step._extras is None else step._extras.calls
+    try:
+        if calls:
+            # What it has called is over before it.
+            calls.drop()
+    finally:
+        settle(run, step, cancelled(step.run.backend.time()))
 
 
 def _provided_for(run: RunOfSteps, step: LiveStep, ending: Ending) -> tuple[Ending, Handled | None]:
