@@ -135,17 +135,18 @@ MUTANTS: tuple[Mutant, ...] = (
     # Cancellation and limits
     Mutant(
         name="starts what was ready although the run was cancelled",
-        file="_run/run.py",
-        old="        unbegun = self.plan.call_off()\n",
-        new="        self.phase, unbegun = RUNNING if self.plan.ready else self.phase, []\n",
+        file="_run/calling_off.py",
+        old="    unbegun = run.plan.call_off()\n",
+        new="    from .._model.state import RUNNING\n\n"
+        "    run.phase, unbegun = RUNNING if run.plan.ready else run.phase, []\n",
         why="cancel does not mean cancelled (G3)",
         tests=("guarantees/test_g3_cancel.py",),
     ),
     Mutant(
         name="cancels only the first step at work",
         file="_run/run.py",
-        old="            for driver in list(self.drivers):\n",
-        new="            for driver in list(self.drivers)[:1]:\n",
+        old="drivers=list(self.drivers))\n",
+        new="drivers=list(self.drivers)[:1])\n",
         why="the others run to their end (G3)",
         tests=("guarantees/test_g3_cancel.py",),
     ),

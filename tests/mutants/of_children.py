@@ -67,9 +67,9 @@ OF_CHILDREN: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="has a run be over while it cancels what was suspended",
-        file="_run/run.py",
-        old="            last.append(partial(self.stop_waiting, *CALLED_OFF))\n",
-        new="            self.stop_waiting(*CALLED_OFF)\n",
+        file="_run/calling_off.py",
+        old="        last.append(partial(run.stop_waiting, *CALLED_OFF))\n",
+        new="        run.stop_waiting(*CALLED_OFF)\n",
         why="a task tells its end after its run did (G2)",
         tests=("run/test_run_child.py",),
     ),

@@ -166,9 +166,9 @@ OF_CORE: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="leaves a run half stopped when a handler ends the program",
-        file="_run/run.py",
-        old="        call_all([*calls, *(whole.end_if_over",
-        new="        [call() for call in calls]\n        call_all([*(whole.end_if_over",
+        file="_run/calling_off.py",
+        old="    call_all([*calls, *(whole.end_if_over",
+        new="    [call() for call in calls]\n    call_all([*(whole.end_if_over",
         why="steps that were put off are never told of, and the run has steps without an end (G2)",
         tests=("run/test_ctrl_c.py",),
     ),

@@ -179,6 +179,15 @@ OF_MAP: tuple[Mutant, ...] = (
         tests=PARKED,
     ),
     Mutant(
+        name="calls off what is due before it cancels what is at work",
+        file="_run/run.py",
+        old="final=final, drivers=list(self.drivers))\n",
+        new="final=final)\n"
+        "            for driver in list(self.drivers):\n                self.interrupt(driver)\n",
+        why="a join takes that for a reason to go on, in a run that was cancelled (G3)",
+        tests=MODEL,
+    ),
+    Mutant(
         name="cuts a task whose end has begun",
         file="_run/whole.py",
         old="        wholes[self] = True\n",
@@ -212,8 +221,8 @@ OF_MAP: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="leaves a suspended map of workflows as it is when its run is cancelled",
-        file="_run/run.py",
-        old="*(whole.end_if_over for whole in self.wholes or ()), *last])\n",
+        file="_run/calling_off.py",
+        old="*(whole.end_if_over for whole in run.wholes or ()), *last])\n",
         new="*last])\n",
         why="the run is never over",
         tests=PARKED,

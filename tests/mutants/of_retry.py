@@ -74,9 +74,9 @@ OF_RETRY: tuple[Mutant, ...] = (
     ),
     Mutant(
         name="does not cancel what waits for an instant",
-        file="_run/run.py",
-        old="            unbegun += self.waiting.take_put_off()\n",
-        new="            self.waiting.put_off.clear()\n",
+        file="_run/calling_off.py",
+        old="        unbegun += run.waiting.take_put_off()\n",
+        new="        run.waiting.put_off.clear()\n",
         why="whoever waits for a task that never begins waits for ever (G2)",
         tests=TESTS,
     ),

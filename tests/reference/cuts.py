@@ -45,7 +45,7 @@ def cut(run: Run, step: Step, why: str) -> None:
 def reach(run: Run, step: Step) -> None:
     """Let a step learn that it is interrupted; its own shield holds for a while."""
     run.forget(step)
-    step.reads = False
+    step.reads, step.reached = False, True
     if step.config.get("swallows"):
         step.heard = []  # it has started over, and was cut again at once
     how = step.config.get("when_cut", "passes")

@@ -63,8 +63,8 @@ def collected(run: Run, join: Step) -> Data:
 
 
 def wake(run: Run, uid: str) -> None:
-    """Let a join look round, in a turn of its own."""
+    """Let a join look round, in a turn of its own; also one that has yet to learn of its cut."""
     join = run.steps.get(uid)
-    if join and join.is_join and join.at_work and not (join.cut or join.woken):
+    if join and join.is_join and join.at_work and not (join.reached or join.woken):
         join.woken = True
         run.later(run.now, lambda: look_round(run, join), join)

@@ -45,7 +45,7 @@ def begin(run: Run, whole: Step) -> None:
     items.values, items.total = values, len(values)
     items.left = [place for place in range(len(values)) if place not in items.over]
     items.tolerated = tolerated(whole, len(values))
-    items.unwinds, items.closed = False, items.are_too_bad
+    items.unwinds, items.again, items.closed = False, False, items.are_too_bad
     if not items.closed:
         for _ in range(whole.task["map"].get("limit") or len(values)):
             begin_next(run, whole)
@@ -130,7 +130,7 @@ def note(run: Run, whole: Step, item: Step) -> None:
             items.late.append(place)
         elif item.state == "skipped":
             items.skipped.append(place)
-    elif not items.closed and is_going_on(run, whole):
+    elif not run.ending and (items.again or not items.closed):
         # Else it was cancelled with its whole, and is to be run again if that is.
         items.cancelled.add(place)
 
@@ -175,14 +175,14 @@ def cut(run: Run, whole: Step, why: str) -> None:
         whole.cut, whole.cut_at = why, run.now
     if not items.closed:
         run.forget(whole)
-        items.unwinds = True
+        items.unwinds, items.again = True, why == "suspend"
         close(run, whole)
         look(run, whole)
 
 
 def close(run: Run, whole: Step) -> None:
     """Have no further item begin, call off those that are due, and cut those at work."""
-    items, is_again = whole.work, whole.cut == "suspend"
+    items, is_again = whole.work, whole.work.again
     items.closed, items.left = True, []
     for item in [*items.open]:
         if item.start is None:

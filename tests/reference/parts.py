@@ -82,6 +82,7 @@ class Items:
     tolerated: int = 0  # how many may go wrong
     closed: bool = False  # whether no further one begins
     unwinds: bool = False  # whether that is because the task was cut
+    again: bool = False  # whether it was interrupted, and makes its items anew
 
     @property
     def are_too_bad(self) -> bool:
@@ -153,6 +154,7 @@ class Step:
     joined: list[str] = field(default_factory=list[str])  # parents that a join has noticed
     status: str = "running"  # of a join
     woken: bool = False  # a join that has yet to look round
+    reached: bool = False  # whether it has learnt that it is interrupted
     late: list[Data] = field(default_factory=list[Data])  # what further parents brought
     queue: list[Data] = field(default_factory=list[Data])
     reads: bool = False  # whether it waits for something to come into the queue

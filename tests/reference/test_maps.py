@@ -109,6 +109,7 @@ def test_what_is_no_list_fails_the_task(data: Data) -> None:
     assert outcome.tasks["end"] is None
 
 
+ALL: Data = {"over": "$.items"}
 SLOW: Data = {"seconds": 9, "shields": 2}
 
 TIGHT: dict[str, tuple[Data, list[Action]]] = {
@@ -139,6 +140,55 @@ TIGHT: dict[str, tuple[Data, list[Action]]] = {
     "the task is cancelled while its items unwind from a suspension": (
         mapped(SLOW, {"limit": 2}),
         [(0.5, "suspend", None), (1.5, "cancel task", 0), (5.5, "resume", None)],
+    ),
+    "a task aborts the run, and a join waits for one of whose items none has begun": (
+        {
+            "id": "aborted",
+            "policy": "start-new",
+            "on_error": "abort",
+            "tasks": [
+                {"id": "a", "name": "actor"},
+                {"id": "b", "name": "actor", "map": ALL},
+                {"id": "c", "name": "actor", "config": {"ends": "task error"}, "map": ALL},
+                {"id": "d", "name": "join", "config": {"wait_for": 2}},
+            ],
+            "graph": {"a": ["d", "c", "b"], "b": ["d"], "c": [], "d": []},
+        },
+        [],
+    ),
+    "a run is suspended as one join leads to another, neither of which knows of that": (
+        {
+            "id": "joins",
+            "policy": "start-new",
+            "tasks": [
+                {"id": "a", "name": "actor", "config": {"seconds": 2}},
+                {
+                    "id": "b",
+                    "name": "actor",
+                    "map": {**ALL, "limit": 2},
+                    "config": {"seconds": 9, "when_cut": "dict"},
+                    "retry": {"attempts": None, "jitter": "none", "within": 1.25},
+                },
+                {"id": "c", "name": "actor"},
+                {"id": "d", "name": "actor"},
+                {"id": "e", "name": "join", "config": {"wait_for": 2}},
+                {"id": "f", "name": "join", "config": {"wait_for": 3}},
+            ],
+            "graph": {"a": ["b", "e", "f"], "b": ["c", "f"], "c": ["d", "e"], "e": ["f"]},
+        },
+        [(3.5, "resume", None), (4.5, "suspend", None)],
+    ),
+    "an item has cancelled itself just before the run is suspended": (
+        mapped({"seconds": 1, "cancels": True}, {"limit": 1}),
+        [(1, "suspend", None), (1, "resume", None)],
+    ),
+    "the task is cancelled while its items wait, and the run is suspended then": (
+        mapped({"ends": "error"}, {}, retry=GOES_ON),
+        [(0.5, "cancel task", 0), (0.5, "suspend", None), (1.5, "resume", None)],
+    ),
+    "an item returns, though the limit of the run has cut it": (
+        mapped({"seconds": 3, "when_cut": "none"}, {"limit": 2}) | {"timeout": 6},
+        [],
     ),
     "the run is suspended while items unwind from their limit": (
         mapped(SLOW, {"limit": 2, "timeout": 1}),

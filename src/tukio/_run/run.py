@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import math
 from contextvars import copy_context
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._model.event import Event, sent_by
 from .._model.facts import RunClosing, RunStarted, RunStopped
-from .._model.guard import call_all
 from .._model.state import (
     CANCELLED,
     CLOSING,
@@ -30,15 +28,15 @@ from .._model.state import (
 )
 from .._model.step import LOOSE
 from .announcement import Announcement
+from .calling_off import call_off
 from .children import stop_children
 from .closing import bound_closing, close, reach_limit
 from .concluding import conclude
 from .run_state import RunState
-from .settling import end_interrupted
-from .waiting import CALLED_OFF, Waiting, WaitsFor
+from .waiting import Waiting, WaitsFor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from .._loop.contract import Driver
     from .._step.step import LiveStep
@@ -259,11 +257,9 @@ class Run(RunState):
         if self.ending is not None:
             return False
         try:
-            self.start_stopping(ending, failure, final=final)
+            self.start_stopping(ending, failure, final=final, drivers=list(self.drivers))
         finally:
-            # Also when a handler has ended the program: the steps at work are told.
-            for driver in list(self.drivers):
-                self.interrupt(driver)
+            # Also when a handler has ended the program.
             try:
                 if self.waiting is not None and self.waiting.children:
                     stop_children(self, final=final)
@@ -272,9 +268,24 @@ class Run(RunState):
         return True
 
     def start_stopping(
-        self, ending: FutureState, failure: Exception | None = None, *, final: bool = True
+        self,
+        ending: FutureState,
+        failure: Exception | None = None,
+        *,
+        final: bool = True,
+        drivers: Iterable[Driver] = (),
     ) -> bool:
-        """Enter `stopping`: no step starts from now on. The caller cancels those at work."""
+        """Enter `stopping`: no step starts from now on.
+
+        Args:
+            ending: How the run ends when all has unwound.
+            failure: What it failed with.
+            final: See `stop`.
+            drivers: Those whose steps are cancelled; the caller cancels the others.
+
+        Returns:
+            False if it was stopping, closing or over already: then nothing changes.
+        """
         if self.ending is not None:
             return False
         if self.backend.time() >= self.deadline:
@@ -286,6 +297,9 @@ class Run(RunState):
         self.failure = failure
         # From here on nothing starts: drivers look at the phase before each step.
         self.phase = after(self.phase, Move.STOP)
+        # First: no step at work may take what is called off now for a reason to go on.
+        for driver in drivers:
+            self.interrupt(driver)
         self.keep_fact(RunStopped(ending, final))
         child_of = self.environment.child_of
         try:
@@ -312,24 +326,7 @@ class Run(RunState):
 
     def call_off_what_is_due(self) -> None:
         """Tell those who wait for what will not begin, or not go on."""
-        # These never began: they have no event and no end, but those who wait for them are told.
-        unbegun = self.plan.call_off()
-        if self.announcement is not None:
-            self.announcement.call_off()
-        calls: list[Callable[[], object]] = []
-        last: list[Callable[[], object]] = []
-        if self.waiting is not None and not self.waiting.reasons.isdisjoint(CALLED_OFF):
-            # There will be no resume.
-            interrupted = self.waiting.take_interrupted()
-            calls += [partial(end_interrupted, self, step) for step in interrupted]
-            unbegun += self.waiting.take_put_off()
-            # Until then the run is not over, whatever is called.
-            last.append(partial(self.stop_waiting, *CALLED_OFF))
-        for step in unbegun:
-            step.state = CANCELLED
-        calls += [step._let_go for step in unbegun]
-        # After them those that have nothing at work, and wait for what will not begin.
-        call_all([*calls, *(whole.end_if_over for whole in self.wholes or ()), *last])
+        call_off(self)
 
     def cancel_from_outside(self) -> None:
         """Cancel the run because all around it is cancelled, or because its loop ends."""
