@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
+from packaging.version import Version
 
 import tukio
 from support import profiles
@@ -120,6 +122,10 @@ async def test_g16_left_at_every_point(name: str, cancellations: int) -> None:
 @pytest.mark.parametrize("name", ["closing after a failure", "closing items"])
 def test_g16_interrupted_at_every_line(backend: str, name: str, signals: int) -> None:
     """By Ctrl-C: the run closes all the same, but for what was cut itself."""
+    if signals == 2 and backend != "trio" and Version(version("anyio")) < Version("4.15"):
+        # Before that, a scope that Ctrl-C has left open is cancelled anew in each turn of the loop,
+        # for ever. In real time the run closes meanwhile; in virtual time no time passes.
+        pytest.skip("time stands still: anyio cancels what is left of a scope again and again")
     lines = interrupt_everywhere(made(name), _closed, backend=backend, every=EVERY, signals=signals)
     assert lines > 10
 
