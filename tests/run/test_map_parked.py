@@ -326,6 +326,18 @@ class BaseTexts(BaseException):
     __str__ = Texts.__str__
 
 
+async def works(event: tukio.Event) -> None:
+    """Take a second; a stubborn item takes ten, and two more when it is cut."""
+    if "stubborn" not in event.data:
+        await anyio.sleep(1)
+        return
+    try:
+        await anyio.sleep(10)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await anyio.sleep(2)
+
+
 @pytest.fixture(autouse=True)
 def more_steps(task: Tasks) -> None:
     """Register what only these tests run."""
@@ -336,12 +348,7 @@ def more_steps(task: Tasks) -> None:
 
     @task
     async def texts(event: tukio.Event) -> None:
-        try:
-            await anyio.sleep(10 if "stubborn" in event.data else 1)
-        finally:
-            if "stubborn" in event.data:
-                with anyio.CancelScope(shield=True):
-                    await anyio.sleep(2)
+        await works(event)
         raise BaseTexts if "kind" in event.data else Texts
 
     @task
@@ -354,11 +361,6 @@ def more_steps(task: Tasks) -> None:
     @task
     async def sorts(event: tukio.Event) -> None:
         me: Any = tukio.current_task()
-        try:
-            await anyio.sleep(1 if "bad" in event.data else 10)
-        finally:
-            if "stubborn" in event.data:
-                with anyio.CancelScope(shield=True):
-                    await anyio.sleep(2)
+        await works(event)
         msg = f"item {me.index}, attempt {me.attempt}"
         raise ValueError(msg)

@@ -72,9 +72,9 @@ class StepWithItems(TaskRun):
     def _problem(self) -> BaseExceptionGroup[Any] | None:
         """Return the error of the task if too many items have gone wrong; None if they have not."""
         work = self.work
-        return (
-            work.items.problem(self.template.uid) if work.items.went_wrong > work.allowed else None
-        )
+        if work.items.went_wrong <= work.allowed:
+            return None
+        return work.items.problem(self.template.uid)
 
     def _output(self) -> dict[str, Any]:
         work = self.work
